@@ -1,0 +1,1 @@
+"""The development environment: from an empty machine to a running Odoo."""

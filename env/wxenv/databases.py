@@ -1,0 +1,188 @@
+"""Databases: a template that is built once, and copies of it that cost a second."""
+
+import contextlib
+import subprocess
+
+from . import odoo_run, odoo_source, paths
+from .console import SetupError, step
+from .postgres import Database
+from .stamps import digest, lock
+
+MODULES = ("pos_loyalty", "sale_loyalty", "l10n_cn", "queue_job")
+# The company is made a Chinese one before accounting is installed, so that its
+# chart of accounts, its currency and its taxes are those of a shop in China.
+CHINESE_COMPANY = """
+company = env.ref("base.main_company")
+env.ref("base.CNY").active = True
+company.write({
+    "name": "深圳微光零售有限公司",
+    "country_id": env.ref("base.cn").id,
+    "state_id": env.ref("base.state_cn_GD").id,
+    "city": "深圳",
+    "street": "深南大道 1 号",
+    "zip": "518000",
+    "phone": "+86 755 8888 6666",
+    "email": "shop@shop.example",
+    "currency_id": env.ref("base.CNY").id,
+})
+env["res.lang"]._activate_lang("zh_CN")
+env["ir.module.module"].search([("state", "=", "installed")])._update_translations(
+    ["zh_CN"]
+)
+env.ref("base.user_admin").tz = "Asia/Shanghai"
+env.cr.commit()
+"""
+
+
+def exists(database: Database, name: str) -> bool:
+    return bool(database.execute("SELECT 1 FROM pg_database WHERE datname = %s", name))
+
+
+def drop(database: Database, name: str) -> None:
+    database.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def copy(database: Database, source: str, name: str) -> None:
+    """Make ``name`` a copy of ``source``; an older ``name`` goes away."""
+    drop(database, name)
+    _copy_files(source, name)
+    database.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
+
+
+def template(database: Database) -> str:
+    """The name of the template: Odoo, demo data and a Chinese company, no add-on
+    of ours. Built when it is not there; about two minutes."""
+    with lock(paths.DATA / "template.lock"):
+        key = digest(
+            odoo_source.release(),
+            paths.ROOT / "env/requirements-addons.txt",
+            CHINESE_COMPANY,
+            *MODULES,
+        )
+        name = f"wechat_template_{key}"
+        if not exists(database, name):
+            with step("building the template database (about 2 minutes, once)"):
+                _build(database, name)
+    return name
+
+
+def with_addons(database: Database) -> str:
+    """The name of a template that has this checkout's add-ons as well.
+
+    It is built again when a file of an add-on that the database holds has changed.
+    """
+    base = template(database)
+    addons = paths.addons()
+    if not addons:
+        return base
+    with lock(paths.RUN / "addons.lock"):
+        key = digest(base, str(paths.ROOT), *(_addon_digest(name) for name in addons))
+        name = f"wechat_addons_{key}"
+        if not exists(database, name):
+            with step(f"installing {', '.join(addons)}"):
+                _drop_stale(database)
+                partial = f"{name}_partial"
+                copy(database, base, partial)
+                _odoo(database, partial, "-i", ",".join(addons))
+                _rename(database, partial, name)
+                (paths.RUN / "addons.template").write_text(name)
+    return name
+
+
+def _addon_digest(name: str) -> str:
+    files = sorted(
+        file
+        for file in (paths.ROOT / name).rglob("*")
+        if file.is_file()
+        and file.suffix in (".py", ".xml", ".csv", ".po", ".sql", ".js", ".scss")
+        and "tests" not in file.parts
+    )
+    return digest(*(str(file.relative_to(paths.ROOT)) for file in files), *files)
+
+
+def _drop_stale(database: Database) -> None:
+    """Only the last template of this checkout is kept."""
+    file = paths.RUN / "addons.template"
+    if file.exists():
+        drop(database, file.read_text())
+
+
+def _build(database: Database, name: str) -> None:
+    partial = f"{name}_partial"
+    drop(database, partial)
+    database.execute(f"CREATE DATABASE \"{partial}\" TEMPLATE template0 ENCODING 'UTF8'")
+    _odoo(database, partial, "-i", "base,web", "--with-demo")
+    shell(database, partial, CHINESE_COMPANY)
+    _odoo(database, partial, "-i", ",".join(MODULES), "--with-demo")
+    _rename(database, partial, name)
+
+
+def _rename(database: Database, old: str, new: str) -> None:
+    """The finished name is given last: a cut leaves only a ``_partial``."""
+    _copy_files(old, new)
+    drop(database, new)
+    database.execute(f'ALTER DATABASE "{old}" RENAME TO "{new}"')
+
+
+def _filestore(name: str):
+    # Templates are shared by checkouts, so their files are kept beside the cluster.
+    shared = name.startswith("wechat_template_")
+    base = paths.DATA if shared else paths.RUN
+    return base / "data" / "filestore" / name
+
+
+def _copy_files(source: str, name: str) -> None:
+    # Odoo wrote the files of a partial database below this checkout's data folder.
+    candidates = (_filestore(source), paths.RUN / "data" / "filestore" / source)
+    found = next((folder for folder in candidates if folder.exists()), None)
+    target = _filestore(name)
+    if found and found != target:
+        subprocess.run(["rm", "-rf", target], check=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Hard links: Odoo never changes a stored file, it only adds and removes.
+        if subprocess.run(["cp", "-al", found, target], capture_output=True).returncode:
+            subprocess.run(["cp", "-a", found, target], check=True)
+
+
+def _odoo(database: Database, name: str, *arguments: str) -> None:
+    config = odoo_run.write_config(database, paths.RUN / "build.conf")
+    log = paths.LOGS / f"build-{name}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    full = odoo_run.command(config, "-d", name, *arguments, "--stop-after-init")
+    full += ["--no-http", "--logfile", str(log), "--log-level", "warn"]
+    done = subprocess.run(
+        full, env=odoo_run.environment(), stdin=subprocess.DEVNULL, capture_output=True
+    )
+    if done.returncode:
+        tail = log.read_text()[-3000:] if log.exists() else done.stderr.decode()[-3000:]
+        raise SetupError(f"Odoo could not build {name}:\n{tail}\nThe whole log: {log}")
+
+
+def shell(database: Database, name: str, code: str) -> str:
+    """Run Python code in Odoo's shell on a database and return what it printed."""
+    config = odoo_run.write_config(database, paths.RUN / "build.conf")
+    full = odoo_run.command(config, "shell", "-d", name, "--no-http")
+    done = subprocess.run(
+        [*full, "--log-level", "error"],
+        env=odoo_run.environment(),
+        input=code.encode(),
+        capture_output=True,
+    )
+    if done.returncode or b"Traceback" in done.stderr:
+        raise SetupError(
+            f"Odoo's shell failed on {name}:\n{done.stderr.decode()[-3000:]}"
+        )
+    return done.stdout.decode()
+
+
+@contextlib.contextmanager
+def scratch(database: Database, source: str, name: str):
+    """A copy that goes away with the block."""
+    copy(database, source, name)
+    try:
+        yield name
+    finally:
+        drop(database, name)
+        subprocess.run(["rm", "-rf", _filestore(name)], check=False)
+
+
