@@ -22,6 +22,7 @@ bin/odoo      Odoo's command line in this environment"""
 
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)  # so that every block cleans up
     name, rest = arguments[0], arguments[1:]
     commands = {
         "help": lambda rest: say(HELP) or 0,
@@ -83,7 +84,6 @@ def up(_rest: list[str]) -> int:
             shop.prepare(stack, fresh)
             say(shop.welcome(stack))
             with contextlib.suppress(KeyboardInterrupt):
-                signal.signal(signal.SIGTERM, _interrupt)
                 stack.processes["odoo"].popen.wait()
                 say("Odoo has stopped.")
     return 0
