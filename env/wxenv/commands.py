@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from . import databases, odoo_run, odoo_source, paths, postgres
-from .console import SetupError, say
+from .console import SetupError, say, step
 from .services import Stack
 
 HELP = """make env      set up Odoo 19, Python, PostgreSQL, Chromium and a template database
@@ -80,8 +80,11 @@ def up(_rest: list[str]) -> int:
             sandbox_data=paths.RUN / "sandbox",
             label="up",
         )
+        if fresh:
+            with step("filling the shop"):
+                shop.fill(stack)
         with stack:
-            shop.prepare(stack, fresh)
+            shop.connect(stack)
             say(shop.welcome(stack))
             with contextlib.suppress(KeyboardInterrupt):
                 stack.processes["odoo"].popen.wait()

@@ -198,5 +198,31 @@ user(
         "wechat_coupon.coupon_group_auditor",
     ),
 )
+
+env["ir.config_parameter"].set_param("web.base.url", SETTINGS["base_url"])
+env["ir.config_parameter"].set_param("web.base.url.freeze", "True")
+if "wechat.account" in env:
+    account = record(
+        "account",
+        "wechat.account",
+        {
+            "name": "微光便利店",
+            "company_id": company.id,
+            "account_type": "service",
+            "appid": SETTINGS["appid"],
+            "original_id": SETTINGS["original_id"],
+            "environment": "sandbox",
+            "sandbox_url": SETTINGS["sandbox_url"],
+            "callback_mode": "safe",
+        },
+    )
+    account.write(
+        {
+            "sandbox_url": SETTINGS["sandbox_url"],
+            "secret": SETTINGS["secret"],
+            "token": SETTINGS["token"],
+            "encoding_aes_key": SETTINGS["encoding_aes_key"],
+        }
+    )
 env.cr.commit()
 print("shop ready", company.id, [config.id for config in configs])
