@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from . import databases, odoo_run, odoo_source, paths, postgres
-from .console import SetupError, say, step
+from .console import SetupError, say
 from .services import Stack
 
 HELP = """make env      set up Odoo 19, Python, PostgreSQL, Chromium and a template database
@@ -65,10 +65,8 @@ def up(_rest: list[str]) -> int:
 
     with postgres.server() as database:
         name = "wechat_up"
-        template = databases.with_addons(database)
-        fresh = not databases.exists(database, name)
-        if fresh:
-            databases.copy(database, template, name)
+        if not databases.exists(database, name):
+            databases.copy(database, shop.template(database), name)
         port = int(os.environ.get("PORT", "8069"))
         sandbox_port = int(os.environ.get("SANDBOX_PORT", "8070"))
         _check_free(port, sandbox_port)
@@ -80,9 +78,7 @@ def up(_rest: list[str]) -> int:
             sandbox_data=paths.RUN / "sandbox",
             label="up",
         )
-        if fresh:
-            with step("filling the shop"):
-                shop.fill(stack)
+        shop.aim(stack)
         with stack:
             shop.connect(stack)
             say(shop.welcome(stack))

@@ -7,7 +7,9 @@ import urllib.request
 from pathlib import Path
 
 from . import databases, paths
+from .postgres import Database
 from .services import Stack
+from .stamps import digest
 
 APPID = "wx8a1b2c3d4e5f6071"
 ORIGINAL_ID = "gh_7f083739789a"
@@ -31,21 +33,41 @@ def credentials() -> dict[str, str]:
     return made
 
 
-def fill(stack: Stack, **settings) -> None:
-    """Put the shop into the stack's database, before Odoo is started on it.
+def template(database: Database, **settings) -> str:
+    """The name of a template database that holds the shop.
 
     :param settings: ``lang`` is the language of the shop's people
     """
     known = {
-        "base_url": stack.url,
-        "sandbox_url": stack.sandbox_url,
         "appid": APPID,
         "original_id": ORIGINAL_ID,
         **credentials(),
         **settings,
     }
     code = f"SETTINGS = {known!r}\n{CONTENT.read_text()}"
-    databases.shell(stack.database, stack.name, code)
+    source = databases.with_addons(database)
+    return databases.derived(
+        database,
+        "shop",
+        source,
+        digest(source, code),
+        lambda name: databases.shell(database, name, code),
+    )
+
+
+def aim(stack: Stack) -> None:
+    """Tell the database where Odoo and the sandbox will be; before Odoo starts."""
+    stack.database.execute(
+        "UPDATE ir_config_parameter SET value = %s WHERE key = 'web.base.url'",
+        stack.url,
+        name=stack.name,
+    )
+    stack.database.execute(
+        "UPDATE wechat_account SET sandbox_url = %s WHERE appid = %s",
+        stack.sandbox_url,
+        APPID,
+        name=stack.name,
+    )
 
 
 def connect(stack: Stack, **options) -> None:

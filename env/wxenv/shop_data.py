@@ -199,7 +199,7 @@ user(
     ),
 )
 
-env["ir.config_parameter"].set_param("web.base.url", SETTINGS["base_url"])
+env["ir.config_parameter"].set_param("web.base.url", "http://127.0.0.1")
 env["ir.config_parameter"].set_param("web.base.url.freeze", "True")
 if "wechat.account" in env:
     account = record(
@@ -212,13 +212,12 @@ if "wechat.account" in env:
             "appid": SETTINGS["appid"],
             "original_id": SETTINGS["original_id"],
             "environment": "sandbox",
-            "sandbox_url": SETTINGS["sandbox_url"],
+            "sandbox_url": "http://127.0.0.1:8070",
             "callback_mode": "safe",
         },
     )
     account.write(
         {
-            "sandbox_url": SETTINGS["sandbox_url"],
             "secret": SETTINGS["secret"],
             "token": SETTINGS["token"],
             "encoding_aes_key": SETTINGS["encoding_aes_key"],
