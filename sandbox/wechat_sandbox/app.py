@@ -110,7 +110,7 @@ async def _own(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Serve the sandbox's own pages; refuse what another web site sends."""
     if request.method != "GET":
         origin = request.headers.get("Origin")
-        if origin and origin != "null" and origin.split("//")[-1] != request.host:
+        if origin and origin.split("//")[-1] != request.host:
             raise web.HTTPForbidden(text="cross-origin request")
         if (request.content_length or 0) > MAX_BODY:
             return web.Response(status=413, text="request entity too large")

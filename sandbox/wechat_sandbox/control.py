@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from . import __version__, oa_card, oa_crypto, oa_qrcode, wallet
+from . import (
+    __version__,
+    oa_card,
+    oa_crypto,
+    oa_qrcode,
+    pay_keys,
+    pay_transactions,
+    wallet,
+)
 from .errors import ControlError, OaError
 from .state import DEFAULT_SETTINGS, Account, Merchant, User
 
@@ -51,6 +59,7 @@ MERCHANT_FIELDS = {
     "merchant_cert_pem": str,
     "mode": str,
     "notify_url": str,
+    "generate": bool,
 }
 
 routes: list[tuple[str, str, Callable]] = []
@@ -137,7 +146,7 @@ def _fields(data: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     return data
 
 
-# -- service ------------------------------------------------------------
+# -- service -------------------------------------------------------
 @control("GET", "/sandbox/health")
 def health(box: "Sandbox", request: web.Request, data: dict) -> dict:
     return {"ok": True, "version": __version__}
@@ -211,7 +220,7 @@ def save(box: "Sandbox", request: web.Request, data: dict) -> dict:
     return {"ok": bool(box.storage)}
 
 
-# -- accounts and merchants ------------------------------------------------------------
+# -- accounts and merchants -------------------------------------------------------
 @control("POST", "/sandbox/accounts")
 def upsert_account(box: "Sandbox", request: web.Request, data: dict) -> dict:
     return put_account(box, data)
@@ -271,12 +280,19 @@ def upsert_merchant(box: "Sandbox", request: web.Request, data: dict) -> dict:
 
 
 def put_merchant(box: "Sandbox", data: dict) -> dict:
-    """Make or change a merchant; answer the platform's keys."""
+    """Make or change a merchant; answer the platform's keys.
+
+    ``generate`` makes the merchant's own key and certificate too.
+    """
     _fields(data, MERCHANT_FIELDS)
     mchid = data.get("mchid")
     if not mchid:
         raise ControlError("mchid is required")
     values = dict(data)
+    made = {}
+    if values.pop("generate", False):
+        made = _new_merchant_key(mchid)
+        values["merchant_cert_pem"] = made["merchant_cert_pem"]
     certificate = values.pop("merchant_cert_pem", "")
     if certificate:
         values.update(box.pay.read_certificate(certificate))
@@ -292,7 +308,21 @@ def put_merchant(box: "Sandbox", data: dict) -> dict:
         setattr(merchant, name, value)
     box.pay.forget_keys(mchid)
     box.state.touch()
-    return {"mchid": mchid, "mode": merchant.mode, **box.pay.platform_keys(merchant)}
+    return {
+        "mchid": mchid,
+        "mode": merchant.mode,
+        "merchant_serial": merchant.merchant_serial,
+        **box.pay.platform_keys(merchant),
+        **made,
+    }
+
+
+def _new_merchant_key(mchid: str) -> dict[str, str]:
+    key = pay_keys.new_private_key()
+    return {
+        "merchant_cert_pem": pay_keys.new_certificate(key, mchid)["pem"],
+        "merchant_private_key_pem": pay_keys.private_pem(key),
+    }
 
 
 @control("POST", "/sandbox/merchants/rotate_certificate")
@@ -301,7 +331,7 @@ def rotate_certificate(box: "Sandbox", request: web.Request, data: dict) -> dict
     return box.pay.rotate_certificate()
 
 
-# -- faults ------------------------------------------------------------
+# -- faults -------------------------------------------------------
 @control("POST", "/sandbox/faults")
 def add_fault(box: "Sandbox", request: web.Request, data: dict) -> dict:
     return box.faults.add(data)
@@ -332,7 +362,7 @@ def clear_callback_faults(box: "Sandbox", request: web.Request, data: dict) -> d
     return {"cleared": box.outbox.faults.clear()}
 
 
-# -- callbacks ------------------------------------------------------------
+# -- callbacks -------------------------------------------------------
 @control("POST", "/sandbox/callbacks/send")
 async def send_callback(box: "Sandbox", request: web.Request, data: dict) -> dict:
     """Send any message: raw ``xml``, or ``event``, ``openid`` and ``fields``.
@@ -394,7 +424,82 @@ async def wait_callbacks(box: "Sandbox", request: web.Request, data: dict) -> di
     return {"idle": idle, "pending": pending}
 
 
-# -- looking inside ------------------------------------------------------------
+# -- payments
+@control("POST", "/sandbox/pay_callbacks/send")
+async def send_pay_callback(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    """Send any Pay v3 notification, or a SIGNTEST probe.
+
+    {mchid, event_type, original_type, resource, associated_data?, sign_with?,
+    signtest?, bad_signature?, broken_json?, url?, id?, key?, timestamp_offset?,
+    no_retry?, wait?}
+    """
+    merchant = _merchant(box, data.get("mchid"))
+    url = str(data.get("url") or merchant.notify_url)
+    if not url or not merchant.apiv3_key:
+        raise ControlError("the merchant needs notify_url and apiv3_key")
+    if data.get("sign_with") not in (None, "certificate", "public_key"):
+        raise ControlError("sign_with must be certificate or public_key")
+    names = (
+        *("associated_data", "sign_with", "signtest", "id", "key", "summary"),
+        *("timestamp_offset", "no_retry"),
+    )
+    options = {name: data[name] for name in names if data.get(name) is not None}
+    if len(options.get("key", "x" * 32).encode()) != 32:
+        raise ControlError("key must have 32 bytes")
+    delivery = box.pay.notify(
+        merchant,
+        url,
+        str(data.get("event_type") or "TRANSACTION.SUCCESS"),
+        str(data.get("original_type") or "transaction"),
+        data.get("resource") or {},
+        **options,
+    )
+    assert delivery is not None
+    for name, spoil in (
+        ("bad_signature", "bad_signature"),
+        ("broken_json", "broken_xml"),
+    ):
+        if data.get(name):
+            delivery["spoil"].append(spoil)
+    await box.outbox.wait(float(data.get("wait") or 0), delivery)
+    return delivery
+
+
+def _merchant(box: "Sandbox", mchid: Any) -> Merchant:
+    merchant = box.state.merchants.get(mchid)
+    if merchant is None:
+        raise ControlError("unknown mchid", 404)
+    return merchant
+
+
+@control("POST", "/sandbox/pay/orders/{mchid}/{out_trade_no}/pay")
+def pay(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    """The customer pays: {"openid"?, "bank_type"?, "promotion_detail"?, "notify"?}."""
+    order = _order(box, request)
+    return pay_transactions.show_order(pay_transactions.pay_order(box, order, data))
+
+
+@control("POST", "/sandbox/pay/orders/{mchid}/{out_trade_no}/notify")
+def notify_again(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    """Send the payment's notification once more."""
+    order = _order(box, request)
+    if not order["transaction_id"]:
+        raise ControlError("the order is not paid", 409)
+    merchant = _merchant(box, order["mchid"])
+    pay_transactions.notify_paid(box, merchant, order)
+    return {"ok": True}
+
+
+def _order(box: "Sandbox", request: web.Request) -> dict:
+    info = request.match_info
+    key = pay_transactions.order_key(info["mchid"], info["out_trade_no"])
+    order = box.state.orders.get(key)
+    if order is None:
+        raise ControlError("unknown order", 404)
+    return order
+
+
+# -- looking inside -------------------------------------------------------
 def _since(request: web.Request) -> int:
     try:
         return int(request.query.get("since", 0))
@@ -454,7 +559,7 @@ def read_state(box: "Sandbox", request: web.Request, data: dict) -> dict:
     }
 
 
-# -- cards ------------------------------------------------------------
+# -- cards -------------------------------------------------------
 @control("POST", "/sandbox/cards")
 def make_card(box: "Sandbox", request: web.Request, data: dict) -> dict:
     return put_card(box, data)
@@ -508,7 +613,7 @@ def issue(box: "Sandbox", request: web.Request, data: dict) -> dict:
     return {"card_id": card.card_id, "codes": codes}
 
 
-# -- people ------------------------------------------------------------
+# -- people -------------------------------------------------------
 @control("POST", "/sandbox/users")
 def make_user(box: "Sandbox", request: web.Request, data: dict) -> dict:
     return put_user(box, data)
@@ -648,7 +753,7 @@ def unsubscribe(box: "Sandbox", request: web.Request, data: dict) -> dict:
     return {"ok": True}
 
 
-# -- seed ------------------------------------------------------------
+# -- seed -------------------------------------------------------
 def apply_seed(box: "Sandbox", seed: dict[str, Any]) -> None:
     """Set up from a file: settings, accounts, merchants, users, cards.
 

@@ -176,7 +176,7 @@ def delete(call: OaCall) -> dict:
     return {}
 
 
-# -- cells ------------------------------------------------------------
+# -- cells -------------------------------------------------------
 @route("/card/paycell/set")
 def set_pay_cell(call: OaCall) -> dict:
     """WeChat docs: card/paycell/set"""
@@ -226,7 +226,7 @@ def set_test_whitelist(call: OaCall) -> dict:
     return {"white_list_size": len(everyone)}
 
 
-# -- pages ------------------------------------------------------------
+# -- pages -------------------------------------------------------
 @route("/card/landingpage/create")
 def create_landing_page(call: OaCall) -> dict:
     """WeChat docs: card/landingpage/create"""

@@ -310,7 +310,7 @@ def _check_time_limit(limit: dict) -> None:
             raise OaError(40149)
 
 
-# -- fields of one card type ------------------------------------------------------------
+# -- fields of one card type -------------------------------------------------------
 def _check_type(
     account: "Account", card_type: str, body: dict, privileged: bool
 ) -> None:

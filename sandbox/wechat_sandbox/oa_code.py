@@ -111,7 +111,7 @@ def unavailable(call: OaCall) -> dict:
     return {}
 
 
-# -- imported codes ------------------------------------------------------------
+# -- imported codes -------------------------------------------------------
 def _codes(call: OaCall) -> "tuple[Card, list[str]]":
     card = call.card()
     codes = listing(call.data, "code")

@@ -85,7 +85,7 @@ def route(
     return register
 
 
-# -- reading fields ------------------------------------------------------------
+# -- reading fields -------------------------------------------------------
 def text(
     data: dict, key: str, limit: int | None = None, required: int | bool = False
 ) -> str:
@@ -171,7 +171,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(name)
 
 
-# -- access ------------------------------------------------------------
+# -- access -------------------------------------------------------
 def check_ip(account: "Account", remote: str) -> None:
     """Refuse an address that is not on the account's white list (40164)."""
     if account.ip_whitelist is None:

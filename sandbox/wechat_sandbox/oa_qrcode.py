@@ -88,6 +88,8 @@ def create_card_qrcode(call: OaCall) -> dict:
         if not 1 <= len(items) <= MAX_MULTIPLE:
             raise OaError(40053, "card_list")
         entries = [_entry(call, item) for item in items]
+        if len({entry["card_id"] for entry in entries}) != len(entries):
+            raise OaError(40053, "card_list")
     else:
         raise OaError(40053, "action_name")
     life = _life(call)
@@ -117,7 +119,7 @@ def new_ticket(box: "Sandbox", appid: str, kind: str, life: float) -> Ticket:
     return ticket
 
 
-# -- scenes ------------------------------------------------------------
+# -- scenes -------------------------------------------------------
 @route("/cgi-bin/qrcode/create")
 def create_scene_qrcode(call: OaCall) -> dict:
     """WeChat docs: cgi-bin/qrcode/create"""

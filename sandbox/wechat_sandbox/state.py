@@ -229,6 +229,7 @@ class State:
         self.messages: dict[str, dict] = {}
         self.stats: dict[str, dict] = {}
         self.orders: dict[str, dict] = {}
+        self.transactions: dict[str, str] = {}
         self.extra: dict[str, Any] = {}
         self.settings: dict[str, Any] = dict(DEFAULT_SETTINGS)
         self.touch()
@@ -304,6 +305,7 @@ class State:
             "messages": self.messages,
             "stats": self.stats,
             "orders": self.orders,
+            "transactions": self.transactions,
             "extra": self.extra,
             "codes": [vars(code) for code in self.codes.values()],
             "received": [[*key, count] for key, count in self.received.items()],
@@ -326,6 +328,7 @@ class State:
             "messages",
             "stats",
             "orders",
+            "transactions",
             "extra",
         ):
             setattr(self, name, data[name])

@@ -169,11 +169,16 @@ def receive(
     return record
 
 
-def receive_by_ticket(box: "Sandbox", ticket: "Ticket", openid: str) -> "list[Code]":
-    """Receive what a QR code offers.
+def ticket_refusal(box: "Sandbox", ticket: "Ticket", openid: str) -> str:
+    """Return "" when this person may receive the QR code's cards, else an errcode."""
+    try:
+        _check_ticket(box, ticket, openid)
+    except OaError as error:
+        return str(error.errcode)
+    return ""
 
-    A code for one person or one code works once.  WeChat docs: card/qrcode/create
-    """
+
+def _check_ticket(box: "Sandbox", ticket: "Ticket", openid: str) -> None:
     if ticket.expires < box.clock.now():
         raise OaError(40053, "expired")
     once = any(entry["unique"] or entry["openid"] for entry in ticket.cards)
@@ -182,7 +187,17 @@ def receive_by_ticket(box: "Sandbox", ticket: "Ticket", openid: str) -> "list[Co
     for entry in ticket.cards:
         if entry["openid"] and entry["openid"] != openid:
             raise OaError(40003)
-        check_receive(box, box.state.cards[entry["card_id"]], openid)
+        card = box.state.cards[entry["card_id"]]
+        check_receive(box, card, openid)
+        _pick_code(box, card, entry["code"])
+
+
+def receive_by_ticket(box: "Sandbox", ticket: "Ticket", openid: str) -> "list[Code]":
+    """Receive what a QR code offers.
+
+    A code for one person or one code works once.  WeChat docs: card/qrcode/create
+    """
+    _check_ticket(box, ticket, openid)
     records = []
     for entry in ticket.cards:
         record = receive(
@@ -278,7 +293,7 @@ def _remind_stock(box: "Sandbox", card: "Card") -> None:
     )
 
 
-# -- one code of a wallet ------------------------------------------------------------
+# -- one code of a wallet -------------------------------------------------------
 def find_in_wallet(box: "Sandbox", openid: str, code: str, card_id: str = "") -> "Code":
     """Return a code that this person holds, else 40056."""
     for record in box.state.wallets.get(openid, []):
@@ -322,7 +337,7 @@ def _push(box: "Sandbox", code: "Code", event: str, **values: Any) -> None:
     )
 
 
-# -- gifts ------------------------------------------------------------
+# -- gifts -------------------------------------------------------
 def gift(
     box: "Sandbox", code: "Code", to_openid: str = "", chat_room: bool = False
 ) -> "Code":
@@ -421,7 +436,7 @@ def take_back(box: "Sandbox", code: "Code") -> "Code":
     return code
 
 
-# -- use ------------------------------------------------------------
+# -- use -------------------------------------------------------
 def check_usable(box: "Sandbox", code: "Code", consumed: int = 40099) -> None:
     """Refuse a code that cannot be used now.
 
