@@ -22,6 +22,7 @@ bin/odoo      Odoo's command line in this environment"""
 
 def main(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)  # so that every block cleans up
     name, rest = arguments[0], arguments[1:]
     commands = {
         "help": lambda rest: say(HELP) or 0,
@@ -64,10 +65,8 @@ def up(_rest: list[str]) -> int:
 
     with postgres.server() as database:
         name = "wechat_up"
-        template = databases.with_addons(database)
-        fresh = not databases.exists(database, name)
-        if fresh:
-            databases.copy(database, template, name)
+        if not databases.exists(database, name):
+            databases.copy(database, shop.template(database), name)
         port = int(os.environ.get("PORT", "8069"))
         sandbox_port = int(os.environ.get("SANDBOX_PORT", "8070"))
         _check_free(port, sandbox_port)
@@ -79,11 +78,11 @@ def up(_rest: list[str]) -> int:
             sandbox_data=paths.RUN / "sandbox",
             label="up",
         )
+        shop.aim(stack)
         with stack:
-            shop.prepare(stack, fresh)
+            shop.connect(stack)
             say(shop.welcome(stack))
             with contextlib.suppress(KeyboardInterrupt):
-                signal.signal(signal.SIGTERM, _interrupt)
                 stack.processes["odoo"].popen.wait()
                 say("Odoo has stopped.")
     return 0

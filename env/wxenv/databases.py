@@ -52,21 +52,36 @@ def with_addons(database: Database) -> str:
 
     It is built again when a file of an add-on that the database holds has changed.
     """
-    base = template(database)
     addons = paths.addons()
-    if not addons:
-        return base
-    with lock(paths.RUN / "addons.lock"):
-        key = digest(base, str(paths.ROOT), *(_addon_digest(name) for name in addons))
-        name = f"wechat_addons_{key}"
-        if not exists(database, name):
-            with step(f"installing {', '.join(addons)}"):
-                _drop_stale(database)
-                partial = f"{name}_partial"
-                copy(database, base, partial)
-                _odoo(database, partial, "-i", ",".join(addons))
-                _rename(database, partial, name)
-                (paths.RUN / "addons.template").write_text(name)
+    source = template(database)
+    key = digest(source, str(paths.ROOT), *(_addon_digest(name) for name in addons))
+
+    def build(partial: str) -> None:
+        _odoo(database, partial, "-i", ",".join(addons))
+
+    return derived(database, "addons", source, key, build)
+
+
+def derived(database: Database, kind: str, source: str, key: str, build) -> str:
+    """A template made from another one; the last of its kind and checkout is kept.
+
+    :param kind: a word for its name and for the user
+    :param build: function that changes the copy whose name it gets
+    :return: the name of the finished template
+    """
+    name = f"wechat_{kind}_{key}"
+    last = paths.RUN / f"{kind}.template"
+    with lock(paths.RUN / f"{kind}.lock"):
+        if exists(database, name):
+            return name
+        with step(f"building the template database “{kind}”"):
+            if last.exists():
+                drop(database, last.read_text())
+            partial = f"{name}_partial"
+            copy(database, source, partial)
+            build(partial)
+            _rename(database, partial, name)
+            last.write_text(name)
     return name
 
 
@@ -79,13 +94,6 @@ def _addon_digest(name: str) -> str:
         and "tests" not in file.parts
     )
     return digest(*(str(file.relative_to(paths.ROOT)) for file in files), *files)
-
-
-def _drop_stale(database: Database) -> None:
-    """Only the last template of this checkout is kept."""
-    file = paths.RUN / "addons.template"
-    if file.exists():
-        drop(database, file.read_text())
 
 
 def _build(database: Database, name: str) -> None:

@@ -7,6 +7,8 @@ from . import odoo_source, paths
 from .postgres import Database
 from .venv import PYTHON
 
+MAIN = paths.ROOT / "env" / "odoo_main.py"
+
 
 def addons_path() -> str:
     folders = [paths.ROOT, *odoo_source.extra_addons()]
@@ -47,7 +49,7 @@ def command(config: Path, *arguments: str) -> list[str]:
     before = ()
     if arguments and not arguments[0].startswith("-"):
         before, arguments = arguments[:1], arguments[1:]
-    return [str(PYTHON), "-m", "odoo", *before, "-c", str(config), *arguments]
+    return [str(PYTHON), str(MAIN), *before, "-c", str(config), *arguments]
 
 
 def environment() -> dict[str, str]:

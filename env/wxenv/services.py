@@ -1,7 +1,9 @@
 """The processes of a running shop: Odoo's workers, the sandbox and a front door."""
 
 import contextlib
+import ctypes
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +24,11 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
+def _end_with_parent() -> None:
+    """Ask the kernel to end this child when its parent dies, even by kill -9."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1 = PR_SET_PDEATHSIG
+
+
 class Process:
     """One process of ours with its log; its whole process group ends with it."""
 
@@ -29,7 +36,7 @@ class Process:
         self.name = name
         self.log = paths.LOGS / f"{name}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as output:
+        with self.log.open("wb") as output:
             self.popen = subprocess.Popen(
                 [str(part) for part in command],
                 stdin=subprocess.DEVNULL,
@@ -38,6 +45,7 @@ class Process:
                 cwd=cwd or paths.ROOT,
                 env=env or os.environ,
                 start_new_session=True,
+                preexec_fn=_end_with_parent,
             )
 
     @property
@@ -52,11 +60,15 @@ class Process:
                 break
             try:
                 with urllib.request.urlopen(url, timeout=10):
-                    return
+                    answered = True
             except urllib.error.HTTPError:
-                return
+                answered = True
             except OSError:
-                time.sleep(0.2)
+                answered = False
+            time.sleep(0.1)
+            # Another process may hold the port: only ours being alive counts.
+            if answered and self.popen.poll() is None:
+                return
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
         raise SetupError(f"{self.name} did not start:\n{tail}\nIts log: {self.log}")
 
@@ -167,15 +179,10 @@ class Stack:
         self._start("door", command).wait_for(f"{self.url}/web/health", 30)
 
     def worker_pids(self) -> list[int]:
-        """The pids of Odoo's HTTP workers, for tests that kill one."""
-        import psutil
-
-        parent = psutil.Process(self.processes["odoo"].pid)
-        return [
-            child.pid
-            for child in parent.children()
-            if "gevent" not in " ".join(child.cmdline()) and child.status() != "zombie"
-        ]
+        """The pids of Odoo's living HTTP workers, for tests that kill one."""
+        log = self.processes["odoo"].log.read_text(errors="replace")
+        started = {int(pid) for pid in re.findall(r"WorkerHTTP \((\d+)\) alive", log)}
+        return sorted(pid for pid in started if Path(f"/proc/{pid}").exists())
 
     def stop(self) -> None:
         for name in ("door", "odoo", "sandbox"):

@@ -1,0 +1,50 @@
+"""The cashier at Odoo's point of sale."""
+
+from .browser import OdooUser
+
+
+class Cashier(OdooUser):
+    """Drives the till as a cashier does: clicks, and a scanner that types."""
+
+    def open_till(self, config_id: int) -> None:
+        """Open the session of a till and wait for its product screen."""
+        self.page.goto(f"{self.url}/pos/ui/{config_id}")
+        products = self.page.locator(".product-screen .product-list article.product")
+        opening = self.page.locator(
+            ".login-overlay .open-register-btn, .modal-dialog .btn-primary"
+        )
+        for _stage in range(3):  # the login screen, then the opening popup
+            products.or_(opening).first.wait_for()
+            if not opening.count():
+                break
+            opening.first.click()
+            self.page.wait_for_timeout(300)
+        products.first.wait_for()
+
+    def add_product(self, name: str) -> None:
+        self.page.locator(f"article.product:has-text('{name}')").first.click()
+        self.page.wait_for_selector(f".orderline:has-text('{name}')")
+
+    def scan(self, code: str) -> None:
+        """A scanner in keyboard mode: quick key strokes and Enter."""
+        self.page.keyboard.type(code, delay=5)
+        self.page.keyboard.press("Enter")
+
+    def total(self) -> str:
+        return self.page.locator(".order-summary .total, .product-screen .total").first.inner_text()
+
+    def go_to_payment(self) -> None:
+        self.page.locator(".product-screen button.pay-order-button:visible").click()
+
+    def pay_cash(self, method: str = "现金") -> None:
+        self.page.wait_for_selector(".payment-screen")
+        self.page.locator(f".paymentmethod:has-text('{method}')").first.click()
+        self.page.wait_for_selector(".paymentlines .paymentline")
+
+    def validate(self) -> None:
+        self.page.locator(".payment-screen .button.next:visible, .payment-screen .validation-button:visible").first.click()
+        self.page.wait_for_selector(".receipt-screen")
+
+    def next_order(self) -> None:
+        self.page.locator(".receipt-screen .button.next:visible, .receipt-screen button:has-text('新订单'):visible").first.click()
+        self.page.wait_for_selector(".product-screen")
