@@ -1,8 +1,8 @@
 import { expect } from "@odoo/hoot";
+import { animationFrame, tick } from "@odoo/hoot-dom";
 import { addProductLineToOrder } from "@pos_loyalty/../tests/unit/utils";
 import { setupPosEnv } from "@point_of_sale/../tests/unit/utils";
-import { ConnectionLostError } from "@web/core/network/rpc";
-import { onRpc } from "@web/../tests/web_test_helpers";
+import { onRpc, patchWithCleanup } from "@web/../tests/web_test_helpers";
 
 const { DateTime } = luxon;
 
@@ -129,13 +129,32 @@ export function mockServer(answers = {}) {
     return known;
 }
 
-export function lostConnection() {
-    throw new ConnectionLostError("/web/dataset/call_kw");
+/** The till finds no server any more. */
+export function loseConnection(store) {
+    store.data.network.offline = true;
+}
+
+/** Hoot's page has no address of a till, so the router stays where it is. */
+function followRoutes(store) {
+    patchWithCleanup(store.router, {
+        navigate(name, params) {
+            Object.assign(this.state, { current: name, params });
+        },
+    });
+}
+
+/** Let what was started come to its end. */
+export async function settle() {
+    for (let turn = 0; turn < 10; turn++) {
+        await tick();
+    }
+    await animationFrame();
 }
 
 /** A till with one order of the given amount. */
 export async function openOrder(amount) {
     const store = await setupPosEnv();
+    followRoutes(store);
     const order = store.addNewOrder();
     if (amount) {
         await addProductLineToOrder(store, order, { price_unit: amount });

@@ -4,7 +4,7 @@ import { patch } from "@web/core/utils/patch";
 
 patch(LoyaltyCard.prototype, {
     /** Whether the server's ledger guards this card: it is one of our coupons. */
-    get isGuardedCoupon() {
+    isGuarded() {
         return this.id > 0 && Boolean(this.program_id?.wechat_guarded);
     },
     get couponName() {

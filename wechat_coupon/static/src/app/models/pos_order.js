@@ -34,7 +34,7 @@ patch(PosOrder.prototype, {
      */
     _applyReward(reward, couponId) {
         const card = this.models["loyalty.card"].get(couponId);
-        if (card?.isGuardedCoupon && !this._canGenerateRewards(card.program_id)) {
+        if (card?.isGuarded() && !this._canGenerateRewards(card.program_id)) {
             return this.couponShortfall(card);
         }
         return super._applyReward(...arguments);
@@ -71,30 +71,30 @@ patch(PosOrder.prototype, {
      */
     _relinkGuardedCoupons() {
         const linked = this._code_activated_coupon_ids.map(({ id }) => id);
-        const missing = this.guardedCoupons.filter(({ id }) => !linked.includes(id));
+        const missing = this.getGuardedCoupons().filter(({ id }) => !linked.includes(id));
         if (missing.length) {
             this._code_activated_coupon_ids = [["link", ...missing]];
         }
     },
 
     /** Our coupons on this order, applied or waiting. */
-    get guardedCoupons() {
-        const applied = this.appliedCoupons.map(({ id }) => id);
+    getGuardedCoupons() {
+        const applied = this.getAppliedCoupons().map(({ id }) => id);
         const ids = new Set([...applied, ...(this.uiState.wechatCouponIds || [])]);
         return this.models["loyalty.card"]
             .readMany([...ids])
-            .filter((card) => card.isGuardedCoupon);
+            .filter((card) => card.isGuarded());
     },
     /** Our coupons that take something off this order: those have to be reserved. */
-    get appliedCoupons() {
+    getAppliedCoupons() {
         const ids = this.lines
-            .filter((line) => line.is_reward_line && line.coupon_id?.isGuardedCoupon)
+            .filter((line) => line.is_reward_line && line.coupon_id?.isGuarded())
             .map((line) => line.coupon_id.id);
         return this.models["loyalty.card"].readMany([...new Set(ids)]);
     },
     /** Records are reached through proxies, so they are compared by id. */
     isApplied(card) {
-        return this.appliedCoupons.some(({ id }) => id === card.id);
+        return this.getAppliedCoupons().some(({ id }) => id === card.id);
     },
     linesOfCoupon(card) {
         return this.lines.filter(
@@ -110,16 +110,16 @@ patch(PosOrder.prototype, {
         return this.currency.round(amount);
     },
     /** What the receipt says about coupons: [{id, name, code, saved}]. */
-    get couponSavings() {
-        return this.appliedCoupons.map((card) => ({
+    getCouponSavings() {
+        return this.getAppliedCoupons().map((card) => ({
             id: card.id,
             name: card.couponName,
             code: card.maskedCode,
             saved: this.savedBy(card),
         }));
     },
-    get savedByCoupons() {
-        return this.couponSavings.reduce((sum, { saved }) => sum + saved, 0);
+    getSavedByCoupons() {
+        return this.getCouponSavings().reduce((sum, { saved }) => sum + saved, 0);
     },
     /**
      * @returns {string} what the cart still needs, or "" when it needs nothing
@@ -157,14 +157,14 @@ patch(PosOrder.prototype, {
         );
     },
     /** Whether a customer's money is on its way or has been taken electronically. */
-    get hasElectronicPayment() {
+    hasElectronicPayment() {
         return this.payment_ids.some(
             (payment) =>
                 payment.isElectronic() &&
                 !["pending", "retry", "reversed"].includes(payment.getPaymentStatus())
         );
     },
-    get isElectronicallyPaid() {
+    isElectronicallyPaid() {
         return this.payment_ids.some((payment) => payment.getPaymentStatus() === "done");
     },
 });

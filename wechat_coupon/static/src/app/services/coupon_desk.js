@@ -193,7 +193,7 @@ export class CouponDesk extends Reactive {
                 message: _t("This is a payment code. Go to payment to use it."),
             };
         }
-        const present = order.guardedCoupons.find((card) => card.code === code);
+        const present = order.getGuardedCoupons().find((card) => card.code === code);
         if (present) {
             return {
                 status: "found",
@@ -252,14 +252,14 @@ export class CouponDesk extends Reactive {
                 "Another order was opened while the coupon was looked up. Scan the coupon again on its order."
             );
         }
-        if (order.guardedCoupons.some((card) => card.id === coupon.id)) {
+        if (order.getGuardedCoupons().some((card) => card.id === coupon.id)) {
             return _t("This coupon is already on the order.");
         }
         const blocking = reasons.filter(({ code }) => !CURABLE.includes(code));
         if (!eligible && blocking.length) {
             return blocking.map((reason) => reason.message).join("\n");
         }
-        const same = order.guardedCoupons.find(
+        const same = order.getGuardedCoupons().find(
             (card) => card.program_id.id === coupon.program_id
         );
         if (same) {
@@ -387,7 +387,7 @@ export class CouponDesk extends Reactive {
     }
 
     async _give({ reward, potentialQty }, product, order) {
-        const card = order.guardedCoupons.find(
+        const card = order.getGuardedCoupons().find(
             ({ program_id }) => program_id.id === reward.program_id.id
         );
         if (reward.reward_type !== "product") {
@@ -415,7 +415,7 @@ export class CouponDesk extends Reactive {
         if (!order.uiState.wechatReservation) {
             return;
         }
-        if (this.isPaying(order) && order.appliedCoupons.length) {
+        if (this.isPaying(order) && order.getAppliedCoupons().length) {
             await this.reserve(order);
         } else {
             await this.release(order);
@@ -468,7 +468,7 @@ export class CouponDesk extends Reactive {
     }
 
     async _reserve(order) {
-        const cards = order.appliedCoupons;
+        const cards = order.getAppliedCoupons();
         const ids = cards.map((card) => card.id);
         try {
             const answer = await this.call("wechat_coupon_reserve", [
@@ -542,7 +542,7 @@ export class CouponDesk extends Reactive {
      * @returns {Promise<boolean>} whether the order may be paid
      */
     async mayPay(order) {
-        if (!order.appliedCoupons.length) {
+        if (!order.getAppliedCoupons().length) {
             if (order.uiState.wechatReservation) {
                 await this.release(order);
             }
@@ -565,7 +565,7 @@ export class CouponDesk extends Reactive {
     }
 
     _remindOfWaiting(order) {
-        for (const card of order.guardedCoupons) {
+        for (const card of order.getGuardedCoupons()) {
             if (!order.isApplied(card)) {
                 this.notify(
                     _t("The coupon “%(name)s” is not used on this order. %(reason)s", {
@@ -611,7 +611,7 @@ export class CouponDesk extends Reactive {
      * @returns {Promise<boolean>} whether the order may be validated
      */
     async mayValidate(order) {
-        const cards = order.appliedCoupons;
+        const cards = order.getAppliedCoupons();
         if (!cards.length) {
             if (order.uiState.wechatReservation) {
                 await this.release(order);
@@ -629,7 +629,7 @@ export class CouponDesk extends Reactive {
             return true;
         }
         const body = this._listed(refusals);
-        if (order.isElectronicallyPaid) {
+        if (order.isElectronicallyPaid()) {
             return ask(this.pos.dialog, {
                 title: _t("A coupon cannot be used"),
                 body: _t(
@@ -656,7 +656,7 @@ export class CouponDesk extends Reactive {
      * of the browser, or from the list of orders. Ask what the server holds for it.
      */
     async resumePayment(order) {
-        const cards = order.appliedCoupons;
+        const cards = order.getAppliedCoupons();
         if (!cards.length || this._isFresh(order, cards)) {
             return;
         }
@@ -694,7 +694,7 @@ export class CouponDesk extends Reactive {
             order &&
             !order.finalized &&
             order.uiState.wechatReservation &&
-            !order.hasElectronicPayment;
+            !order.hasElectronicPayment();
         return mayLetGo ? this.release(order) : undefined;
     }
 
@@ -702,7 +702,7 @@ export class CouponDesk extends Reactive {
      * A coupon was scanned on the payment screen: take it off the amount and hold it.
      */
     async activateWhilePaying(code, order) {
-        if (order.hasElectronicPayment) {
+        if (order.hasElectronicPayment()) {
             return this.notify(
                 _t("A payment is under way. Cancel it before you add a coupon."),
                 "danger"
@@ -715,7 +715,7 @@ export class CouponDesk extends Reactive {
         }
         const { ok, refusals } = await this.reserve(order);
         if (!ok) {
-            for (const card of order.guardedCoupons.filter((card) => card.code === code)) {
+            for (const card of order.getGuardedCoupons().filter((card) => card.code === code)) {
                 this._takeOff(card, order);
             }
             this.pos.dialog.add(AlertDialog, {
