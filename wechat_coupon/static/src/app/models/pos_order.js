@@ -1,3 +1,5 @@
+// Its patch must come first: ours builds on it.
+import "@pos_loyalty/app/models/pos_order";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
 import { toFen } from "@wechat_coupon/app/utils/coupon_cart";
 import { _t } from "@web/core/l10n/translation";
