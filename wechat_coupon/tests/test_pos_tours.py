@@ -60,10 +60,13 @@ class TestTillTours(TestPointOfSaleHttpCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        cls.env.user.group_ids += cls.env.ref("wechat_coupon.coupon_group_manager")
+        for code in ("en_US", "zh_CN"):
+            cls.env["res.lang"]._activate_lang(code)
+        cls.env.user.lang = cls.pos_user.lang = "en_US"
         cls.env["loyalty.program"].search(
             [("wechat_guarded", "=", False)]
         ).action_archive()
-        cls.env["res.currency"].search([("name", "=", "CNY")]).active = True
         cls.tea = cls._product("Tea", 60, "6901234567892")
         cls.cake = cls._product("Cake", 30, "012345678905")
         cls.soap = cls._product("Soap", 9, "621234567895")
@@ -120,7 +123,6 @@ class TestTillTours(TestPointOfSaleHttpCommon):
         self._assert_redeemed_once()
 
     def test_story_chinese(self):
-        self.env["res.lang"]._activate_lang("zh_CN")
         self.pos_user.lang = "zh_CN"
         self._run("WechatCouponStoryZh")
         self._assert_redeemed_once()

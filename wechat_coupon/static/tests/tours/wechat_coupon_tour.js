@@ -7,6 +7,7 @@ import * as Chrome from "@point_of_sale/../tests/pos/tours/utils/chrome_util";
 import * as PaymentScreen from "@point_of_sale/../tests/pos/tours/utils/payment_screen_util";
 import * as ProductScreen from "@point_of_sale/../tests/pos/tours/utils/product_screen_util";
 import * as ReceiptScreen from "@point_of_sale/../tests/pos/tours/utils/receipt_screen_util";
+import * as TicketScreen from "@point_of_sale/../tests/pos/tours/utils/ticket_screen_util";
 import * as Coupon from "@wechat_coupon/../tests/tours/utils/wechat_coupon_util";
 import { registry } from "@web/core/registry";
 
@@ -20,14 +21,14 @@ tours.add("WechatCouponStory", {
             Coupon.addTea(2),
             Coupon.totalIs("120.00"),
             Coupon.scan("621234567890"),
-            Coupon.isApplied("20 off 100", "-¥ 20.00"),
+            Coupon.isApplied("20 off 100", "-20.00"),
             Coupon.totalIs("100.00"),
             ProductScreen.clickPayButton(),
             Coupon.isHeld("Reserved for this order until"),
             Coupon.serverHolds(1),
             Coupon.payWithCash(),
-            Coupon.receiptNames("20 off 100", "****7890", "-¥ 20.00"),
-            Coupon.receiptSaved("¥ 20.00"),
+            Coupon.receiptNames("20 off 100", "****7890", "-20.00"),
+            Coupon.receiptSaved("20.00"),
             ReceiptScreen.clickNextOrder(),
             Coupon.addTea(2),
             Coupon.scan("621234567890"),
@@ -47,13 +48,13 @@ tours.add("WechatCouponStoryZh", {
             Coupon.closePopup(),
             Coupon.isWaiting("20 off 100", "还差"),
             Coupon.addTea(1),
-            Coupon.isApplied("20 off 100", "-¥ 20.00"),
+            Coupon.isApplied("20 off 100", "-20.00"),
             ProductScreen.clickPayButton(),
             Coupon.isHeld("已为本单保留至"),
             Coupon.payWithCash(),
             { content: "in Chinese", trigger: '.pos-receipt:contains("使用的优惠券")' },
             { content: "in Chinese", trigger: '.pos-receipt:contains("优惠券共优惠")' },
-            Coupon.receiptNames("20 off 100", "****7890", "-¥ 20.00"),
+            Coupon.receiptNames("20 off 100", "****7890", "-20.00"),
         ].flat(),
 });
 
@@ -85,7 +86,7 @@ tours.add("WechatCouponRefusals", {
             Coupon.isWaiting("20 off 100", "40.00"),
             Coupon.totalIs("60.00"),
             Coupon.addTea(1),
-            Coupon.isApplied("20 off 100", "-¥ 20.00"),
+            Coupon.isApplied("20 off 100", "-20.00"),
             Coupon.totalIs("100.00"),
             Coupon.remove("20 off 100"),
             Coupon.noCoupon(),
@@ -107,16 +108,21 @@ tours.add("WechatCouponRouter", {
                 trigger: '.selection-item:contains("customer\'s WeChat coupon")',
                 run: "click",
             },
-            Coupon.isApplied("5 off", "-¥ 5.00"),
+            Coupon.isApplied("5 off", "-5.00"),
             Coupon.totalIs("25.00"),
-            // Odoo would take these for a customer, a badge, a discount.
+            // Odoo would take these for a customer, a badge, a discount. It knows only
+            // one discount on the whole order, and keeps the best one.
             Coupon.scan("042123456789"),
-            Coupon.isApplied("6 off", "-¥ 6.00"),
+            Coupon.isApplied("6 off", "-6.00"),
+            Coupon.isWaiting("5 off", "Only one discount on the whole order"),
             Coupon.scan("041123456789"),
-            Coupon.isApplied("7 off", "-¥ 7.00"),
+            Coupon.isApplied("7 off", "-7.00"),
             Coupon.scan("220512345678"),
-            Coupon.isApplied("8 off", "-¥ 8.00"),
-            Coupon.totalIs("4.00"),
+            Coupon.isApplied("8 off", "-8.00"),
+            Coupon.totalIs("22.00"),
+            Coupon.remove("8 off"),
+            Coupon.isApplied("7 off", "-7.00"),
+            Coupon.totalIs("23.00"),
         ].flat(),
 });
 
@@ -127,7 +133,7 @@ tours.add("WechatCouponTwoTills", {
             Coupon.open(),
             Coupon.addTea(2),
             Coupon.scan("621234567890"),
-            Coupon.isApplied("20 off 100", "-¥ 20.00"),
+            Coupon.isApplied("20 off 100", "-20.00"),
             Coupon.otherTillTakes("621234567890"),
             ProductScreen.clickPayButton(false),
             Dialog.bodyIs("another open order"),
@@ -155,7 +161,7 @@ tours.add("WechatCouponReload", {
             Coupon.open(),
             Coupon.addTea(2),
             Coupon.scan("621234567890"),
-            Coupon.isApplied("20 off 100", "-¥ 20.00"),
+            Coupon.isApplied("20 off 100", "-20.00"),
             ProductScreen.clickPayButton(),
             PaymentScreen.clickPaymentMethod("Cash"),
             Coupon.serverHolds(1),
@@ -165,7 +171,7 @@ tours.add("WechatCouponReload", {
             Coupon.serverHolds(1),
             PaymentScreen.clickValidate(),
             ReceiptScreen.receiptIsThere(),
-            Coupon.receiptNames("20 off 100", "****7890", "-¥ 20.00"),
+            Coupon.receiptNames("20 off 100", "****7890", "-20.00"),
         ].flat(),
 });
 
@@ -176,7 +182,7 @@ tours.add("WechatCouponAbandon", {
             Coupon.open(),
             Coupon.addTea(2),
             Coupon.scan("621234567890"),
-            Coupon.isApplied("20 off 100", "-¥ 20.00"),
+            Coupon.isApplied("20 off 100", "-20.00"),
             ProductScreen.clickPayButton(),
             Coupon.serverHolds(1),
             PaymentScreen.clickBack(),
@@ -185,7 +191,10 @@ tours.add("WechatCouponAbandon", {
             Coupon.serverHolds(0),
             ProductScreen.clickPayButton(),
             Coupon.serverHolds(1),
-            run(() => posmodel.deleteOrders([posmodel.getOrder()]), "the order is deleted"),
+            Chrome.clickOrders(),
+            TicketScreen.deleteOrder("001"),
+            Dialog.confirm(),
+            Chrome.waitRequest(),
         ].flat(),
 });
 
@@ -204,7 +213,7 @@ tours.add("WechatCouponAtPayment", {
             PaymentScreen.totalIs("100.00"),
             PaymentScreen.clickValidate(),
             ReceiptScreen.receiptIsThere(),
-            Coupon.receiptNames("20 off 100", "****7890", "-¥ 20.00"),
+            Coupon.receiptNames("20 off 100", "****7890", "-20.00"),
         ].flat(),
 });
 
@@ -220,7 +229,7 @@ tours.add("WechatCouponOffline", {
             Coupon.noCoupon(),
             OfflineUtil.setOnlineMode(),
             Coupon.scan("621234567890"),
-            Coupon.isApplied("20 off 100", "-¥ 20.00"),
+            Coupon.isApplied("20 off 100", "-20.00"),
             OfflineUtil.setOfflineMode(),
             ProductScreen.clickPayButton(false),
             Dialog.bodyIs("No connection to the server"),
@@ -250,7 +259,7 @@ tours.add("WechatCouponOffline", {
                 run: "click",
             },
             ReceiptScreen.receiptIsThere(),
-            Coupon.receiptNames("20 off 100", "****7890", "-¥ 20.00"),
+            Coupon.receiptNames("20 off 100", "****7890", "-20.00"),
             OfflineUtil.setOnlineMode(),
             run(() => posmodel.data.checkConnectivity(), "the connection is back"),
             run(() => posmodel.syncAllOrders(), "the order is sent"),

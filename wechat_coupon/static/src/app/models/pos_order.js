@@ -146,7 +146,16 @@ patch(PosOrder.prototype, {
                 });
             }
         }
+        if (!this.isApplied(card) && this._hasOtherGlobalDiscount(card)) {
+            return _t("Only one discount on the whole order can be used; the best one is.");
+        }
         return "";
+    },
+    _hasOtherGlobalDiscount(card) {
+        return (
+            card.program_id.reward_ids.some((reward) => reward.is_global_discount) &&
+            this._getGlobalDiscountLines().length > 0
+        );
     },
     /** Whether the server is known to hold exactly these coupons at this moment. */
     holdsExactly(cards) {
