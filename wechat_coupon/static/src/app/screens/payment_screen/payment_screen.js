@@ -27,15 +27,19 @@ patch(PaymentScreen.prototype, {
             case "payment":
                 desk.onPaymentCode(scan.code);
                 return true;
-            case "core":
-                return false;
+            case "core": // GS1: products, too
             case "product":
-                desk.notify(_t("This is a product. Go back to the order to add it."));
-                return true;
+                return this._refuseProduct();
             default:
                 desk.activateWhilePaying(scan.code, this.currentOrder);
                 return true;
         }
+    },
+    _refuseProduct() {
+        this.pos.wechatCoupon.notify(
+            _t("This is a product. Go back to the order to add it.")
+        );
+        return true;
     },
     _isKnownProduct({ code, parsed }) {
         const products = this.pos.models["product.product"];

@@ -121,9 +121,16 @@ patch(ProductScreen.prototype, {
             : loaded.then(({ product }) => (product ? null : desk.lookup(scan.code, order)));
         const [{ product, problem }, result] = await Promise.all([loaded, looked]);
         const isCoupon = ["found", "refused"].includes(result?.status);
+        if (desk.isPaying(order)) {
+            return desk.notify(
+                _t("Payment was opened meanwhile. Scan %(code)s again.", { code: scan.code })
+            );
+        }
         if (!desk.isOpen(order)) {
             return desk.notify(
-                _t("Another order was opened. Scan %(code)s again on its order.", scan)
+                _t("Another order was opened. Scan %(code)s again on its order.", {
+                    code: scan.code,
+                })
             );
         }
         if (product && isCoupon && (await this._askWhich(scan, product.product)) !== "coupon") {
