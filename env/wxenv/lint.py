@@ -1,5 +1,6 @@
 """``make lint``: every check over the whole repository, and the total of problems."""
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -25,6 +26,7 @@ SHOWN = 60
 
 def main(rest: list[str], root: Path = paths.ROOT) -> int:
     """Run the checks named, or all, and return 1 if one of them found a problem."""
+    rest = rest or os.environ.get("ONLY", "").split()
     unknown = [name for name in rest if name not in CHECKS]
     if unknown:
         say(f"No such check: {', '.join(unknown)}. There are: {', '.join(CHECKS)}.")

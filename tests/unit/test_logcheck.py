@@ -75,12 +75,16 @@ def test_the_file_of_a_view_is_named(addons):
         f"{HEAD} odoo.addons.queue_job.jobrunner.runner: job wechat.event._drain died",
         f'{HEAD} odoo.sql_db: bad query: INSERT INTO "wechat_bad" VALUES (1)',
         f"{HEAD} odoo.sql_db: bad query: UPDATE till_scanner SET x = 1",
-        f"{HEAD} odoo.addons.base.models.ir_ui_view: broken\n 'xmlid': 'scanner.x_view'",
-        f"{HEAD} odoo.http: Boom\nTraceback:\n"
-        '  File "/srv/repo/scanner/controllers/main.py", line 4, in scan',
+        f"{HEAD} odoo.addons.base.models.ir_ui_view: bad\n 'xmlid': 'scanner.x_view'",
+        (
+            f"{HEAD} odoo.http: Boom\nTraceback:\n"
+            '  File "/srv/repo/scanner/controllers/main.py", line 4, in scan'
+        ),
         f"\x1b[1;33m{HEAD} odoo.addons.scanner.models.till: lost\x1b[0m",
-        f"{HEAD} odoo.schema: Table 'coupon_redemption': unable to set NOT NULL on "
-        "column of coupon.redemption",
+        (
+            f"{HEAD} odoo.schema: Table 'coupon_redemption': unable to set NOT NULL on "
+            "column of coupon.redemption"
+        ),
     ],
 )
 def test_lines_of_ours(line, addons):
@@ -96,10 +100,12 @@ def test_lines_of_ours(line, addons):
         f"{HEAD} odoo.registry: Field sale.order.x: unknown parameter 'y'",
         f"{HEAD} odoo.addons.wechat_badly.models.x: another add-on",
         "2026-11-22 18:35:12,093 1 INFO shop odoo.addons.wechat_bad.models.m: all well",
-        f"{HEAD} py.warnings: /srv/odoo19/addons/sale/models/x.py:3: "
-        "DeprecationWarning: old\n"
-        '  File "/srv/repo/scanner/models/till.py", line 3, in call\n'
-        '  File "/srv/odoo19/addons/sale/models/x.py", line 3, in _x',
+        (
+            f"{HEAD} py.warnings: /srv/odoo19/addons/sale/models/x.py:3: "
+            "DeprecationWarning: old\n"
+            '  File "/srv/repo/scanner/models/till.py", line 3, in call\n'
+            '  File "/srv/odoo19/addons/sale/models/x.py", line 3, in _x'
+        ),
     ],
 )
 def test_lines_of_others(line, addons):

@@ -18,11 +18,7 @@ else:  # the same code under its older name
 LICENSE = "LGPL-3"
 VERSION = re.compile(r"19\.0\.\d+\.\d+\.\d+")
 WANTED_KEYS = ("name", "summary", "author", "website", "category", "depends")
-WANTED_FILES = (
-    "readme/DESCRIPTION.md",
-    "static/description/icon.png",
-    "i18n/zh_CN.po",
-)
+WANTED_FILES = ("readme/DESCRIPTION.md", "static/description/icon.png")
 DATA_FOLDERS = ("data", "demo", "report", "reports", "security", "views", "wizard")
 
 
@@ -53,18 +49,13 @@ def _keys(manifest: dict) -> Iterator[str]:
 
 
 def _listed(addon: Path, manifest: dict) -> Iterator[str]:
-    """Every data file is loaded, and every file that is loaded is there."""
+    """Every data file is loaded. (That each one named exists, pylint-odoo checks.)"""
     listed = [*manifest.get("data", ()), *manifest.get("demo", ())]
-    yield from (f"{name} is not there" for name in listed if not _is(addon, name))
     for folder in DATA_FOLDERS:
         for path in files.below(addon / folder, ".xml", ".csv"):
             name = path.relative_to(addon).as_posix()
             if name not in listed and not _mentioned(addon, name):
                 yield f"{name} is never loaded"
-
-
-def _is(addon: Path, name: str) -> bool:
-    return (addon / name).is_file()
 
 
 def _mentioned(addon: Path, name: str) -> bool:
@@ -166,9 +157,8 @@ def _manifest_of(root: Path, name: str) -> dict:
 
 
 def _files(root: Path, addon: Path) -> Iterator[str]:
-    wanted = [*WANTED_FILES, f"i18n/{addon.name}.pot"]
-    for name in wanted:
-        if not _is(addon, name):
+    for name in WANTED_FILES:
+        if not (addon / name).is_file():
             yield files.at(root, addon / name, None, "missing")
     page = addon / "README.md"
     if not page.exists() or page.read_text() != readme.compose(addon):

@@ -110,7 +110,7 @@ def _test_guard(call: ast.Call, test: bool) -> Iterator[tuple[int, str]]:
 
 
 def _docstrings(node: ast.ClassDef) -> Iterator[tuple[int, str]]:
-    for item in node.body:
+    for item in () if node.name.startswith("_") else node.body:
         if not isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         public = not item.name.startswith("_") and item.name not in ORM
