@@ -128,7 +128,7 @@ def test_a_readme_that_is_stale(repository):
         ("<odoo><search><group string='By'/></search></odoo>", "<group string=>"),
         ("<odoo><t t-name='kanban-box'/></odoo>", "card"),
         ("<odoo><div class='oe_chatter'/></odoo>", "<chatter/>"),
-        ("<odoo><t t-esc='x'/></odoo>", "t-out="),
+        ("<odoo><t t-raw='x'/></odoo>", "t-out="),
         ("<odoo><record id='till' model='ir.ui.view'/></odoo>", "“_view_”"),
         ("<odoo><record id='till_x' model='ir.rule'/></odoo>", "“_rule”"),
         (
@@ -262,8 +262,10 @@ def test_translations(repository, msgid, translated, part):
 
 
 def test_a_translation_that_is_whole(repository):
-    write(repository, "till/i18n/till.pot", PO + entry("Pay %(x)s now, 5% off", ""))
-    text = entry("Pay %(x)s now, 5% off", "立即支付 %(x)s，优惠 5%")
+    write(
+        repository, "till/i18n/till.pot", PO + entry("Pay %(x)s now, 5% off for %s", "")
+    )
+    text = entry("Pay %(x)s now, 5% off for %s", "立即支付 %(x)s，%s优惠 5%")
     write(repository, "till/i18n/zh_CN.po", PO + text)
     assert translations.check(repository) == []
 

@@ -17,7 +17,8 @@ else:  # the same code under its older name
 
 LICENSE = "LGPL-3"
 VERSION = re.compile(r"19\.0\.\d+\.\d+\.\d+")
-WANTED_KEYS = ("name", "summary", "author", "website", "category", "depends")
+# pylint-odoo checks the others.
+WANTED_KEYS = ("name", "depends")
 WANTED_FILES = ("readme/DESCRIPTION.md", "static/description/icon.png")
 DATA_FOLDERS = ("data", "demo", "report", "reports", "security", "views", "wizard")
 

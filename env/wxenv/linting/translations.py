@@ -15,7 +15,7 @@ from lxml import etree
 from . import files
 
 LANGUAGE = "zh_CN"
-PLACEHOLDER = re.compile(r"%\(\w+\)[#0\- +]*[\d.]*[a-zA-Z]|%[sdr]\b|\{\w*\}")
+PLACEHOLDER = re.compile(r"%\(\w+\)[#0\- +]*[\d.]*[a-zA-Z]|%[sdr](?![A-Za-z])|\{\w*\}")
 TAG = re.compile(r"</?[a-z][\w-]*")
 # Options of fields whose value is shown to users.
 SHOWN_OPTIONS = ("string", "help")
@@ -40,8 +40,9 @@ def _addon(root: Path, addon: Path) -> Iterator[str]:
         return
     yield from _complete(root, translation, wanted, given)
     known = {entry.msgid for entry in wanted if not entry.obsolete}
+    # Odoo leaves out what has no word in it.
     for path, line, text in _sources(addon):
-        if text not in known:
+        if text not in known and len(re.sub(r"\W+", "", text)) > 1:
             shown = text if len(text) < 60 else f"{text[:57]}…"
             yield files.at(root, path, line, f"not in {template.name}: “{shown}”")
 

@@ -64,9 +64,8 @@ def _static(tree) -> Iterator[tuple[int, str]]:
     if tree.getroot().tag not in ("templates", "odoo", "svg"):
         yield tree.getroot().sourceline, "the root of a template file is <templates>"
     for node in tree.iter(etree.Element):
-        for name in ("t-raw", "t-esc"):
-            if name in node.attrib:
-                yield node.sourceline, f"{name}= is deprecated: use t-out="
+        if "t-raw" in node.attrib:
+            yield node.sourceline, "t-raw= is gone: use t-out= with Markup"
 
 
 def _data(tree) -> Iterator[tuple[int, str]]:
@@ -96,9 +95,8 @@ def _node(node) -> Iterator[tuple[int, str]]:
         yield node.sourceline, 'a kanban card is t-name="card"'
     if node.tag == "div" and "oe_chatter" in node.get("class", ""):
         yield node.sourceline, "use <chatter/>"
-    for name in ("t-raw", "t-esc"):
-        if name in node.attrib:
-            yield node.sourceline, f"{name}= is deprecated: use t-out="
+    if "t-raw" in node.attrib:
+        yield node.sourceline, "t-raw= is gone: use t-out= with Markup"
 
 
 def _in_search(node) -> bool:
