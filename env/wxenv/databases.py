@@ -99,11 +99,11 @@ def _addon_digest(name: str) -> str:
 def _build(database: Database, name: str) -> None:
     partial = f"{name}_partial"
     drop(database, partial)
-    database.execute(f"CREATE DATABASE \"{partial}\" TEMPLATE template0 ENCODING 'UTF8'")
-    modules = ",".join(MODULES)
-    _odoo(
-        database, partial, "-i", modules, "--with-demo", "--load-language", LANGUAGES
+    database.execute(
+        f"CREATE DATABASE \"{partial}\" TEMPLATE template0 ENCODING 'UTF8'"
     )
+    modules = ",".join(MODULES)
+    _odoo(database, partial, "-i", modules, "--with-demo", "--load-language", LANGUAGES)
     _rename(database, partial, name)
 
 
@@ -174,5 +174,3 @@ def scratch(database: Database, source: str, name: str):
     finally:
         drop(database, name)
         subprocess.run(["rm", "-rf", _filestore(name)], check=False)
-
-

@@ -41,7 +41,9 @@ class Person:
 
     taken = 0
 
-    def __init__(self, browser: Browser, url: str, shots: Path, viewport=None, **options):
+    def __init__(
+        self, browser: Browser, url: str, shots: Path, viewport=None, **options
+    ):
         self.url = url
         self.shots = shots
         self.context = browser.new_context(
