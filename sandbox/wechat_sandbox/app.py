@@ -1,0 +1,190 @@
+"""The web application: one listener for all of WeChat's hosts.
+
+The middleware does, in this order: size limits, faults, the call itself, the log.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from . import (  # noqa: F401  (each module registers its routes)
+    control,
+    oa_card,
+    oa_code,
+    oa_core,
+    oa_media,
+    oa_message,
+    oa_qrcode,
+    oa_stats,
+    oa_token,
+    oa_user,
+    pay_core,
+    pay_transactions,
+    phone,
+)
+from .sandbox import Sandbox
+
+MAX_BODY = 1024 * 1024
+#: A 1 MB picture in its multipart wrapping, with room to say 40009 for a larger one.
+MAX_UPLOAD = 3 * MAX_BODY
+UPLOADS = ("/cgi-bin/media/uploadimg",)
+HOLD_SECONDS = 30.0
+
+OA_PREFIXES = ("/cgi-bin/", "/card/", "/datacube/", "/sns/")
+OWN_PREFIXES = ("/sandbox/", "/phone", "/static/", "/q/", "/connect/")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+BOX: web.AppKey[Sandbox] = web.AppKey("box", Sandbox)
+
+
+def build_app(box: Sandbox) -> web.Application:
+    """Return the application that serves ``box``."""
+    app = web.Application(client_max_size=MAX_UPLOAD, middlewares=[middleware])
+    app[BOX] = box
+    control.add_routes(app)
+    phone.add_routes(app)
+    app.router.add_route("*", "/{path:.*}", serve)
+
+    async def life(_app: web.Application) -> Any:
+        await box.start()
+        yield
+        await box.stop()
+
+    app.cleanup_ctx.append(life)
+    return app
+
+
+async def serve(request: web.Request) -> web.StreamResponse:
+    """Hand a request to the API that its path belongs to."""
+    box = request.app[BOX]
+    path = request.path
+    if path.startswith("/v3/"):
+        return await pay_core.dispatch(box, request)
+    if path.startswith(OA_PREFIXES):
+        return await oa_core.dispatch(box, request)
+    raise web.HTTPNotFound(text="not found")
+
+
+@web.middleware
+async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    path = request.path
+    if path.startswith(OWN_PREFIXES) or path == "/":
+        return await _own(request, handler)
+    limit = MAX_UPLOAD if path in UPLOADS else MAX_BODY
+    if (request.content_length or 0) > limit:
+        return web.Response(status=413, text="request entity too large")
+    started = time.time()
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        body = b"\0" * (limit + 1)
+    if len(body) > limit:
+        return web.Response(status=413, text="request entity too large")
+    box = request.app[BOX]
+    fault = box.faults.take_request(request.method, request.host, path)
+    if fault:
+        response = await _faulty(box, request, handler, fault)
+    else:
+        response = await _call(request, handler)
+    box.log.add(
+        time=started,
+        method=request.method,
+        path=path,
+        query=request.query_string,
+        body=body,
+        status=response.status if response else None,
+        response=getattr(response, "body", None) if response else None,
+        fault=fault["kind"] if fault else None,
+        seconds=round(time.time() - started, 4),
+    )
+    if response is None:
+        return _drop(request)
+    return response
+
+
+async def _own(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Serve the sandbox's own pages; refuse what another web site sends."""
+    if request.method != "GET":
+        origin = request.headers.get("Origin")
+        if origin and origin.split("//")[-1] != request.host:
+            raise web.HTTPForbidden(text="cross-origin request")
+        if (request.content_length or 0) > MAX_BODY:
+            return web.Response(status=413, text="request entity too large")
+    return await handler(request)
+
+
+async def _call(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return web.Response(status=error.status, text=error.text)
+
+
+def _drop(request: web.Request) -> web.Response:
+    """Cut the connection without an answer."""
+    if request.transport:
+        request.transport.abort()
+    return web.Response()
+
+
+async def _faulty(
+    box: Sandbox, request: web.Request, handler: Handler, fault: dict[str, Any]
+) -> web.StreamResponse | None:
+    """Let a request go wrong; None means that no answer goes out."""
+    kind = fault["kind"]
+    seconds = float(fault.get("seconds") or 0)
+    if kind == "delay":
+        await asyncio.sleep(seconds)
+        return await _call(request, handler)
+    if kind == "drop_connection":
+        return None
+    if kind == "timeout_before":
+        await asyncio.sleep(seconds or HOLD_SECONDS)
+        return None
+    if kind == "timeout_after":
+        # The change is made; only the answer is lost.
+        await _call(request, handler)
+        await asyncio.sleep(seconds or HOLD_SECONDS)
+        return None
+    if kind == "expire_token":
+        _expire_tokens(box, request.query.get("access_token", ""))
+        return await _call(request, handler)
+    if kind == "bad_signature":
+        response = await _call(request, handler)
+        signature = response.headers.get("Wechatpay-Signature")
+        if signature:
+            response.headers["Wechatpay-Signature"] = signature[::-1].replace("=", "A")
+        return response
+    if fault.get("commit"):
+        await _call(request, handler)
+    return _answer(box, request, fault)
+
+
+def _expire_tokens(box: Sandbox, value: str) -> None:
+    """End the token of this call and its account's other ones (42001)."""
+    used = box.state.tokens.get(value)
+    for token in box.state.tokens.values():
+        if used is None or token.appid == used.appid:
+            token.expires = min(token.expires, box.clock.now())
+    box.state.touch()
+
+
+def _answer(
+    box: Sandbox, request: web.Request, fault: dict[str, Any]
+) -> web.StreamResponse:
+    """Answer with the HTTP status or errcode that the fault asks for."""
+    if fault["kind"] == "errcode":
+        errcode = int(fault.get("errcode", -1))
+        return oa_core.refusal(box, errcode, str(fault.get("errmsg") or ""))
+    status = int(fault.get("status", 500))
+    body = fault.get("body")
+    if isinstance(body, str):
+        return web.Response(status=status, text=body)
+    if request.path.startswith("/v3/"):
+        return pay_core.fault_answer(box, request, status, fault)
+    text = json.dumps(body, ensure_ascii=False) if body is not None else ""
+    return web.Response(status=status, text=text, content_type="application/json")

@@ -1,0 +1,321 @@
+"""Orders: JSAPI and Native.
+
+WeChat docs: POST /v3/pay/transactions/jsapi, POST /v3/pay/transactions/native,
+GET /v3/pay/transactions/out-trade-no/{out_trade_no},
+GET /v3/pay/transactions/id/{transaction_id},
+POST /v3/pay/transactions/out-trade-no/{out_trade_no}/close.
+"""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from . import pay_schema as schema
+from .clock import beijing, rfc3339
+from .errors import ControlError, PayError
+from .pay_core import PayCall, Reply, route
+
+if TYPE_CHECKING:
+    from .sandbox import Sandbox
+    from .state import Merchant
+
+DEFAULT_LIFE = 7 * 86400
+MIN_LIFE = 60
+OUT_TRADE_NO = r"[0-9A-Za-z_\-|*]{6,32}"
+
+ORDER_NOT_FOUND = 268512771
+ORDER_PAID = 268449538
+OTHER_PARAMETERS = 268498688
+ORDER_EXPIRED = 268447914
+APPID_MISMATCH = 268445527
+OPENID_MISSING = 268501013
+
+STATES = {
+    "NOTPAY": "订单未支付",
+    "SUCCESS": "支付成功",
+    "CLOSED": "订单已关闭",
+    "REFUND": "转入退款",
+}
+
+_FIELDS = {
+    "appid": schema.string(32, required=True),
+    "mchid": schema.string(32, required=True),
+    "description": schema.string(127, required=True),
+    "out_trade_no": schema.string(32, required=True, low=6, pattern=OUT_TRADE_NO),
+    "time_expire": schema.time(),
+    "attach": schema.string(128),
+    "notify_url": schema.string(255, required=True),
+    "goods_tag": schema.string(32),
+    "limit_pay": schema.array(
+        schema.string(
+            32, choices=("no_balance", "no_credit", "no_debit", "balance_only")
+        )
+    ),
+    "support_fapiao": schema.boolean(),
+    "amount": schema.group(
+        required=True,
+        total=schema.integer(required=True, low=1),
+        currency=schema.string(16, choices=("CNY",)),
+    ),
+    "detail": schema.group(
+        cost_price=schema.integer(low=0),
+        invoice_id=schema.string(32),
+        goods_detail=schema.array(
+            schema.group(
+                merchant_goods_id=schema.string(32, required=True),
+                wechatpay_goods_id=schema.string(32),
+                goods_name=schema.string(256),
+                quantity=schema.integer(required=True, low=1),
+                unit_price=schema.integer(required=True, low=0),
+            )
+        ),
+    ),
+    "scene_info": schema.group(
+        payer_client_ip=schema.string(45, required=True),
+        device_id=schema.string(32),
+        store_info=schema.group(
+            id=schema.string(32, required=True),
+            name=schema.string(256),
+            area_code=schema.string(32),
+            address=schema.string(512),
+        ),
+    ),
+    "settle_info": schema.group(profit_sharing=schema.boolean()),
+}
+NATIVE = schema.group(required=True, **_FIELDS)
+JSAPI = schema.group(
+    required=True,
+    **_FIELDS,
+    payer=schema.group(required=True, openid=schema.string(128)),
+)
+CLOSE = schema.group(required=True, mchid=schema.string(32, required=True))
+
+
+def order_key(mchid: str, out_trade_no: str) -> str:
+    return f"{mchid}|{out_trade_no}"
+
+
+def find_order(box: "Sandbox", mchid: str, out_trade_no: str) -> dict[str, Any]:
+    """Return a merchant's order, else ORDER_NOT_EXIST."""
+    order = box.state.orders.get(order_key(mchid, out_trade_no))
+    if order is None:
+        raise PayError(404, "ORDER_NOT_EXIST", "订单不存在", ORDER_NOT_FOUND)
+    _expire(box, order)
+    return order
+
+
+def _expire(box: "Sandbox", order: dict[str, Any]) -> None:
+    """An order that nobody paid in time closes by itself."""
+    if order["trade_state"] == "NOTPAY" and box.clock.now() > order["expires"]:
+        order["trade_state"] = "CLOSED"
+        order["expired"] = True
+
+
+def check_notify_url(url: str) -> None:
+    """A full address with a path and without a query."""
+    parts = urlsplit(url)
+    good = parts.scheme in ("http", "https") and parts.hostname and parts.path
+    if not good or parts.query or parts.fragment:
+        raise schema.param_error("/notify_url", url, "通知地址不合法")
+
+
+def _check_order(call: PayCall) -> float:
+    """Check what the schema cannot; return when the order expires."""
+    data = call.data
+    call.own_mchid(data["mchid"])
+    if data["appid"] not in call.merchant.appids:
+        message = "appid和mch_id不匹配"
+        raise PayError(400, "APPID_MCHID_NOT_MATCH", message, APPID_MISMATCH)
+    check_notify_url(data["notify_url"])
+    now = call.box.clock.now()
+    if "time_expire" not in data:
+        return now + DEFAULT_LIFE
+    expires = schema.parse_time(data["time_expire"])
+    known = order_key(data["mchid"], data["out_trade_no"]) in call.box.state.orders
+    if not known and expires < now + MIN_LIFE:
+        raise schema.param_error(
+            "/time_expire", data["time_expire"], "交易结束时间太早"
+        )
+    return expires
+
+
+def _place(call: PayCall, trade_type: str) -> dict[str, Any]:
+    """Make an order, or enter one again with the same parameters.
+
+    The same number with other parameters is 268498688; paid, closed and expired orders
+    are refused.
+    """
+    expires = _check_order(call)
+    box, data = call.box, call.data
+    key = order_key(data["mchid"], data["out_trade_no"])
+    order = box.state.orders.get(key)
+    if order is None:
+        order = _new_order(call, trade_type, expires)
+        box.state.orders[key] = order
+        return order
+    _expire(box, order)
+    if order["trade_state"] in ("SUCCESS", "REFUND"):
+        raise PayError(400, "ORDERPAID", "该订单已支付", ORDER_PAID)
+    if order.get("expired"):
+        raise PayError(400, "ORDER_CLOSED", "订单已失效", ORDER_EXPIRED)
+    if order["trade_state"] == "CLOSED":
+        raise PayError(400, "ORDER_CLOSED", "订单已关闭", ORDER_EXPIRED)
+    if order["request"] != data or order["trade_type"] != trade_type:
+        message = "请求重入时，参数与首次请求时不一致"
+        raise PayError(400, "INVALID_REQUEST", message, OTHER_PARAMETERS)
+    order["prepay_id"] = _prepay_id(box)
+    return order
+
+
+def _prepay_id(box: "Sandbox") -> str:
+    moment = beijing(box.clock.now()).strftime("%d%H%M%S")
+    return f"wx{moment}{box.state.random_text(26, '0123456789abcdef')}"
+
+
+def _new_order(call: PayCall, trade_type: str, expires: float) -> dict[str, Any]:
+    box = call.box
+    return {
+        "mchid": call.merchant.mchid,
+        "out_trade_no": call.data["out_trade_no"],
+        "trade_type": trade_type,
+        "trade_state": "NOTPAY",
+        "request": call.data,
+        "prepay_id": _prepay_id(box),
+        "code_url": f"weixin://wxpay/bizpayurl?pr={box.state.random_text(9)}",
+        "created": box.clock.now(),
+        "expires": expires,
+        "transaction_id": "",
+    }
+
+
+@route("POST", "/v3/pay/transactions/native", NATIVE)
+def native(call: PayCall) -> Reply:
+    """WeChat docs: POST /v3/pay/transactions/native"""
+    return 200, {"code_url": _place(call, "NATIVE")["code_url"]}
+
+
+@route("POST", "/v3/pay/transactions/jsapi", JSAPI)
+def jsapi(call: PayCall) -> Reply:
+    """WeChat docs: POST /v3/pay/transactions/jsapi"""
+    openid = call.data["payer"].get("openid")
+    if not openid:
+        raise schema.param_error("/payer/openid", "", "缺少openid", OPENID_MISSING)
+    user = call.box.state.users.get(openid)
+    if user is None or (user.appid and user.appid != call.data["appid"]):
+        raise schema.param_error("/payer/openid", openid, "appid和openid不匹配")
+    return 200, {"prepay_id": _place(call, "JSAPI")["prepay_id"]}
+
+
+def show_order(order: dict[str, Any]) -> dict[str, Any]:
+    """Return an order as the query and the notification show it."""
+    request = order["request"]
+    shown: dict[str, Any] = {
+        "appid": request["appid"],
+        "mchid": order["mchid"],
+        "out_trade_no": order["out_trade_no"],
+        "trade_state": order["trade_state"],
+        "trade_state_desc": STATES[order["trade_state"]],
+        "amount": {"total": request["amount"]["total"], "currency": "CNY"},
+    }
+    if "attach" in request:
+        shown["attach"] = request["attach"]
+    device = request.get("scene_info", {}).get("device_id")
+    if device:
+        shown["scene_info"] = {"device_id": device}
+    if not order["transaction_id"]:
+        return shown
+    shown.update(
+        transaction_id=order["transaction_id"],
+        trade_type=order["trade_type"],
+        bank_type=order["bank_type"],
+        success_time=rfc3339(order["paid_at"]),
+        payer={"openid": order["openid"]},
+    )
+    shown["amount"].update(payer_total=order["payer_total"], payer_currency="CNY")
+    if order["promotion_detail"]:
+        shown["promotion_detail"] = order["promotion_detail"]
+    return shown
+
+
+@route("GET", "/v3/pay/transactions/out-trade-no/{out_trade_no}")
+def query_by_number(call: PayCall) -> Reply:
+    """WeChat docs: GET /v3/pay/transactions/out-trade-no/{out_trade_no}"""
+    call.own_mchid(call.need_query("mchid"), "mchid")
+    number = call.params["out_trade_no"]
+    return 200, show_order(find_order(call.box, call.merchant.mchid, number))
+
+
+@route("GET", "/v3/pay/transactions/id/{transaction_id}")
+def query_by_id(call: PayCall) -> Reply:
+    """WeChat docs: GET /v3/pay/transactions/id/{transaction_id}"""
+    call.own_mchid(call.need_query("mchid"), "mchid")
+    number = call.params["transaction_id"]
+    key = call.box.state.transactions.get(number)
+    order = call.box.state.orders.get(key) if key else None
+    if order is None or order["mchid"] != call.merchant.mchid:
+        raise PayError(404, "ORDER_NOT_EXIST", "订单不存在", ORDER_NOT_FOUND)
+    return 200, show_order(order)
+
+
+@route("POST", "/v3/pay/transactions/out-trade-no/{out_trade_no}/close", CLOSE)
+def close(call: PayCall) -> Reply:
+    """Close an unpaid order; again is fine.
+
+    WeChat docs: POST /v3/pay/transactions/out-trade-no/{out_trade_no}/close
+    """
+    call.own_mchid(call.data["mchid"])
+    order = find_order(call.box, call.merchant.mchid, call.params["out_trade_no"])
+    if order["trade_state"] in ("SUCCESS", "REFUND"):
+        raise PayError(400, "ORDER_PAID", "该订单已支付", ORDER_PAID)
+    order["trade_state"] = "CLOSED"
+    return 204, None
+
+
+# -- the customer's side ----------------------------------------------------------
+def pay_order(
+    box: "Sandbox", order: dict[str, Any], values: dict[str, Any]
+) -> dict[str, Any]:
+    """The customer pays: NOTPAY becomes SUCCESS and the merchant is told.
+
+    :param values: openid, bank_type, promotion_detail, notify (default true)
+    """
+    _expire(box, order)
+    if order["trade_state"] != "NOTPAY":
+        raise ControlError(f"the order is {order['trade_state']}", 409)
+    request = order["request"]
+    openid = request.get("payer", {}).get("openid") or values.get("openid")
+    promotions = values.get("promotion_detail") or []
+    total = request["amount"]["total"]
+    try:
+        discount = sum(item["amount"] for item in promotions)
+    except (KeyError, TypeError):
+        raise ControlError("promotion_detail needs amounts") from None
+    if not 0 <= discount <= total:
+        raise ControlError("promotions exceed the order")
+    number = "4200" + box.state.random_digits(24)
+    order.update(
+        trade_state="SUCCESS",
+        transaction_id=number,
+        paid_at=box.clock.now(),
+        openid=openid or "o" + box.state.random_text(27),
+        bank_type=str(values.get("bank_type") or "OTHERS"),
+        payer_total=total - discount,
+        promotion_detail=promotions,
+    )
+    box.state.transactions[number] = order_key(order["mchid"], order["out_trade_no"])
+    box.state.touch()
+    merchant = box.state.merchants[order["mchid"]]
+    if values.get("notify", True):
+        notify_paid(box, merchant, order)
+    return order
+
+
+def notify_paid(box: "Sandbox", merchant: "Merchant", order: dict[str, Any]) -> None:
+    """Send TRANSACTION.SUCCESS to the order's notify_url."""
+    box.pay.notify(
+        merchant,
+        order["request"]["notify_url"],
+        "TRANSACTION.SUCCESS",
+        "transaction",
+        show_order(order),
+        summary="支付成功",
+    )

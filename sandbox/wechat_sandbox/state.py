@@ -1,0 +1,373 @@
+"""What the sandbox knows: plain records, their indexes, and the snapshot on disk.
+
+All records hold JSON values only, so a snapshot is their fields as they are.
+Everything happens in one asyncio thread and no handler awaits between its last check
+and its last change, so each change is atomic.
+"""
+
+import json
+import os
+import random
+import tempfile
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .clock import Clock
+
+SNAPSHOT_VERSION = 1
+
+#: Settings that the control API may change.
+DEFAULT_SETTINGS: dict[str, Any] = {
+    # None: a review waits for the control API; a number: passes by itself.
+    "auto_review_seconds": None,
+    # Factor for all waiting times of callback retries.
+    "time_scale": 1.0,
+    "callback_timeout": 5.0,
+    "callback_concurrency": 8,
+    # Does /card/update of visible fields put the card back into review?
+    "update_needs_review": True,
+    # What code/get with check_consume answers for a consumed code: 40127 or 40099.
+    "consumed_errcode": 40127,
+    # "present", "empty" or "absent"
+    "associated_data": "present",
+    "classic_token_quota": 2000,
+    "pages_language": "zh",
+}
+
+
+@dataclass
+class Account:
+    """An Official Account (or mini program) as its owner set it up."""
+
+    appid: str
+    secret: str = ""
+    name: str = ""
+    token: str = ""
+    encoding_aes_key: str = ""
+    original_id: str = ""
+    callback_url: str = ""
+    callback_mode: str = "plain"
+    cdata_style: str = "tight"
+    can_create_coupons: bool = False
+    can_create_member_cards: bool = True
+    can_create_general_cards: bool = False
+    can_custom_code: bool = False
+    can_balance: bool = False
+    can_bonus: bool = True
+    ip_whitelist: list | None = None
+    oauth_domains: list | None = None
+    templates: dict = field(default_factory=dict)
+    admin_openid: str = ""
+    # kept by the sandbox
+    test_whitelist: list = field(default_factory=list)
+    subscribers: dict = field(default_factory=dict)
+    quota: dict = field(default_factory=dict)
+    tickets: dict = field(default_factory=dict)
+
+
+@dataclass
+class Token:
+    """An access token; ``expires`` is its natural end, ``dead_at`` an earlier one."""
+
+    value: str
+    appid: str
+    kind: str
+    issued: float
+    expires: float
+    dead_at: float | None = None
+
+
+@dataclass
+class Card:
+    """A card or coupon batch, identified by ``card_id``."""
+
+    card_id: str
+    appid: str
+    card_type: str
+    body: dict
+    status: str = "CARD_STATUS_NOT_VERIFY"
+    quantity: int = 0
+    total_quantity: int = 0
+    created: int = 0
+    updated: int = 0
+    refuse_reason: str = ""
+    deposit_order: list = field(default_factory=list)
+    deposit_next: int = 0
+    pay_cell: bool = False
+    self_consume: dict = field(default_factory=dict)
+    reminded: list = field(default_factory=list)
+
+    @property
+    def base_info(self) -> dict:
+        return self.body["base_info"]
+
+    @property
+    def custom_code(self) -> bool:
+        return bool(self.base_info.get("use_custom_code"))
+
+    @property
+    def deposit_mode(self) -> bool:
+        mode = self.base_info.get("get_custom_code_mode")
+        return mode == "GET_CUSTOM_CODE_MODE_DEPOSIT"
+
+
+@dataclass
+class Code:
+    """One card in one person's wallet."""
+
+    code: str
+    card_id: str
+    appid: str
+    openid: str
+    state: str = "NORMAL"
+    begin: int = 0
+    end: int = 0
+    received: int = 0
+    outer_str: str = ""
+    outer_id: int = 0
+    old_code: str = ""
+    friend: str = ""
+    by_gift: bool = False
+    consumed_at: int = 0
+    consume_count: int = 0
+    consume_attempts: int = 0
+    gift_to: str = ""
+    gift_time: int = 0
+    gift_id: str = ""
+    marked_by: str = ""
+    reason: str = ""
+    hidden: bool = False
+
+
+@dataclass
+class User:
+    """A person with a phone.  Without ``appid`` the openid is good for any account."""
+
+    openid: str
+    nickname: str
+    appid: str = ""
+    unionid: str = ""
+    snapshot: bool = False
+
+
+@dataclass
+class Ticket:
+    """A QR code made by card/qrcode/create or by qrcode/create."""
+
+    ticket: str
+    key: str
+    appid: str
+    kind: str
+    cards: list = field(default_factory=list)
+    scene: str = ""
+    expires: float = 0
+    used: bool = False
+
+
+@dataclass
+class Merchant:
+    """A WeChat Pay merchant."""
+
+    mchid: str
+    appids: list = field(default_factory=list)
+    apiv3_key: str = ""
+    merchant_serial: str = ""
+    merchant_public_key_pem: str = ""
+    mode: str = "both"
+    notify_url: str = ""
+    public_key_id: str = ""
+    last_serial: str = ""
+
+
+_TABLES: dict[str, tuple[type, str]] = {
+    "accounts": (Account, "appid"),
+    "tokens": (Token, "value"),
+    "cards": (Card, "card_id"),
+    "users": (User, "openid"),
+    "tickets": (Ticket, "ticket"),
+    "merchants": (Merchant, "mchid"),
+}
+
+
+class State:
+    """All records, with the indexes that make every look-up constant time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.rng: random.Random = random.SystemRandom()
+        self.platform: dict[str, Any] = {}
+        self.dirty = False
+        self.clear()
+
+    def clear(self, keep_accounts: bool = False) -> None:
+        """Forget everything (but the platform keys, which are slow to make)."""
+        if keep_accounts:
+            for account in self.accounts.values():
+                account.test_whitelist = []
+                account.subscribers = {}
+                account.quota = {}
+                account.tickets = {}
+        else:
+            self.accounts: dict[str, Account] = {}
+            self.merchants: dict[str, Merchant] = {}
+        self.tokens: dict[str, Token] = {}
+        self.cards: dict[str, Card] = {}
+        self.users: dict[str, User] = {}
+        self.tickets: dict[str, Ticket] = {}
+        self.ticket_keys: dict[str, str] = {}
+        self.codes: dict[tuple[str, str], Code] = {}
+        self.account_codes: dict[tuple[str, str], list[Code]] = {}
+        self.wallets: dict[str, list[Code]] = {}
+        self.received: dict[tuple[str, str], int] = {}
+        self.used: dict[tuple[str, str], int] = {}
+        self.gifts: dict[str, Code] = {}
+        self._deposited: dict[str, set[str]] = {}
+        self.images: dict[str, str] = {}
+        self.pages: dict[str, dict] = {}
+        self.oauth_codes: dict[str, dict] = {}
+        self.messages: dict[str, dict] = {}
+        self.stats: dict[str, dict] = {}
+        self.orders: dict[str, dict] = {}
+        self.transactions: dict[str, str] = {}
+        self.extra: dict[str, Any] = {}
+        self.settings: dict[str, Any] = dict(DEFAULT_SETTINGS)
+        self.touch()
+
+    def touch(self) -> None:
+        """Say that a snapshot is due."""
+        self.dirty = True
+
+    # -- codes --------------------------------------------------
+    def add_code(self, code: Code) -> None:
+        self.codes[code.card_id, code.code] = code
+        self.account_codes.setdefault((code.appid, code.code), []).append(code)
+        self.wallets.setdefault(code.openid, []).append(code)
+        if code.state == "GIFTING":
+            self.gifts[code.gift_id] = code
+        self.touch()
+
+    def rename_code(self, code: Code, new: str) -> None:
+        del self.codes[code.card_id, code.code]
+        self.account_codes[code.appid, code.code].remove(code)
+        code.code = new
+        self.codes[code.card_id, new] = code
+        self.account_codes.setdefault((code.appid, new), []).append(code)
+        self.touch()
+
+    def move_code(self, code: Code, openid: str) -> None:
+        self.wallets[code.openid].remove(code)
+        code.openid = openid
+        self.wallets.setdefault(openid, []).append(code)
+        self.touch()
+
+    def deposited_codes(self, card: Card) -> set[str]:
+        """Return the set of codes that were imported for a card."""
+        known = self._deposited.get(card.card_id)
+        if known is None:
+            known = self._deposited[card.card_id] = set(card.deposit_order)
+        return known
+
+    def code_taken(self, appid: str, code: str) -> bool:
+        return bool(self.account_codes.get((appid, code)))
+
+    # -- random values --------------------------------------------------
+    def seed(self, value: int | None) -> None:
+        """Make all random values repeatable (or not, with ``None``)."""
+        self.rng = random.SystemRandom() if value is None else random.Random(value)
+
+    def random_text(self, length: int, alphabet: str = "") -> str:
+        letters = alphabet or (
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+        )
+        return "".join(self.rng.choices(letters, k=length))
+
+    def random_digits(self, length: int) -> str:
+        return "".join(self.rng.choices("0123456789", k=length))
+
+    def new_code(self, appid: str) -> str:
+        """Return a 12-digit code that the account does not use yet."""
+        while True:
+            code = self.random_digits(12)
+            if not self.code_taken(appid, code):
+                return code
+
+    # -- snapshot --------------------------------------------------
+    def dump(self) -> dict[str, Any]:
+        data: dict[str, Any] = {
+            "version": SNAPSHOT_VERSION,
+            "clock_offset": self.clock.offset,
+            "platform": self.platform,
+            "settings": self.settings,
+            "images": self.images,
+            "pages": self.pages,
+            "oauth_codes": self.oauth_codes,
+            "messages": self.messages,
+            "stats": self.stats,
+            "orders": self.orders,
+            "transactions": self.transactions,
+            "extra": self.extra,
+            "codes": [vars(code) for code in self.codes.values()],
+            "received": [[*key, count] for key, count in self.received.items()],
+            "used": [[*key, count] for key, count in self.used.items()],
+        }
+        for name in _TABLES:
+            data[name] = [vars(record) for record in getattr(self, name).values()]
+        return data
+
+    def load(self, data: dict[str, Any]) -> None:
+        if data.get("version") != SNAPSHOT_VERSION:
+            raise ValueError("this snapshot was written by another version")
+        self.clear()
+        self.clock.offset = data["clock_offset"]
+        for name in (
+            "platform",
+            "images",
+            "pages",
+            "oauth_codes",
+            "messages",
+            "stats",
+            "orders",
+            "transactions",
+            "extra",
+        ):
+            setattr(self, name, data[name])
+        self.settings.update(data["settings"])
+        for name, (model, key) in _TABLES.items():
+            known = {item.name for item in fields(model)}
+            table = getattr(self, name)
+            for values in data[name]:
+                record = model(**{k: v for k, v in values.items() if k in known})
+                table[getattr(record, key)] = record
+        for values in data["codes"]:
+            self.add_code(Code(**values))
+        self.received = {(a, b): count for a, b, count in data["received"]}
+        self.used = {(a, b): count for a, b, count in data["used"]}
+        self.ticket_keys = {t.key: t.ticket for t in self.tickets.values()}
+        self.dirty = False
+
+
+class Storage:
+    """The ``--data`` directory: one JSON snapshot, replaced atomically."""
+
+    def __init__(self, directory: str | Path) -> None:
+        self.path = Path(directory) / "sandbox.json"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+
+    def read(self) -> dict[str, Any] | None:
+        try:
+            return json.loads(self.path.read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+
+    def write(self, data: dict[str, Any]) -> None:
+        descriptor, name = tempfile.mkstemp(dir=self.path.parent, prefix=".snapshot-")
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                json.dump(data, stream, ensure_ascii=False, separators=(",", ":"))
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(name, self.path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,311 @@
+import json
+import logging
+import random
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+_logger = logging.getLogger(__name__)
+
+# Seconds until the next attempt; after the last one a person has to look.
+RETRY_SECONDS: tuple[int, ...] = (10, 30, 120, 600, 1800, 7200, 21600)
+_KEEP_DAYS_PARAMETER = "wechat_base.event_keep_days"
+_KEEP_DAYS = 180
+
+
+class WechatEvent(models.Model):
+    """One callback received: stored at once, worked off by a job.
+
+    Other add-ons extend this model with ``_handle_<event type>``, dots replaced by
+    underscores. A handler may run twice and in any order.
+    """
+
+    _name = "wechat.event"
+    _description = "WeChat Callback"
+    _inherit = "wechat.drain.mixin"
+    _order = "id desc"
+    _rec_name = "event_type"
+
+    _drain_channel = "root.wechat.inbox"
+    _drain_method = "_event_drain"
+
+    source = fields.Selection(
+        [("oa", "Account"), ("pay", "WeChat Pay")], required=True, readonly=True
+    )
+    account_id = fields.Many2one("wechat.account", readonly=True, ondelete="cascade")
+    merchant_id = fields.Many2one("wechat.merchant", readonly=True, ondelete="cascade")
+    company_id = fields.Many2one("res.company", readonly=True, index=True)
+    event_key = fields.Char(required=True, readonly=True)
+    event_type = fields.Char(required=True, readonly=True, index=True)
+    openid = fields.Char(readonly=True, index="btree_not_null")
+    payload = fields.Json(readonly=True)
+    payload_text = fields.Text(string="Content", compute="_compute_payload_text")
+    state = fields.Selection(
+        [
+            ("pending", "Waiting"),
+            ("done", "Done"),
+            ("ignored", "Not needed"),
+            ("failed", "Failed"),
+        ],
+        required=True,
+        readonly=True,
+        default="pending",
+        index=True,
+    )
+    attempts = fields.Integer(readonly=True)
+    error = fields.Char(readonly=True)
+    received_at = fields.Datetime(required=True, readonly=True, index=True)
+    processed_at = fields.Datetime(readonly=True)
+    next_at = fields.Datetime(string="Next attempt", readonly=True)
+
+    _account_key_uniq = models.UniqueIndex(
+        "(account_id, event_key) WHERE source = 'oa'", "Already received."
+    )
+    _merchant_key_uniq = models.UniqueIndex(
+        "(merchant_id, event_key) WHERE source = 'pay'", "Already received."
+    )
+    _due_idx = models.Index("(next_at, id) WHERE state = 'pending'")
+
+    # === COMPUTE METHODS ===#
+
+    @api.depends("payload")
+    def _compute_payload_text(self):
+        for event in self:
+            event.payload_text = json.dumps(
+                event.payload or {}, ensure_ascii=False, indent=2
+            )
+
+    # === ACTION METHODS ===#
+
+    def action_retry(self):
+        """Process failed events once more, from the first attempt."""
+        self.check_access("write")
+        failed = self.filtered(lambda event: event.state in ("failed", "pending"))
+        if not failed:
+            raise UserError(
+                self.env._("Only callbacks that failed or wait can be tried again.")
+            )
+        failed.write(
+            {
+                "state": "pending",
+                "attempts": 0,
+                "error": False,
+                "next_at": fields.Datetime.now(),
+            }
+        )
+        failed._drain_wake(priority=5)
+
+    # === RECEIVING ===#
+
+    @api.model
+    def _receive(
+        self,
+        source,
+        owner_id,
+        company_id,
+        event_key,
+        event_type,
+        payload,
+        openid=None,
+    ):
+        """Store a verified callback, once; plain SQL, because it may come 200/s.
+
+        :param str source: ``oa`` or ``pay``
+        :param int owner_id: of the account or merchant
+        :param str event_key: the same for each repetition
+        :return: whether it is new
+        """
+        owner = "account_id" if source == "oa" else "merchant_id"
+        self.env.cr.execute(
+            f"""
+            INSERT INTO wechat_event (
+                    source, {owner}, company_id, event_key, event_type, openid,
+                    payload, state, attempts, received_at, next_at,
+                    create_uid, create_date, write_uid, write_date)
+                 VALUES (%(source)s, %(owner)s, %(company)s, %(key)s, %(type)s,
+                         %(openid)s, %(payload)s::jsonb, 'pending', 0, %(now)s, %(now)s,
+                         1, %(now)s, 1, %(now)s)
+            ON CONFLICT DO NOTHING
+            """,
+            {
+                "source": source,
+                "owner": owner_id,
+                "company": company_id,
+                "key": event_key,
+                "type": event_type,
+                "openid": openid or None,
+                "payload": json.dumps(payload, ensure_ascii=False),
+                "now": fields.Datetime.now(),
+            },
+        )
+        if not self.env.cr.rowcount:
+            return False
+        self._drain_wake()
+        return True
+
+    # === PROCESSING ===#
+
+    def _payload(self):
+        """Return the content: elements of the XML, or the decrypted resource."""
+        self.ensure_one()
+        return self.payload or {}
+
+    @api.model
+    def _drain_due(self):
+        return self._drain_look("next_at", "state = 'pending'")
+
+    @api.model
+    def _event_drain(self):
+        """Job: process the events that are due, each in its own transaction."""
+        count = 0
+        for _step in self._drain_steps():
+            if not self._event_step():
+                break
+            count += 1
+        self._drain_again(progress=bool(count))
+        return self.env._("%s callbacks", count)
+
+    @api.model
+    def _event_step(self):
+        """Process one event; return whether there was one."""
+        claimed = []
+
+        def process(model):
+            event = model._claim_next()
+            claimed[:] = event.ids
+            if event:
+                event._process()
+            return bool(event)
+
+        try:
+            return self._drain_in_own_transaction(process)
+        except Exception as error:
+            # A handler's failure is the event's, not the job's: the next event
+            # must not wait for it.
+            if not claimed:
+                raise
+            _logger.warning("WeChat callback %s failed", claimed[0], exc_info=True)
+            message = self._error_text(error)
+            self._drain_in_own_transaction(
+                lambda model: model.browse(claimed)._set_failed(message)
+            )
+            return True
+
+    @api.model
+    def _claim_next(self):
+        """Lock the oldest event that is due and that nobody else has."""
+        self.env.cr.execute(
+            """
+            SELECT id
+              FROM wechat_event
+             WHERE state = 'pending' AND next_at <= %s
+             ORDER BY next_at, id
+             LIMIT 1
+               FOR UPDATE SKIP LOCKED
+            """,
+            [fields.Datetime.now()],
+        )
+        return self.browse([row[0] for row in self.env.cr.fetchall()])
+
+    def _process(self):
+        """Hand the event to its handler and record the outcome."""
+        self.ensure_one()
+        name = f"_handle_{self.event_type.replace('.', '_')}"
+        handler = getattr(self.with_company(self.company_id), name, None)
+        state = "ignored"
+        if handler:
+            state = "ignored" if handler() is False else "done"
+        self.write(
+            {
+                "state": state,
+                "attempts": self.attempts + 1,
+                "error": False,
+                "processed_at": fields.Datetime.now(),
+            }
+        )
+
+    def _set_failed(self, message):
+        """Record a failure and when to try again."""
+        self.ensure_one()
+        vals = {"attempts": self.attempts + 1, "error": message}
+        if self.attempts < len(RETRY_SECONDS):
+            seconds = RETRY_SECONDS[self.attempts] * random.uniform(0.8, 1.2)
+            vals["next_at"] = fields.Datetime.now() + timedelta(seconds=seconds)
+        else:
+            vals["state"] = "failed"
+        self.write(vals)
+
+    @api.model
+    def _error_text(self, error):
+        """Return one line about an exception, without a traceback."""
+        text = str(error).strip().splitlines()
+        return f"{type(error).__name__}: {text[0] if text else ''}"[:500]
+
+    # === HANDLERS ===#
+
+    def _handle_subscribe(self):
+        """Somebody follows the account, perhaps through a QR code with a scene."""
+        scene = self._payload().get("EventKey") or ""
+        self._touch_identity(
+            subscribed=True,
+            subscribed_at=self._created_at(),
+            scene=scene.removeprefix("qrscene_") or None,
+        )
+
+    def _handle_unsubscribe(self):
+        """Somebody does not follow the account any more."""
+        self._touch_identity(subscribed=False)
+
+    def _handle_scan(self):
+        """A follower has scanned a QR code with a scene."""
+        self._touch_identity(scene=self._payload().get("EventKey") or None)
+
+    def _touch_identity(self, **vals):
+        """Find or make the identity of the sender; the newest message decides.
+
+        :return: a ``wechat.identity`` record, empty without a sender
+        """
+        self.ensure_one()
+        identities = self.env["wechat.identity"]
+        if not (self.openid and self.account_id):
+            return identities
+        created_at = self._created_at()
+        identity = identities._find_or_create(self.account_id, self.openid)
+        if identity.last_event_at and identity.last_event_at > created_at:
+            # Delivered late: what came after it has been processed already.
+            return identity
+        vals = {name: value for name, value in vals.items() if value is not None}
+        identity.write({**vals, "last_event_at": created_at})
+        return identity
+
+    def _created_at(self):
+        """Return when the event happened, as WeChat says."""
+        created = str(self._payload().get("CreateTime") or "")
+        if created.isascii() and created.isdigit() and len(created) <= 10:
+            return fields.Datetime.to_datetime("1970-01-01") + timedelta(
+                seconds=int(created)
+            )
+        return self.received_at
+
+    # === HOUSEKEEPING ===#
+
+    @api.autovacuum
+    def _gc_events(self):
+        """Delete settled events after some months (system parameter)."""
+        # sudo: the age is a system parameter.
+        days = self.env["ir.config_parameter"].sudo().get_param(_KEEP_DAYS_PARAMETER)
+        days = int(days) if str(days).isdigit() else _KEEP_DAYS
+        limit = fields.Datetime.now() - timedelta(days=max(days, 2))
+        self.env.cr.execute(
+            """
+            DELETE FROM wechat_event
+                  WHERE id IN (SELECT id
+                                 FROM wechat_event
+                                WHERE state IN ('done', 'ignored')
+                                  AND received_at < %s
+                                ORDER BY received_at
+                                LIMIT 100000)
+            """,
+            [limit],
+        )

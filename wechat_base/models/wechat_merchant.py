@@ -1,0 +1,376 @@
+import re
+import secrets
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ..tools import pay_crypto
+from ..tools.exceptions import WechatConfigError, make_error
+from ..tools.pay_client import WechatPayClient
+from ..tools.transport import check_sandbox_url
+from .wechat_account import _check_sandbox_url
+
+MCHID = re.compile(r"^[0-9]{6,32}$")
+
+
+class WechatMerchant(models.Model):
+    """One WeChat Pay merchant."""
+
+    _name = "wechat.merchant"
+    _description = "WeChat Pay Merchant"
+    _inherit = ["mail.thread", "wechat.secret.mixin"]
+    _order = "sequence, name, id"
+
+    _SECRET_FIELDS = ("apiv3_key", "private_key")
+
+    def _default_notify_key(self):
+        return secrets.token_urlsafe(24)
+
+    name = fields.Char(required=True, tracking=True)
+    sequence = fields.Integer(default=10)
+    active = fields.Boolean(default=True, tracking=True)
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        index=True,
+        default=lambda self: self.env.company,
+        tracking=True,
+    )
+    mchid = fields.Char(
+        string="Merchant number", required=True, copy=False, index=True, tracking=True
+    )
+    account_ids = fields.Many2many(
+        "wechat.account",
+        string="Accounts",
+        check_company=True,
+        help="Accounts whose AppID is bound to this merchant.",
+    )
+    environment = fields.Selection(
+        [
+            ("production", "WeChat"),
+            ("sandbox", "Sandbox"),
+            ("disabled", "Disabled"),
+        ],
+        required=True,
+        default="production",
+        copy=False,
+        tracking=True,
+        help="Disabled merchants neither send nor accept anything.",
+    )
+    sandbox_url = fields.Char(
+        string="Sandbox address",
+        help="Address of the stand-in for WeChat's servers, e.g. http://127.0.0.1:8070",
+    )
+
+    apiv3_key = fields.Char(
+        string="APIv3 key",
+        compute="_compute_secrets",
+        inverse="_inverse_secrets",
+        groups="base.group_system",
+        copy=False,
+    )
+    apiv3_key_cipher = fields.Text(groups=fields.NO_ACCESS, copy=False)
+    private_key = fields.Text(
+        string="API private key",
+        compute="_compute_secrets",
+        inverse="_inverse_secrets",
+        groups="base.group_system",
+        copy=False,
+        help="The content of apiclient_key.pem.",
+    )
+    private_key_cipher = fields.Text(groups=fields.NO_ACCESS, copy=False)
+    certificate = fields.Text(
+        string="API certificate",
+        copy=False,
+        help="The content of apiclient_cert.pem. It is not secret.",
+    )
+    merchant_serial = fields.Char(
+        string="Certificate serial number",
+        compute="_compute_merchant_serial",
+        store=True,
+        readonly=False,
+        copy=False,
+        tracking=True,
+    )
+    key_mode = fields.Selection(
+        [
+            ("public_key", "Public key (recommended)"),
+            ("certificate", "Platform certificate"),
+            ("both", "Both, while changing over"),
+        ],
+        string="WeChat signs with",
+        required=True,
+        default="public_key",
+    )
+    key_ids = fields.One2many(
+        "wechat.merchant.key", "merchant_id", string="WeChat's keys"
+    )
+    notify_key = fields.Char(
+        default=_default_notify_key, required=True, readonly=True, copy=False
+    )
+    notify_url = fields.Char(
+        string="Notification address", compute="_compute_notify_url"
+    )
+    event_count = fields.Integer(compute="_compute_event_count")
+
+    _mchid_uniq = models.UniqueIndex(
+        "(mchid, environment) WHERE active",
+        "There is already an active merchant with this number.",
+    )
+    _notify_key_uniq = models.Constraint(
+        "UNIQUE(notify_key)", "The notification key must be unique."
+    )
+
+    # === COMPUTE METHODS ===#
+
+    @api.depends("certificate")
+    def _compute_merchant_serial(self):
+        for merchant in self.filtered("certificate"):
+            try:
+                certificate = pay_crypto.load_certificate(merchant.certificate)
+            except ValueError:
+                continue
+            merchant.merchant_serial = pay_crypto.certificate_serial(certificate)
+
+    @api.depends("notify_key")
+    def _compute_notify_url(self):
+        for merchant in self:
+            merchant.notify_url = (
+                f"{merchant.get_base_url()}/wechat/pay/{merchant.notify_key}"
+            )
+
+    def _compute_event_count(self):
+        counts = dict(
+            self.env["wechat.event"]._read_group(
+                [("merchant_id", "in", self.ids)], ["merchant_id"], ["__count"]
+            )
+        )
+        for merchant in self:
+            merchant.event_count = counts.get(merchant, 0)
+
+    # === CONSTRAINT METHODS ===#
+
+    @api.constrains("mchid")
+    def _check_mchid(self):
+        for merchant in self:
+            if not MCHID.match(merchant.mchid or ""):
+                raise ValidationError(
+                    self.env._("A merchant number consists of digits only.")
+                )
+
+    @api.constrains("environment", "sandbox_url")
+    def _check_sandbox_url(self):
+        for merchant in self.filtered(lambda m: m.environment == "sandbox"):
+            _check_sandbox_url(self.env, merchant.sandbox_url)
+
+    @api.constrains("certificate")
+    def _check_certificate(self):
+        for merchant in self.filtered("certificate"):
+            try:
+                pay_crypto.load_certificate(merchant.certificate)
+            except ValueError:
+                raise ValidationError(
+                    self.env._(
+                        "Paste the whole text of apiclient_cert.pem, from "
+                        "-----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----."
+                    )
+                ) from None
+
+    def _clean_secret(self, name, value):
+        """Override of `wechat.secret.mixin` to check what was pasted."""
+        value = super()._clean_secret(name, value)
+        if value and name == "apiv3_key" and len(value.encode()) != 32:
+            raise ValidationError(self.env._("The APIv3 key is 32 characters long."))
+        if value and name == "private_key":
+            try:
+                pay_crypto.load_private_key(value)
+            except ValueError:
+                raise ValidationError(
+                    self.env._(
+                        "Paste the whole text of apiclient_key.pem, from "
+                        "-----BEGIN PRIVATE KEY----- to -----END PRIVATE KEY-----."
+                    )
+                ) from None
+        return value
+
+    # === ACTION METHODS ===#
+
+    def action_test_connection(self):
+        """Check everything that can be checked and show one line for each."""
+        self.ensure_one()
+        self.check_access("write")
+        return self.env["wechat.connection.check"]._open(merchant=self)
+
+    def action_fetch_certificates(self):
+        """Download WeChat's platform certificates now."""
+        self.ensure_one()
+        self.check_access("write")
+        self._fetch_certificates()
+
+    def action_view_events(self):
+        """Open the notices that this merchant has received."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "wechat_base.wechat_event_action"
+        )
+        return {**action, "domain": [("merchant_id", "=", self.id)], "context": {}}
+
+    def action_new_notify_key(self):
+        """Replace the notification address, e.g. after it was made public.
+
+        Orders that were placed with the old address will not be notified any more.
+        """
+        self.check_access("write")
+        for merchant in self:
+            merchant.notify_key = self._default_notify_key()
+
+    # === BUSINESS METHODS ===#
+
+    @api.model
+    def _notified(self, notify_key):
+        """Return who is meant by a notice, and a client to verify it, or ``None``.
+
+        One statement, no ORM: notices come in bursts.
+
+        :param str notify_key: from the address
+        :return: (id, company id, :class:`WechatPayClient`)
+        """
+        self.env.cr.execute(
+            """
+            SELECT merchant.id, merchant.company_id, merchant.mchid,
+                   merchant.apiv3_key_cipher,
+                   (SELECT json_object_agg(key.serial, key.pem)
+                      FROM wechat_merchant_key AS key
+                     WHERE key.merchant_id = merchant.id
+                       AND (key.kind = 'public_key'
+                            OR now() AT TIME ZONE 'UTC'
+                               BETWEEN key.valid_from AND key.valid_to)) AS keys
+              FROM wechat_merchant AS merchant
+             WHERE merchant.notify_key = %s
+               AND merchant.active
+               AND merchant.environment != 'disabled'
+            """,
+            [notify_key],
+        )
+        row = self.env.cr.dictfetchone()
+        if not row:
+            return None
+        cipher = row["apiv3_key_cipher"]
+        client = WechatPayClient(
+            row["mchid"],
+            serial=None,
+            private_key=None,
+            apiv3_key=self._secret_decrypt(cipher) if cipher else "",
+            find_key=(row["keys"] or {}).get,
+            translate=self.env._,
+        )
+        return row["id"], row["company_id"], client
+
+    def _get_pay_client(self):
+        """Return a client for this merchant; nothing is sent yet.
+
+        :return: a :class:`WechatPayClient`
+        :raises WechatConfigError: if the merchant is disabled or not filled in
+        """
+        self.ensure_one()
+        if self.environment == "disabled":
+            raise make_error(
+                self.env._,
+                WechatConfigError,
+                "disabled",
+                detail=self.display_name,
+                code="disabled",
+            )
+        private_key, apiv3_key = self._secret("private_key"), self._secret("apiv3_key")
+        self._check_complete(private_key, apiv3_key)
+        sandbox = self.environment == "sandbox"
+        return WechatPayClient(
+            self.mchid,
+            self.merchant_serial,
+            private_key,
+            apiv3_key,
+            find_key=self._find_key,
+            public_key_id=self._public_key_id(),
+            sandbox_url=check_sandbox_url(self.sandbox_url) if sandbox else None,
+            translate=self.env._,
+        )
+
+    def _check_complete(self, private_key, apiv3_key):
+        needed = {
+            "private_key": private_key,
+            "apiv3_key": apiv3_key,
+            "merchant_serial": self.merchant_serial,
+        }
+        missing = [name for name, value in needed.items() if not value]
+        if missing:
+            labels = self.fields_get(missing, ["string"]) if self.env.su else {}
+            names = [labels.get(name, {}).get("string") or name for name in missing]
+            raise make_error(
+                self.env._,
+                WechatConfigError,
+                "incomplete",
+                detail=f"{self.display_name}: {', '.join(names)}",
+                code="incomplete",
+            )
+
+    def _public_key_id(self):
+        """Return the ID of the public key that WeChat is to sign with, if any."""
+        if self.key_mode == "certificate":
+            return None
+        # sudo: a cashier's call needs the key.
+        keys_sudo = self.sudo().key_ids.filtered(lambda k: k.kind == "public_key")
+        return keys_sudo[:1].serial or None
+
+    def _find_key(self, serial):
+        """Return the PEM of WeChat's key with this serial number, or ``None``.
+
+        A platform certificate counts only while it is valid.
+        """
+        now = fields.Datetime.now()
+        # sudo: see above.
+        for key_sudo in self.sudo().key_ids:
+            if key_sudo.serial != serial:
+                continue
+            if key_sudo.kind == "certificate" and not (
+                key_sudo.valid_from and key_sudo.valid_from <= now < key_sudo.valid_to
+            ):
+                continue
+            return key_sudo.pem
+        return None
+
+    def _fetch_certificates(self):
+        """Download the platform certificates and keep the new ones.
+
+        :return: the number of new certificates
+        """
+        self.ensure_one()
+        found = self._get_pay_client().certificates()
+        known = set(self.key_ids.mapped("serial"))
+        # sudo: the daily job and a manager's button both store what WeChat signed.
+        keys_sudo = self.env["wechat.merchant.key"].sudo()
+        new = keys_sudo.create(
+            [
+                {
+                    "merchant_id": self.id,
+                    "kind": "certificate",
+                    "serial": serial,
+                    "pem": pem,
+                }
+                for serial, pem in found.items()
+                if serial not in known
+            ]
+        )
+        return len(new)
+
+    @api.model
+    def _cron_fetch_certificates(self):
+        """Keep the platform certificates of all merchants fresh."""
+        merchants = self.search(
+            [("environment", "!=", "disabled"), ("key_mode", "!=", "public_key")]
+        )
+        for merchant in merchants:
+            merchant.with_delay(
+                channel="root.wechat.pay",
+                identity_key=f"wechat.merchant:certificates:{merchant.id}",
+                description=self.env._("Platform certificates of %s", merchant.name),
+            )._fetch_certificates()

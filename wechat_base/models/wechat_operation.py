@@ -1,0 +1,549 @@
+import logging
+import random
+import uuid
+from contextlib import contextmanager
+from datetime import timedelta
+from zlib import crc32
+
+from odoo import SUPERUSER_ID, api, fields, models
+from odoo.exceptions import UserError, ValidationError
+
+from ..tools.exceptions import (
+    WechatConfigError,
+    WechatError,
+    WechatRefused,
+    WechatUnavailable,
+    WechatUnknownOutcome,
+)
+
+_logger = logging.getLogger(__name__)
+
+# What an administrator has to put right is not asked for every few seconds.
+CONFIG_RETRY_SECONDS = 900
+RETRY_SECONDS: tuple[int, ...] = (3, 10, 30, 60, 180, 600, 1800, 3600)
+
+
+class WechatOperation(models.AbstractModel):
+    """A change at WeChat: one row, one number, any number of attempts.
+
+    The number is stored and committed before the first call, and every attempt, by
+    anybody, uses it. What a process may have left behind when it was killed:
+
+    ==============  =========================================================
+    found state     what happened, and what the next drain does
+    ==============  =========================================================
+    ``pending``     nothing was sent; it is sent
+    ``sending``     perhaps sent: ask WeChat first, then send the same number
+    ``unknown``     sent, no answer: ask WeChat first, then send the same number
+    ==============  =========================================================
+
+    ``sending`` is committed before the call. An advisory lock, held by a transaction
+    that lasts as long as the call, says that the caller is alive: PostgreSQL drops
+    it with the caller's connection. It does not stop anybody from writing the row,
+    e.g. the callback that tells us the outcome while we still wait for the answer.
+    """
+
+    _name = "wechat.operation"
+    _description = "Outgoing WeChat Operation"
+    _inherit = "wechat.drain.mixin"
+
+    _drain_method = "_operation_drain"
+    _drain_batch = 200
+    #: queue_job channel of the family
+    _operation_channel = "root.wechat.official"
+    #: key of the rate guard; calls of a family share the limit
+    _operation_rate_family = "official"
+    #: (calls, seconds) that the family allows
+    _operation_rate_limit = (20, 1.0)
+    #: a row in ``sending`` is not touched before this many seconds: a request of a
+    #: killed process may still be under way
+    _operation_grace = 15
+
+    _REMOTE_TRANSITIONS: dict[str, tuple[str, ...]] = {
+        "none": ("pending", "done", "cancelled"),
+        "pending": ("sending", "done", "refused", "cancelled"),
+        "sending": ("pending", "unknown", "done", "refused"),
+        "unknown": ("sending", "done", "refused", "cancelled"),
+        "refused": ("pending", "done", "cancelled"),
+        "done": (),
+        "cancelled": ("pending",),
+    }
+
+    request_no = fields.Char(readonly=True, copy=False)
+    remote_state = fields.Selection(
+        [
+            ("none", "Not needed"),
+            ("pending", "Waiting to be sent"),
+            ("sending", "Being sent"),
+            ("unknown", "Outcome unknown"),
+            ("done", "Done"),
+            ("refused", "Refused"),
+            ("cancelled", "Cancelled"),
+        ],
+        string="At WeChat",
+        required=True,
+        readonly=True,
+        default="none",
+        copy=False,
+        index=True,
+    )
+    remote_attempts = fields.Integer(string="Attempts", readonly=True, copy=False)
+    remote_priority = fields.Integer(
+        readonly=True,
+        default=10,
+        copy=False,
+        help="0: a person waits for it. Lower goes first.",
+    )
+    remote_next_at = fields.Datetime(
+        string="Next attempt", readonly=True, copy=False
+    )
+    remote_error_code = fields.Char(string="Error code", readonly=True, copy=False)
+    remote_error = fields.Char(string="Error", readonly=True, copy=False)
+    remote_request_id = fields.Char(
+        string="WeChat request ID",
+        readonly=True,
+        copy=False,
+        help="WeChat's support asks for it.",
+    )
+    remote_done_at = fields.Datetime(string="Done at", readonly=True, copy=False)
+
+    _request_no_uniq = models.Constraint(
+        "UNIQUE(request_no)", "A request number is used only once."
+    )
+    _remote_due_idx = models.Index(
+        "(remote_priority, remote_next_at, id) "
+        "WHERE remote_state IN ('pending', 'sending', 'unknown')"
+    )
+
+    # === CRUD METHODS ===#
+
+    def write(self, vals):
+        if "request_no" in vals:
+            self._check_request_no(vals["request_no"])
+        if "remote_state" in vals:
+            self._check_transition(vals["remote_state"])
+        return super().write(vals)
+
+    def _check_request_no(self, number):
+        """A number that may have been sent stays for ever."""
+        if any(row.request_no and row.request_no != number for row in self):
+            raise ValidationError(
+                self.env._("The number of a request to WeChat cannot be changed.")
+            )
+
+    def _check_transition(self, state):
+        for row in self:
+            current = row.remote_state or "none"
+            if state != current and state not in self._REMOTE_TRANSITIONS[current]:
+                raise ValidationError(
+                    self.env._(
+                        "“%(name)s” cannot go from “%(current)s” to “%(state)s”.",
+                        name=row.display_name,
+                        current=current,
+                        state=state,
+                    )
+                )
+
+    # === ACTION METHODS ===#
+
+    def action_operation_retry(self):
+        """Try operations again now, e.g. after the cause of a refusal is gone."""
+        self.check_access("write")
+        rows = self.filtered(
+            lambda row: row.remote_state in ("pending", "unknown", "refused")
+        )
+        if not rows:
+            raise UserError(self.env._("There is nothing to be tried again."))
+        rows.filtered(lambda row: row.remote_state == "refused").remote_state = (
+            "pending"
+        )
+        rows._operation_enqueue()
+
+    # === TO BE IMPLEMENTED ===#
+
+    def _operation_call(self):
+        """Make the call; the stored ``request_no`` must be in it.
+
+        Runs in a transaction that is rolled back: write nothing, return it. May run
+        again with the same number.
+
+        :return: dictionary of values to write
+        :raises WechatError: its class decides what happens next
+        """
+        raise NotImplementedError()
+
+    def _operation_query(self):
+        """Ask WeChat what became of the request; changes nothing there.
+
+        :return: ``"done"``, ``"not_done"`` or ``"unknown"``, or a pair of that and a
+            dictionary of values to write
+        """
+        raise NotImplementedError()
+
+    def _operation_done(self, vals):
+        """Hook, in the transaction that records the success.
+
+        :param dict vals: what :meth:`_operation_call` or :meth:`_operation_query`
+            returned; written already
+        """
+
+    def _operation_refused(self, error):
+        """Hook, in the transaction that records the refusal.
+
+        :param error: the :class:`WechatRefused`
+        """
+
+    def _operation_request_no(self):
+        """Return a new number: at most 32 letters and digits."""
+        return uuid.uuid4().hex
+
+    def _operation_rate_key(self):
+        """Return the key of the rate guard for this row."""
+        return self._operation_rate_family
+
+    # === STARTING ===#
+
+    def _operation_prepare(self):
+        """Give the rows a number and put them in the queue; once for all.
+
+        Rows that have been prepared before stay as they are.
+        """
+        for row in self:
+            vals = {}
+            if not row.request_no:
+                vals["request_no"] = row._operation_request_no()
+            if row.remote_state == "none":
+                vals["remote_state"] = "pending"
+                vals["remote_next_at"] = fields.Datetime.now()
+            if vals:
+                row.write(vals)
+
+    def _operation_enqueue(self, now=True):
+        """Have the rows sent as soon as this transaction is committed.
+
+        :param bool now: a person waits for it: it goes before everything else
+        """
+        rows = self.filtered(
+            lambda row: row.remote_state in ("pending", "sending", "unknown")
+        )
+        if not rows:
+            return
+        # A row that is being sent keeps its grace.
+        rows.filtered(lambda row: row.remote_state != "sending").write(
+            {"remote_next_at": fields.Datetime.now()}
+        )
+        if now:
+            rows.write({"remote_priority": 0})
+        self._drain_wake(priority=1 if now else 10)
+
+    def _operation_cancel(self):
+        """Give up rows of which nothing was sent; return those given up."""
+        rows = self.filtered(lambda row: row.remote_state in ("none", "pending"))
+        rows.write({"remote_state": "cancelled"})
+        return rows
+
+    def _operation_settle_done(self, vals=None):
+        """Record a success that we learned of some other way, e.g. by a callback."""
+        for row in self.filtered(lambda row: row.remote_state != "done"):
+            row._operation_record_done(dict(vals or {}))
+
+    # === DRAIN ===#
+
+    @property
+    def _drain_channel(self):
+        return self._operation_channel
+
+    @api.model
+    def _drain_due(self):
+        return self._drain_look(
+            "remote_next_at", "remote_state IN ('pending', 'sending', 'unknown')"
+        )
+
+    @api.model
+    def _operation_drain(self):
+        """Job: carry out the operations that are due, each on its own."""
+        count, tried = 0, set()
+        for _step in self._drain_steps():
+            row_id = self._operation_step(tried)
+            if not row_id:
+                break
+            tried.add(row_id)
+            count += 1
+        self._drain_again(progress=bool(count))
+        return self.env._("%s operations", count)
+
+    @api.model
+    def _operation_step(self, tried):
+        """Carry out one operation.
+
+        :param set tried: rows that this job has dealt with
+        :return: id of the row, or ``None`` if there is nothing (more) to do
+        """
+        for row_id in self._operation_candidates(tried):
+            with self._operation_alive(row_id) as alone:
+                if not alone:
+                    continue
+                if self._operation_run(row_id) is False:
+                    # The rate is used up; the rest must wait too.
+                    return None
+                return row_id
+        return None
+
+    @api.model
+    def _operation_candidates(self, tried):
+        """Return ids of rows that are due, most urgent first."""
+
+        def read(model):
+            model.env.cr.execute(
+                f"""
+                SELECT id
+                  FROM {model._table}
+                 WHERE remote_state IN ('pending', 'sending', 'unknown')
+                   AND remote_next_at <= %s
+                   AND id != ALL(%s)
+                 ORDER BY remote_priority, remote_next_at, id
+                 LIMIT 10
+                """,
+                [fields.Datetime.now(), list(tried)],
+            )
+            return [row[0] for row in model.env.cr.fetchall()]
+
+        return self._drain_in_own_transaction(read)
+
+    @contextmanager
+    def _operation_alive(self, row_id):
+        """Hold the lock that says that somebody works on a row.
+
+        :return: whether we got it
+        """
+        with self.env.registry.cursor() as cr:
+            cr.execute(
+                "SELECT pg_try_advisory_xact_lock(%s, %s)",
+                [_signed32(crc32(self._table.encode())), _signed32(row_id)],
+            )
+            (alone,) = cr.fetchone()
+            yield alone
+
+    @api.model
+    def _operation_run(self, row_id):
+        """Carry out a row that nobody else works on.
+
+        :return: ``False`` if the rate guard wants us to stop, else ``True``
+        """
+        state, rate_key = self._drain_in_own_transaction(
+            lambda model: model.browse(row_id)._operation_due_state()
+        )
+        if state is None:
+            return True
+        if not self._operation_may_call(rate_key):
+            return False
+        if state in ("sending", "unknown"):
+            # Perhaps it was carried out: never send before asking.
+            answer = self._operation_outside(row_id, "_operation_query")
+            if not self._operation_settle_query(row_id, answer):
+                return True
+            if not self._operation_may_call(rate_key):
+                return False
+        begun = self._drain_in_own_transaction(
+            lambda model: model.browse(row_id)._operation_begin()
+        )
+        if begun:
+            outcome = self._operation_outside(row_id, "_operation_call")
+            self._drain_in_own_transaction(
+                lambda model: model.browse(row_id)._operation_settle(outcome)
+            )
+        return True
+
+    def _operation_due_state(self):
+        """Lock the row and return its state, ``None`` if it is not due any more.
+
+        :return: (state, key of the rate guard)
+        """
+        self.env.cr.execute(
+            f"""
+            SELECT remote_state
+              FROM {self._table}
+             WHERE id = %s
+               AND remote_state IN ('pending', 'sending', 'unknown')
+               AND remote_next_at <= %s
+               FOR UPDATE SKIP LOCKED
+            """,
+            [self.id, fields.Datetime.now()],
+        )
+        row = self.env.cr.fetchone()
+        return (row[0], self._operation_rate_key()) if row else (None, None)
+
+    @api.model
+    def _operation_may_call(self, rate_key):
+        """Ask the rate guard for one call; put the drain off if it says no."""
+        limit, seconds = self._operation_rate_limit
+        wait = self.env["wechat.rate.guard"]._wait(rate_key, limit, seconds)
+        if wait:
+            self._drain_in_own_transaction(
+                lambda model: model._drain_enqueue(seconds=wait)
+            )
+        return not wait
+
+    def _operation_begin(self):
+        """Record that we are about to send; committed before we do.
+
+        :return: whether to send: somebody may have settled the row meanwhile
+        """
+        self.env.cr.execute(
+            f"SELECT remote_state FROM {self._table} WHERE id = %s FOR UPDATE",
+            [self.id],
+        )
+        row = self.env.cr.fetchone()
+        if not row or row[0] not in ("pending", "sending", "unknown"):
+            return False
+        if not self.request_no:
+            raise ValidationError(
+                self.env._("An operation cannot be sent without a number.")
+            )
+        self.write(
+            {
+                "remote_state": "sending",
+                "remote_attempts": self.remote_attempts + 1,
+                "remote_next_at": self._operation_in(self._operation_grace),
+            }
+        )
+        return True
+
+    @api.model
+    def _operation_outside(self, row_id, method):
+        """Call WeChat in a transaction that is rolled back.
+
+        :return: what the method returned, or the exception it raised
+        """
+        with self.env.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, dict(self.env.context))
+            row = env[self._name].browse(row_id)
+            row = row.with_context(lang=row.create_uid.lang or "en_US")
+            try:
+                return getattr(row, method)()
+            except WechatError as error:
+                return error
+            except Exception as error:
+                # A mistake of ours may lie before or after the call, so the
+                # outcome is unknown; it must not stop the rows behind this one.
+                _logger.exception("%s of %s failed", method, row)
+                return WechatUnknownOutcome(
+                    f"{type(error).__name__}: {error}"[:300], code="exception"
+                )
+            finally:
+                cr.rollback()
+
+    @api.model
+    def _operation_settle_query(self, row_id, answer):
+        """Record what WeChat said became of a row.
+
+        :return: whether the row is to be sent (again)
+        """
+        if isinstance(answer, Exception):
+            self._drain_in_own_transaction(
+                lambda model: model.browse(row_id)._operation_postpone(
+                    answer, "unknown"
+                )
+            )
+            return False
+        outcome, vals = answer if isinstance(answer, tuple) else (answer, {})
+        if outcome == "not_done":
+            return True
+        error = WechatUnknownOutcome(
+            self.env._("WeChat cannot say yet what became of the request.")
+        )
+
+        def settle(model):
+            row = model.browse(row_id)
+            if outcome == "done":
+                row._operation_settle(dict(vals))
+            else:
+                row._operation_postpone(error, "unknown")
+
+        self._drain_in_own_transaction(settle)
+        return False
+
+    def _operation_settle(self, outcome):
+        """Record the outcome of a call; may run again, calls nothing.
+
+        :param outcome: values to write, or an exception
+        """
+        self.ensure_one()
+        if not self.exists() or self.remote_state == "done":
+            # A callback was faster than the answer.
+            return
+        if isinstance(outcome, WechatRefused):
+            self._operation_record_refusal(outcome)
+        elif isinstance(outcome, WechatUnknownOutcome):
+            self._operation_postpone(outcome, "unknown")
+        elif isinstance(outcome, WechatConfigError | WechatUnavailable):
+            self._operation_postpone(outcome, "pending")
+        elif isinstance(outcome, Exception):
+            self._operation_postpone(outcome, "unknown")
+        else:
+            self._operation_record_done(dict(outcome or {}))
+
+    def _operation_record_done(self, vals):
+        self.write(
+            {
+                **vals,
+                "remote_state": "done",
+                "remote_done_at": fields.Datetime.now(),
+                "remote_error": False,
+                "remote_error_code": False,
+                "remote_next_at": False,
+            }
+        )
+        self._operation_done(vals)
+
+    def _operation_record_refusal(self, error):
+        self.write(
+            {
+                **self._operation_error_vals(error),
+                "remote_state": "refused",
+                "remote_next_at": False,
+            }
+        )
+        self._operation_refused(error)
+
+    def _operation_postpone(self, error, state):
+        """Try again later.
+
+        :param str state: ``pending`` if nothing was sent, else ``unknown``
+        """
+        if self.remote_state == "done":
+            return
+        vals = {
+            **self._operation_error_vals(error),
+            "remote_next_at": self._operation_in(self._operation_backoff(error)),
+        }
+        if self.remote_state != state:
+            # A row whose outcome was unknown stays so until WeChat says otherwise.
+            vals["remote_state"] = state
+        self.write(vals)
+
+    def _operation_error_vals(self, error):
+        return {
+            "remote_error": str(error)[:500],
+            "remote_error_code": str(getattr(error, "code", None) or "") or False,
+            "remote_request_id": getattr(error, "request_id", None)
+            or self.remote_request_id,
+        }
+
+    def _operation_backoff(self, error):
+        """Return the seconds until the next attempt."""
+        if retry_after := getattr(error, "retry_after", None):
+            return retry_after
+        if isinstance(error, WechatConfigError):
+            return CONFIG_RETRY_SECONDS
+        step = min(max(self.remote_attempts, 1), len(RETRY_SECONDS)) - 1
+        return RETRY_SECONDS[step] * random.uniform(0.9, 1.1)
+
+    def _operation_in(self, seconds):
+        return fields.Datetime.now() + timedelta(seconds=seconds)
+
+
+def _signed32(number):
+    """Fold a number into PostgreSQL's integer."""
+    number &= 0xFFFFFFFF
+    return number - (1 << 32) if number & 0x80000000 else number

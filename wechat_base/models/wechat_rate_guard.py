@@ -1,0 +1,96 @@
+import time
+
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+
+from odoo import api, fields, models
+
+
+class WechatRateGuard(models.Model):
+    """How fast all workers of all nodes together may call one API.
+
+    Generic cell rate algorithm: the row holds the time at which the next call is
+    free again. With a burst of ``b``, calls are spaced ``per / (limit - b + 1)``
+    apart after the burst, so that no window of ``per`` seconds holds more than
+    ``limit`` calls.
+    """
+
+    _name = "wechat.rate.guard"
+    _description = "WeChat Rate Guard"
+    _log_access = False
+    _rec_name = "key"
+
+    key = fields.Char(required=True, readonly=True)
+    free_at = fields.Float(digits=(16, 6), required=True, readonly=True)
+
+    _key_uniq = models.Constraint("UNIQUE(key)", "One row for each key.")
+
+    @api.model
+    def _acquire(self, key, limit, per_seconds=1.0, burst=None):
+        """Ask for one call; the grant is taken when the answer is 0.
+
+        :param str key: what is limited, e.g. ``"card:wx123…"``
+        :param int limit: calls in any window of ``per_seconds``
+        :param float per_seconds: length of the window
+        :param int burst: calls that may come at once, a tenth of the limit if not
+            given
+        :return: 0.0, or the seconds to wait before asking again
+        """
+        burst = min(limit, burst or max(1, limit // 10))
+        step = per_seconds / (limit - burst + 1)
+        if burst == 1:
+            step = per_seconds / limit
+        with self.env.registry.cursor() as cr:
+            connection = cr.connection
+            if connection.get_transaction_status() == TRANSACTION_STATUS_IDLE:
+                # Odoo's REPEATABLE READ would fail where we only want to queue up
+                # behind the other workers.
+                cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            cr.execute(
+                """
+                WITH clock AS MATERIALIZED (
+                    SELECT extract(epoch FROM clock_timestamp())::float8 AS now
+                ), granted AS (
+                    INSERT INTO wechat_rate_guard AS guard (key, free_at)
+                         SELECT %(key)s, now + %(step)s FROM clock
+                    ON CONFLICT (key) DO UPDATE
+                            SET free_at = greatest(
+                                    guard.free_at,
+                                    extract(epoch FROM clock_timestamp())::float8
+                                ) + %(step)s
+                          WHERE guard.free_at
+                                <= extract(epoch FROM clock_timestamp())::float8
+                                   + %(slack)s
+                      RETURNING 1
+                )
+                SELECT EXISTS (SELECT 1 FROM granted),
+                       (SELECT free_at FROM wechat_rate_guard WHERE key = %(key)s)
+                       - clock.now - %(slack)s
+                  FROM clock
+                """,
+                {"key": key, "step": step, "slack": step * (burst - 1)},
+            )
+            granted, wait = cr.fetchone()
+        return 0.0 if granted else max(wait or 0.0, 0.001)
+
+    @api.model
+    def _wait(self, key, limit, per_seconds=1.0, burst=None, patience=2.0):
+        """Ask for one call and wait for it, but not longer than ``patience``.
+
+        :return: 0.0 when granted, else the seconds that are still to be waited
+        """
+        deadline = time.monotonic() + patience
+        while wait := self._acquire(key, limit, per_seconds, burst):
+            if time.monotonic() + wait > deadline:
+                return wait
+            time.sleep(wait)
+        return 0.0
+
+    @api.autovacuum
+    def _gc_rows(self):
+        """Forget keys that nobody has used for a day."""
+        self.env.cr.execute(
+            """
+            DELETE FROM wechat_rate_guard
+                  WHERE free_at < extract(epoch FROM now()) - 86400
+            """
+        )

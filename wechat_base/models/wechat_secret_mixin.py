@@ -1,0 +1,215 @@
+import logging
+
+from odoo import api, models
+
+from ..tools import secret_box
+from ..tools.exceptions import WechatConfigError
+
+_logger = logging.getLogger(__name__)
+
+# What a person sees instead of a secret; writing it back changes nothing.
+MASK = "••••••••"
+_CHECK_PARAMETER = "wechat_base.secret_key_check"
+_CHECK_TEXT = "wechat_base"
+
+
+class WechatSecretMixin(models.AbstractModel):
+    """Write-only fields: encrypted in the database, masked when read.
+
+    A model lists its secrets in ``_SECRET_FIELDS`` and gives each two fields: ``x``
+    (computed by :meth:`_compute_secrets`, inverse :meth:`_inverse_secrets`, not
+    stored, for system administrators) and ``x_cipher`` (stored, no access).
+    """
+
+    _name = "wechat.secret.mixin"
+    _description = "Encrypted Fields"
+
+    _SECRET_FIELDS: tuple[str, ...] = ()
+
+    def _compute_secrets(self):
+        """Show whether a secret is set, never the secret."""
+        for record in self:
+            # sudo: nobody may read the encrypted column, and nobody sees it here.
+            record_sudo = record.sudo()
+            for name in self._SECRET_FIELDS:
+                record[name] = MASK if record_sudo[f"{name}_cipher"] else False
+
+    def _inverse_secrets(self):
+        for record in self:
+            typed = {name: record[name] for name in self._SECRET_FIELDS}
+            changes = {}
+            for name, value in typed.items():
+                if value == MASK:
+                    continue
+                value = record._clean_secret(name, value)
+                changes[f"{name}_cipher"] = value and self._secret_encrypt(value)
+            # sudo: nobody may write the encrypted columns directly.
+            record.sudo().write(changes)
+        # The clear text must not stay where a later read() finds it.
+        self.invalidate_recordset(self._SECRET_FIELDS)
+
+    def _clean_secret(self, name, value):
+        """Return the secret as it is to be kept; raise if it cannot be right.
+
+        :param str name: field name
+        :param value: what the person typed
+        """
+        return (value or "").strip()
+
+    def _secret(self, name):
+        """Return a secret in clear, for a call that is about to be made.
+
+        :param str name: one of ``_SECRET_FIELDS``
+        :return: the secret, or ``""``
+        """
+        self.ensure_one()
+        assert name in self._SECRET_FIELDS
+        # sudo: a cashier's call needs the secret, the cashier does not see it.
+        cipher = self.sudo()[f"{name}_cipher"]
+        return self._secret_decrypt(cipher) if cipher else ""
+
+    @api.model
+    def _secret_encrypt(self, value):
+        """Encrypt ``value``, making a key file when this is the first secret."""
+        # sudo: the check text is a system parameter.
+        parameters_sudo = self.env["ir.config_parameter"].sudo()
+        check = parameters_sudo.get_param(_CHECK_PARAMETER)
+        if check:
+            # Refuses to mix keys: what is stored could not be read any more.
+            self._secret_decrypt(check)
+        elif not secret_box.key_source():
+            secret_box.create_key_file()
+            _logger.info("Made a key for secrets at %s", secret_box.key_file())
+        with self._secret_errors():
+            if not check:
+                parameters_sudo.set_param(
+                    _CHECK_PARAMETER, secret_box.encrypt(_CHECK_TEXT)
+                )
+            return secret_box.encrypt(value)
+
+    @api.model
+    def _secret_decrypt(self, cipher):
+        with self._secret_errors():
+            return secret_box.decrypt(cipher)
+
+    @api.model
+    def _secret_errors(self):
+        return _SecretErrors(self.env)
+
+    @api.model
+    def _secret_key_state(self):
+        """Return ``ok``, ``none`` (nothing stored yet), ``missing``, ``invalid`` or
+        ``wrong``."""
+        # sudo: the check text is a system parameter.
+        check = self.env["ir.config_parameter"].sudo().get_param(_CHECK_PARAMETER)
+        try:
+            if check:
+                secret_box.decrypt(check)
+                return "ok"
+            secret_box.box()
+        except secret_box.SecretKeyMissing:
+            return "missing" if check else "none"
+        except secret_box.SecretKeyInvalid:
+            return "invalid"
+        except secret_box.SecretUnreadable:
+            return "wrong"
+        return "ok"
+
+    @api.model
+    def _secret_rotate_all(self):
+        """Encrypt all secrets of all models with the first key of the list."""
+        # sudo: the columns are closed to everybody.
+        parameters_sudo = self.env["ir.config_parameter"].sudo()
+        with self._secret_errors():
+            check = parameters_sudo.get_param(_CHECK_PARAMETER)
+            if check:
+                parameters_sudo.set_param(_CHECK_PARAMETER, secret_box.rotate(check))
+            for model in self._secret_models():
+                for name in model._SECRET_FIELDS:
+                    self._secret_rotate(model, f"{name}_cipher")
+
+    @api.model
+    def _secret_models(self):
+        names = self.env.registry.descendants(["wechat.secret.mixin"], "_inherit")
+        return [
+            self.env[name].sudo().with_context(active_test=False)
+            for name in sorted(names)
+            if not self.env[name]._abstract
+        ]
+
+    @api.model
+    def _secret_rotate(self, model_sudo, cipher_name):
+        for record_sudo in model_sudo.search([(cipher_name, "!=", False)]):
+            record_sudo[cipher_name] = secret_box.rotate(record_sudo[cipher_name])
+
+
+    @api.model
+    def _secret_forget_unreadable(self):
+        """Empty the secrets that cannot be decrypted; return how many."""
+        count = 0
+        for model_sudo in self._secret_models():
+            for name in model_sudo._SECRET_FIELDS:
+                cipher_name = f"{name}_cipher"
+                for record_sudo in model_sudo.search([(cipher_name, "!=", False)]):
+                    if not self._secret_is_readable(record_sudo[cipher_name]):
+                        record_sudo[cipher_name] = False
+                        count += 1
+        # sudo: the tokens are encrypted, too; they are fetched anew.
+        self.env["wechat.token"].sudo().search([]).unlink()
+        # sudo: the check text is a system parameter.
+        parameters_sudo = self.env["ir.config_parameter"].sudo()
+        if not self._secret_is_readable(parameters_sudo.get_param(_CHECK_PARAMETER)):
+            parameters_sudo.set_param(_CHECK_PARAMETER, False)
+        return count
+
+    @api.model
+    def _secret_is_readable(self, cipher):
+        try:
+            return bool(cipher and secret_box.decrypt(cipher))
+        except (
+            secret_box.SecretKeyMissing,
+            secret_box.SecretKeyInvalid,
+            secret_box.SecretUnreadable,
+        ):
+            return False
+
+
+class _SecretErrors:
+    """Turn the errors of the secret box into sentences that say what to do."""
+
+    def __init__(self, env):
+        self.env = env
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, error_class, error, traceback):
+        message = None
+        if isinstance(error, secret_box.SecretKeyMissing):
+            message = self.env._(
+                "The key that protects the WeChat secrets is missing on this server. "
+                "Put the key of the server they were entered on into the environment "
+                "variable WECHAT_SECRET_KEY (or the option wechat_secret_key of "
+                "Odoo's configuration file, or the file %(file)s) and restart Odoo. "
+                "If the key is lost, use “Forget unreadable secrets” in the WeChat "
+                "settings and enter them again.",
+                file=secret_box.key_file(),
+            )
+        elif isinstance(error, secret_box.SecretUnreadable):
+            message = self.env._(
+                "The WeChat secrets in this database were encrypted with another key, "
+                "as happens when a database is restored on another server. Put the "
+                "old key behind the new one, separated by a comma, into the "
+                "environment variable WECHAT_SECRET_KEY and restart Odoo. If the old "
+                "key is lost, use “Forget unreadable secrets” in the WeChat settings "
+                "and enter them again."
+            )
+        elif isinstance(error, secret_box.SecretKeyInvalid):
+            message = self.env._(
+                "WECHAT_SECRET_KEY (or the option wechat_secret_key) is not a valid "
+                "key. Make one with: python3 -c 'from cryptography.fernet import "
+                "Fernet; print(Fernet.generate_key().decode())'"
+            )
+        if message:
+            raise WechatConfigError(message, code="secret_key") from None
+        return False

@@ -1,0 +1,2 @@
+from . import wechat_connection_check
+from . import wechat_connection_check_line

@@ -1,0 +1,108 @@
+"""Facts about coupons on WeChat's side, and the mapping to ours."""
+
+# --- What a till is told ----------------------------------------------------------
+
+MAX_COUPONS_PER_ORDER = 20
+MAX_UUID_LENGTH = 64
+# A till waits for an answer: one call, and all calls of one request, in seconds.
+TILL_TIMEOUT = 4.0
+TILL_DEADLINE = 8.0
+# Codes that nobody knows, per user and minute; a scanner does not get near it.
+MISSES_PER_MINUTE = 30
+# Questions about codes per account and second, shared by all tills.
+QUERIES_PER_SECOND = 50
+
+# --- Official-account cards (卡券) --------------------------------------------------
+
+# Inner key of the card in `card/create` and `card/get` -> our kind of coupon.
+CARD_TYPES: dict[str, str] = {
+    "CASH": "amount",
+    "DISCOUNT": "percent",
+    "GIFT": "gift",
+    "GENERAL_COUPON": "gift",
+    "GROUPON": "gift",
+}
+# Our kind of coupon -> the card that we create for it.
+CREATED_CARD_TYPES: dict[str, str] = {
+    "amount": "CASH",
+    "percent": "DISCOUNT",
+    "gift": "GIFT",
+}
+# `base_info.status` -> state of the template.
+CARD_STATES: dict[str, str] = {
+    "CARD_STATUS_NOT_VERIFY": "review",
+    "CARD_STATUS_VERIFY_FAIL": "draft",
+    "CARD_STATUS_VERIFY_OK": "live",
+    "CARD_STATUS_DISPATCH": "live",
+    "CARD_STATUS_USER_DISPATCH": "live",
+    "CARD_STATUS_DELETE": "ended",
+    "CARD_STATUS_USER_DELETE": "ended",
+}
+# `user_card_status` of `card/code/get` -> state of the coupon.
+USER_CARD_STATES: dict[str, str] = {
+    "NORMAL": "usable",
+    "GIFT_TIMEOUT": "usable",
+    "CONSUMED": "used",
+    "EXPIRE": "expired",
+    "GIFTING": "gifting",
+    "GIFT_SUCC": "gifted",
+    "DELETE": "deleted",
+    "UNAVAILABLE": "void",
+}
+# State of the coupon -> why it is refused.
+STATE_REASONS: dict[str, str] = {
+    "used": "used",
+    "expired": "expired",
+    "gifting": "gifting",
+    "gifted": "given_away",
+    "deleted": "deleted",
+    "void": "void",
+}
+# `errcode`s of the code APIs -> why it is refused.
+CODE_ERRORS: dict[int, str] = {
+    40056: "unknown_code",
+    40116: "unknown_code",
+    40099: "used",
+    40127: "void",
+    40078: "template_paused",
+    40079: "expired",
+}
+ERROR_UNKNOWN_CODE = 40056
+ERROR_CONSUMED = 40099
+ERROR_NOT_AUTHORISED = 48001
+# Longest texts of `base_info`, in bytes of UTF-8, by field of the template.
+CARD_BYTES: dict[str, int] = {
+    "title": 27,
+    "brand_name": 36,
+    "notice": 48,
+    "description": 3072,
+    "service_phone": 24,
+    "gift_text": 3072,
+    "logo_url": 128,
+}
+# WeChat answers a hex value where it took a name.
+CARD_COLORS: dict[str, str] = {
+    "Color010": "#63b359",
+    "Color020": "#2c9f67",
+    "Color030": "#509fc9",
+    "Color040": "#5885cf",
+    "Color050": "#9062c0",
+    "Color060": "#d09a45",
+    "Color070": "#e4b138",
+    "Color080": "#ee903c",
+    "Color081": "#f08500",
+    "Color082": "#a9d92d",
+    "Color090": "#dd6549",
+    "Color100": "#cc463d",
+    "Color101": "#cf3e36",
+    "Color102": "#5E6671",
+}
+# 72007, 72008 and 72009 of the card API, in fen and pieces.
+CARD_MIN_AMOUNT_FEN = 100
+CARD_MAX_GET_LIMIT = 50
+CARD_MAX_STOCK = 100_000_000
+# Pages and cards that one "pull" reads.
+PULL_PAGE = 50
+PULL_LIMIT = 500
+# WeChat counts the days of a card in this zone, wherever the shop is.
+WECHAT_TZ = "Asia/Shanghai"

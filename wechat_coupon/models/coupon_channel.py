@@ -1,0 +1,98 @@
+from odoo import api, models
+
+
+class CouponChannel(models.AbstractModel):
+    """Where a template lives. One model per channel inherits this one.
+
+    Verbs that change something at the other side are called by the drain of
+    ``wechat.operation`` only, so that their number is stored before the call.
+    """
+
+    _name = "coupon.channel"
+    _description = "Coupon Channel"
+
+    # What the channel can do.
+    _can_create = False  # templates can be made from here
+    _can_generate = False  # we make the codes
+    _can_return = False  # a write-off can be taken back
+    _asks_before_reserve = False  # knows better than we whether a code is good
+    _needs_write_off = False  # has to be told that a coupon is used
+    _needs_wechat_payment = False  # the order must be paid by WeChat Pay
+    _calls_per_second = 0  # 0: no limit of its own
+
+    def _publish(self, template):
+        """Make the template known to the channel.
+
+        :return: values to write on the template
+        """
+        raise NotImplementedError()
+
+    def _find_published(self, template):
+        """Look for what became of a ``_publish`` without an answer.
+
+        :return: values to write on the template, or ``None`` if it is not there
+        """
+        return None
+
+    def _check_publish(self, template):
+        """Refuse a template that the channel would not take.
+
+        :raises UserError: a sentence that names the field
+        """
+
+    def _set_paused(self, template, paused):
+        """Stop or go on handing out coupons."""
+
+    def _pull(self, account):
+        """Copy the templates of a remote account to ours.
+
+        :return: ``coupon.template`` records that are new, and that were known
+        :rtype: tuple
+        """
+        raise NotImplementedError()
+
+    @api.model
+    def _find_code(self, code, company, deadline):
+        """Ask the channel for a code that we do not know, and mirror it.
+
+        :param str code: as scanned
+        :param company: ``res.company`` that asks
+        :param float deadline: ``time.monotonic()`` by which to answer
+        :return: ``loyalty.card`` record, maybe empty, and a reason code or ``None``
+        :rtype: tuple
+        """
+        return self.env["loyalty.card"], None
+
+    def _query(self, coupon, timeout=None):
+        """Ask the channel whether a coupon can be used now.
+
+        :param coupon: ``loyalty.card`` record
+        :return: ``None`` if it can, otherwise a reason code
+        :raises WechatError: if the channel gives no answer
+        """
+        return None
+
+    def _write_off(self, redemption):
+        """Tell the channel that the coupon of a redemption is used.
+
+        :return: values to write on the redemption
+        """
+        return {}
+
+    def _query_write_off(self, redemption):
+        """Ask the channel whether a write-off without an answer was done.
+
+        :return: ``"done"``, ``"not_done"`` or ``"unknown"``
+        """
+        return "done"
+
+    def _return(self, redemption):
+        """Give the coupon of a redemption back to its owner."""
+        raise NotImplementedError()
+
+    def _void(self, coupon, reason):
+        """Make a coupon unusable at the channel."""
+
+    def _deposit_codes(self, template, codes):
+        """Hand codes of our own to the channel."""
+        raise NotImplementedError()

@@ -1,0 +1,812 @@
+from datetime import datetime, time, timedelta
+
+import pytz
+
+from odoo import Command, api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+
+from .. import const
+from ..tools import codes, money
+from ..tools.ledger import as_ledger
+
+_TRANSITIONS: dict[str, tuple[str, ...]] = {
+    "draft": ("review", "live"),
+    "review": ("draft", "live", "ended"),
+    "live": ("review", "paused", "ended"),
+    "paused": ("live", "ended"),
+    "ended": (),
+}
+# Fields that say what a coupon is worth: never changed once somebody may hold one.
+_TERMS = {
+    "account_id",
+    "amount",
+    "amount_fen",
+    "channel",
+    "company_id",
+    "coupon_type",
+    "date_from",
+    "date_to",
+    "date_type",
+    "gift_product_id",
+    "gift_qty",
+    "max_discount",
+    "max_discount_fen",
+    "percent_off",
+    "product_category_id",
+    "product_ids",
+    "product_tag_id",
+    "term_begin_days",
+    "term_days",
+    "threshold",
+    "threshold_fen",
+}
+_PROGRAM_FIELDS = _TERMS | {"name", "pos_config_ids", "active", "state"}
+_GENERATE_CHUNK = 5000
+
+
+class CouponTemplate(models.Model):
+    _name = "coupon.template"
+    _description = "Coupon Template"
+    _inherit = ["mail.thread", "mail.activity.mixin", "wechat.operation"]
+    _order = "id desc"
+
+    _operation_channel = "root.wechat.card"
+    _operation_rate_family = "card"
+
+    name = fields.Char(required=True, translate=True, tracking=True)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        index=True,
+        default=lambda self: self.env.company,
+    )
+    currency_id = fields.Many2one(related="company_id.currency_id")
+    channel = fields.Selection(
+        selection=[("local", "Our own coupons"), ("card", "WeChat card (卡券)")],
+        required=True,
+        default="local",
+        tracking=True,
+        help="Where customers get this coupon and who keeps it.",
+    )
+    account_id = fields.Many2one(
+        "wechat.account",
+        string="WeChat Account",
+        domain="[('company_id', '=', company_id)]",
+        ondelete="restrict",
+        index="btree_not_null",
+        check_company=True,
+    )
+    remote_id = fields.Char(
+        string="Card ID", readonly=True, copy=False, index="btree_not_null"
+    )
+    remote_status = fields.Char(string="Status at WeChat", readonly=True, copy=False)
+    remote_type = fields.Char(string="Card Type", readonly=True, copy=False)
+    remote_synced_at = fields.Datetime(
+        string="Last Compared", readonly=True, copy=False
+    )
+    state = fields.Selection(
+        selection=[
+            ("draft", "Draft"),
+            ("review", "In review"),
+            ("live", "Live"),
+            ("paused", "Paused"),
+            ("ended", "Ended"),
+        ],
+        required=True,
+        readonly=True,
+        default="draft",
+        copy=False,
+        tracking=True,
+    )
+    state_reason = fields.Char(
+        string="What Happened",
+        readonly=True,
+        copy=False,
+        tracking=True,
+        help="Why WeChat's review refused the coupon, or what has to be set up.",
+    )
+    program_id = fields.Many2one(
+        "loyalty.program",
+        string="Loyalty Program",
+        readonly=True,
+        copy=False,
+        ondelete="restrict",
+        help="Odoo's own program; it computes what the coupon is worth.",
+    )
+
+    # What it is worth
+    coupon_type = fields.Selection(
+        selection=[
+            ("amount", "Amount off"),
+            ("percent", "Percent off"),
+            ("gift", "Free product"),
+        ],
+        required=True,
+        default="amount",
+        tracking=True,
+    )
+    amount_fen = fields.Integer(string="Amount (fen)", tracking=True)
+    amount = fields.Monetary(
+        string="Amount Off", compute="_compute_amounts", inverse="_inverse_amount"
+    )
+    percent_off = fields.Integer(
+        string="Percent Off",
+        tracking=True,
+        help="30 means that the customer pays 70 percent (七折).",
+    )
+    max_discount_fen = fields.Integer(string="At Most (fen)", tracking=True)
+    max_discount = fields.Monetary(
+        string="At Most",
+        compute="_compute_amounts",
+        inverse="_inverse_max_discount",
+        help="The largest discount of a percent coupon; 0 for no limit.",
+    )
+    threshold_fen = fields.Integer(string="Threshold (fen)", tracking=True)
+    threshold = fields.Monetary(
+        string="From a Purchase of",
+        compute="_compute_amounts",
+        inverse="_inverse_threshold",
+        help="Goods of at least this amount, taxes included and before this "
+        "coupon's discount, have to be on the order; 0 for no threshold.",
+    )
+    gift_product_id = fields.Many2one(
+        "product.product",
+        string="Free Product",
+        domain="[('type', '!=', 'combo'), ('sale_ok', '=', True)]",
+        check_company=True,
+        tracking=True,
+    )
+    gift_qty = fields.Integer(string="Quantity", default=1)
+    product_ids = fields.Many2many("product.product", string="Products")
+    product_category_id = fields.Many2one("product.category", string="Category")
+    product_tag_id = fields.Many2one("product.tag", string="Product Tag")
+    needs_setup = fields.Boolean(compute="_compute_needs_setup", store=True)
+    pos_config_ids = fields.Many2many(
+        "pos.config",
+        string="Shops",
+        help="Where the coupon can be used; empty for every shop of the company.",
+        check_company=True,
+    )
+
+    # When it is valid
+    date_type = fields.Selection(
+        selection=[
+            ("range", "Between two dates"),
+            ("term", "Some days after receipt"),
+        ],
+        required=True,
+        default="range",
+    )
+    date_from = fields.Date(string="Valid From")
+    date_to = fields.Date(string="Valid Until")
+    term_begin_days = fields.Integer(
+        string="Starts After (days)", help="0: valid from the day of receipt."
+    )
+    term_days = fields.Integer(string="Valid For (days)", default=30)
+
+    # What the customer's phone shows
+    title = fields.Char(help="The large line on the phone; 9 Chinese characters.")
+    brand_name = fields.Char(help="12 Chinese characters.")
+    notice = fields.Char(
+        string="Hint", help="Shown under the code, e.g. “Show this to the cashier”."
+    )
+    description = fields.Text(string="Conditions")
+    gift_text = fields.Text(string="What It Gives")
+    color = fields.Selection(
+        selection=[(name, name) for name in const.CARD_COLORS],
+        string="Card Colour",
+        default="Color010",
+    )
+    color_hex = fields.Char(compute="_compute_color_hex")
+    logo_url = fields.Char(
+        string="Logo Address", help="An address that WeChat gave out for the picture."
+    )
+    code_type = fields.Selection(
+        selection=[
+            ("CODE_TYPE_QRCODE", "QR code"),
+            ("CODE_TYPE_BARCODE", "Barcode"),
+            ("CODE_TYPE_TEXT", "Digits only"),
+        ],
+        string="Code Shown As",
+        default="CODE_TYPE_QRCODE",
+    )
+    service_phone = fields.Char()
+    stock = fields.Integer(
+        string="Pieces", default=1000, help="How many can be handed out in all."
+    )
+    remote_stock = fields.Integer(string="Pieces Left", readonly=True, copy=False)
+    get_limit = fields.Integer(string="Per Customer", default=1)
+    can_give_friend = fields.Boolean(string="May Be Given to a Friend", default=True)
+    can_share = fields.Boolean(string="May Be Shared", default=True)
+
+    coupon_count = fields.Integer(compute="_compute_counts")
+    redemption_count = fields.Integer(compute="_compute_counts")
+    conflict_count = fields.Integer(compute="_compute_counts")
+
+    _remote_id_unique = models.UniqueIndex(
+        "(account_id, remote_id) WHERE remote_id IS NOT NULL",
+        "This WeChat card already has a template.",
+    )
+    _program_unique = models.UniqueIndex(
+        "(program_id) WHERE program_id IS NOT NULL",
+        "A loyalty program belongs to one coupon template.",
+    )
+    _amounts_positive = models.Constraint(
+        "CHECK (amount_fen >= 0 AND max_discount_fen >= 0 AND threshold_fen >= 0)",
+        "Amounts cannot be negative.",
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("amount_fen", "max_discount_fen", "threshold_fen")
+    def _compute_amounts(self):
+        for template in self:
+            template.amount = money.from_fen(template.amount_fen)
+            template.max_discount = money.from_fen(template.max_discount_fen)
+            template.threshold = money.from_fen(template.threshold_fen)
+
+    def _inverse_amount(self):
+        for template in self:
+            template.amount_fen = money.to_fen(template.amount)
+
+    def _inverse_max_discount(self):
+        for template in self:
+            template.max_discount_fen = money.to_fen(template.max_discount)
+
+    def _inverse_threshold(self):
+        for template in self:
+            template.threshold_fen = money.to_fen(template.threshold)
+
+    @api.depends("coupon_type", "gift_product_id")
+    def _compute_needs_setup(self):
+        for template in self:
+            template.needs_setup = (
+                template.coupon_type == "gift" and not template.gift_product_id
+            )
+
+    @api.depends("color")
+    def _compute_color_hex(self):
+        for template in self:
+            template.color_hex = const.CARD_COLORS.get(template.color)
+
+    def _compute_counts(self):
+        coupons = dict(
+            self.env["loyalty.card"]._read_group(
+                [("coupon_template_id", "in", self.ids)],
+                ["coupon_template_id"],
+                ["__count"],
+            )
+        )
+        redemptions = self.env["coupon.redemption"]._read_group(
+            [("template_id", "in", self.ids)], ["template_id", "state"], ["__count"]
+        )
+        for template in self:
+            template.coupon_count = coupons.get(template, 0)
+            template.redemption_count = sum(
+                count
+                for owner, state, count in redemptions
+                if owner == template and state == "redeemed"
+            )
+            template.conflict_count = sum(
+                count
+                for owner, state, count in redemptions
+                if owner == template and state == "conflict"
+            )
+
+    # === CONSTRAINTS AND ONCHANGE METHODS === #
+
+    @api.constrains("coupon_type", "amount_fen", "percent_off", "threshold_fen")
+    def _check_worth(self):
+        for template in self:
+            if template.coupon_type == "amount" and template.amount_fen <= 0:
+                raise ValidationError(
+                    self.env._("Enter the amount that the coupon takes off.")
+                )
+            if template.coupon_type == "percent" and not (
+                0 < template.percent_off < 100
+            ):
+                raise ValidationError(
+                    self.env._("“Percent Off” is a number from 1 to 99.")
+                )
+
+    @api.constrains(
+        "date_type", "date_from", "date_to", "term_days", "term_begin_days"
+    )
+    def _check_dates(self):
+        for template in self:
+            if template.date_type == "range":
+                if not template.date_from or not template.date_to:
+                    raise ValidationError(
+                        self.env._("Enter from when until when the coupon is valid.")
+                    )
+                if template.date_to < template.date_from:
+                    raise ValidationError(
+                        self.env._("The coupon ends before it begins.")
+                    )
+            elif template.term_days <= 0 or template.term_begin_days < 0:
+                raise ValidationError(
+                    self.env._("Enter for how many days the coupon is valid.")
+                )
+
+    @api.constrains("channel", "account_id", "company_id")
+    def _check_account(self):
+        for template in self:
+            if template.channel == "card" and not template.account_id:
+                raise ValidationError(
+                    self.env._("Choose the WeChat account that hands out the coupon.")
+                )
+
+    @api.onchange("name")
+    def _onchange_name(self):
+        if not self.title:
+            self.title = self.name
+
+    @api.onchange("company_id")
+    def _onchange_company_id(self):
+        self.brand_name = self.brand_name or self.company_id.name
+
+    # === CRUD METHODS === #
+
+    @api.model
+    def default_get(self, fields_list):
+        defaults = super().default_get(fields_list)
+        today = fields.Date.context_today(self)
+        defaults.setdefault("date_from", today)
+        defaults.setdefault("date_to", today + timedelta(days=30))
+        return {name: defaults[name] for name in fields_list if name in defaults}
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        templates = super().create(vals_list)
+        for template in templates:
+            program = as_ledger(self.env["loyalty.program"]).create(
+                template._program_values(new=True)
+            )
+            template.sudo().program_id = program
+        return templates
+
+    def write(self, vals):
+        changed = _TERMS & vals.keys()
+        if changed:
+            self._check_terms_open(changed)
+        res = super().write(vals)
+        if _PROGRAM_FIELDS & vals.keys():
+            self._sync_program(terms=bool(changed))
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_draft(self):
+        for template in self:
+            if template.state != "draft" or template.coupon_count:
+                raise UserError(
+                    self.env._(
+                        "“%(template)s” was handed out or published. End it and "
+                        "archive it instead.",
+                        template=template.name,
+                    )
+                )
+
+    def unlink(self):
+        programs = as_ledger(self.program_id)
+        res = super().unlink()
+        programs.write({"active": False})
+        programs.unlink()
+        return res
+
+    def copy_data(self, default=None):
+        vals_list = super().copy_data(default)
+        for template, vals in zip(self, vals_list, strict=True):
+            vals["name"] = self.env._("%(name)s (copy)", name=template.name)
+        return vals_list
+
+    def action_archive(self):
+        """Retire templates: their coupons are no longer accepted."""
+        if self.filtered(lambda template: template.state not in ("draft", "ended")):
+            raise UserError(self.env._("End the template before you archive it."))
+        return super().action_archive()
+
+    # === ACTION METHODS === #
+
+    def action_publish(self):
+        """Publish draft templates on their channel."""
+        self._check_manager()
+        for template in self:
+            template._check_publishable()
+            template._channel()._check_publish(template)
+            if template.channel == "local":
+                template._set_state("live", template._channel()._publish(template))
+                continue
+            template.sudo().state_reason = False
+            template.sudo()._operation_prepare()
+            template.sudo()._operation_enqueue()
+        return self._notify(
+            self.env._("Published.")
+            if all(template.state == "live" for template in self)
+            else self.env._(
+                "The coupon is on its way to WeChat. Its state here follows as soon "
+                "as WeChat answers."
+            )
+        )
+
+    def action_pause(self):
+        """Stop coupons at once: they are not handed out nor accepted."""
+        self._check_manager()
+        for template in self:
+            template._channel()._set_paused(template, True)
+            template._set_state("paused")
+        return True
+
+    def action_resume(self):
+        """Let paused coupons be used again."""
+        self._check_manager()
+        for template in self:
+            template._channel()._set_paused(template, False)
+            template._set_state("live")
+        return True
+
+    def action_end(self):
+        """Hand out no more coupons; those that customers hold stay good."""
+        self._check_manager()
+        for template in self:
+            template._set_state("ended")
+        return True
+
+    def action_refresh(self):
+        """Compare the template with its channel."""
+        self._check_manager()
+        for template in self.filtered("remote_id"):
+            template._channel()._refresh(template)
+        return self._notify(self.env._("Compared with WeChat."))
+
+    def action_view_coupons(self):
+        """Open the coupons of the template."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "wechat_coupon.loyalty_card_action"
+        )
+        return {**action, "domain": [("coupon_template_id", "in", self.ids)]}
+
+    def action_view_redemptions(self):
+        """Open the redemptions of the template."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "wechat_coupon.coupon_redemption_action"
+        )
+        return {
+            **action,
+            "domain": [("template_id", "in", self.ids)],
+            "context": {},
+        }
+
+    def action_view_program(self):
+        """Open Odoo's program behind the template."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "loyalty.program",
+            "view_mode": "form",
+            "res_id": self.program_id.id,
+        }
+
+    # === BUSINESS METHODS - LIFE CYCLE === #
+
+    def _channel(self):
+        """Return the model of the template's channel."""
+        self.ensure_one()
+        return self.env[f"coupon.channel.{self.channel}"]
+
+    @api.model
+    def _channels(self):
+        """Return the models of all channels, in the order of the selection."""
+        names = self._fields["channel"].get_values(self.env)
+        return [self.env[f"coupon.channel.{name}"] for name in names]
+
+    @api.model
+    def _check_manager(self):
+        """Refuse users who may not manage coupons.
+
+        :raises AccessError: if the user is not a coupon manager
+        """
+        if not self.env.su and not self.env.user.has_group(
+            "wechat_coupon.coupon_group_manager"
+        ):
+            raise AccessError(
+                self.env._("Only a coupon manager may do this. Ask one to do it.")
+            )
+
+    def _check_terms_open(self, names):
+        """Refuse new terms for templates that customers may know.
+
+        What a pulled template lacks may be filled in.
+
+        :param set names: fields about to change
+        """
+        for template in self:
+            if template.state == "draft" and not template.remote_id:
+                continue
+            if template.needs_setup and names <= {
+                "gift_product_id",
+                "gift_qty",
+                "coupon_type",
+                "amount",
+                "amount_fen",
+                "percent_off",
+                "max_discount",
+                "max_discount_fen",
+            }:
+                continue
+            if template.state == "draft" and "channel" not in names:
+                continue
+            raise UserError(
+                self.env._(
+                    "“%(template)s” is published: what it is worth and when it is "
+                    "valid can no longer be changed. Copy it instead.",
+                    template=template.name,
+                )
+            )
+
+    def _check_publishable(self):
+        self.ensure_one()
+        if self.state != "draft":
+            raise UserError(
+                self.env._(
+                    "“%(template)s” is published already.", template=self.name
+                )
+            )
+        if self.needs_setup:
+            raise UserError(
+                self.env._("Choose the free product before you publish the coupon.")
+            )
+        if self.remote_state in ("pending", "sending", "unknown"):
+            raise UserError(
+                self.env._("The coupon is already on its way to WeChat. Please wait.")
+            )
+
+    def _set_state(self, state, vals=None):
+        """Move the template to another state.
+
+        A move to the same state changes nothing, so that a replayed event is
+        harmless.
+
+        :param str state: new state
+        :param dict vals: further values to write
+        :raises UserError: if the state cannot follow the present one
+        """
+        self.ensure_one()
+        vals = {key: value for key, value in (vals or {}).items() if key != "state"}
+        if state != self.state:
+            if state not in _TRANSITIONS[self.state]:
+                labels = dict(self._fields["state"]._description_selection(self.env))
+                raise UserError(
+                    self.env._(
+                        "“%(template)s” cannot go from “%(old)s” to “%(new)s”.",
+                        template=self.name,
+                        old=labels[self.state],
+                        new=labels[state],
+                    )
+                )
+            vals["state"] = state
+        if vals:
+            # sudo: the fields of the state are not for users to write.
+            self.sudo().write(vals)
+
+    # === BUSINESS METHODS - PROGRAM === #
+
+    def _program_active(self):
+        self.ensure_one()
+        return (
+            self.active
+            and self.state in ("live", "ended", "review")
+            and not self.needs_setup
+        )
+
+    def _program_values(self, new=False):
+        """Return the values of the loyalty program that stands for the template.
+
+        :param bool new: whether the program is about to be created
+        """
+        self.ensure_one()
+        values = {
+            "name": self.name,
+            "pos_config_ids": [Command.set(self.pos_config_ids.ids)],
+        }
+        if new:
+            values.update(
+                {
+                    "active": self._program_active(),
+                    "program_type": "coupons",
+                    "applies_on": "current",
+                    "trigger": "with_code",
+                    "company_id": self.company_id.id,
+                    "currency_id": self.currency_id.id,
+                    "portal_visible": False,
+                    "pos_ok": True,
+                    "sale_ok": False,
+                    "wechat_guarded": True,
+                    "communication_plan_ids": [Command.clear()],
+                    **self._program_terms(),
+                }
+            )
+        return values
+
+    def _program_terms(self):
+        """Return the rule and the reward of the program, in the currency."""
+        rules = [Command.clear()]
+        scope = {
+            "product_ids": [Command.set(self.product_ids.ids)],
+            "product_category_id": self.product_category_id.id,
+            "product_tag_id": self.product_tag_id.id,
+        }
+        scoped = bool(self.product_ids or self.product_category_id or self.product_tag_id)
+        if self.threshold_fen or scoped:
+            rules.append(
+                Command.create(
+                    {
+                        **scope,
+                        # 0 and not 1: half a kilogram is also a purchase.
+                        "minimum_qty": 0,
+                        "minimum_amount": money.from_fen(self.threshold_fen),
+                        "minimum_amount_tax_mode": "incl",
+                        "reward_point_mode": "order",
+                    }
+                )
+            )
+        return {
+            "rule_ids": rules,
+            "reward_ids": [Command.clear(), Command.create(self._reward_values(scoped))],
+        }
+
+    def _reward_values(self, scoped):
+        self.ensure_one()
+        if self.coupon_type == "gift":
+            return {
+                "reward_type": "product",
+                "reward_product_id": self.gift_product_id.id,
+                "reward_product_qty": max(self.gift_qty, 1),
+                "required_points": 1,
+            }
+        values = {
+            "reward_type": "discount",
+            "discount_mode": "percent" if self.coupon_type == "percent" else "per_order",
+            "discount": self.percent_off
+            if self.coupon_type == "percent"
+            else money.from_fen(self.amount_fen),
+            "discount_applicability": "specific" if scoped else "order",
+            "required_points": 1,
+        }
+        if self.coupon_type == "percent":
+            values["discount_max_amount"] = money.from_fen(self.max_discount_fen)
+        if scoped:
+            values.update(
+                {
+                    "discount_product_ids": [Command.set(self.product_ids.ids)],
+                    "discount_product_category_id": self.product_category_id.id,
+                    "discount_product_tag_id": self.product_tag_id.id,
+                }
+            )
+        return values
+
+    def _sync_program(self, terms=False):
+        """Bring the loyalty programs in line with their templates.
+
+        :param bool terms: whether what the coupon is worth has changed
+        """
+        for template in self:
+            program = as_ledger(template.program_id.with_context(active_test=False))
+            values = template._program_values()
+            if terms:
+                values.update(template._program_terms())
+            if program.active != template._program_active():
+                values["active"] = template._program_active()
+            program.write(values)
+
+    # === BUSINESS METHODS - VALIDITY AND CODES === #
+
+    def _validity(self, received_at=None):
+        """Return from when until when a coupon received now is valid.
+
+        :param datetime received_at: UTC without zone; now by default
+        :return: two UTC datetimes without zone
+        """
+        self.ensure_one()
+        zone = pytz.timezone(self._zone())
+        if self.date_type == "range":
+            first, last = self.date_from, self.date_to
+        else:
+            received_at = received_at or fields.Datetime.now()
+            today = pytz.utc.localize(received_at).astimezone(zone).date()
+            first = today + timedelta(days=self.term_begin_days)
+            last = first + timedelta(days=self.term_days - 1)
+        return (
+            _to_utc(zone, datetime.combine(first, time.min)),
+            _to_utc(zone, datetime.combine(last, time(23, 59, 59))),
+        )
+
+    def _zone(self):
+        self.ensure_one()
+        if self.channel == "card":
+            return const.WECHAT_TZ
+        return self.company_id.partner_id.tz or self.env.user.tz or const.WECHAT_TZ
+
+    def _generate(self, count, partners=None):
+        """Make coupons with new codes.
+
+        :param int count: how many, when there are no partners
+        :param partners: ``res.partner`` records that get one each
+        :return: ``loyalty.card`` records
+        """
+        self.ensure_one()
+        if not self._channel()._can_generate:
+            raise UserError(
+                self.env._("WeChat makes the codes of this coupon; customers get them "
+                "on their phones.")
+            )
+        if self.state != "live":
+            raise UserError(self.env._("Publish the template before you hand it out."))
+        owners = partners.ids if partners else [None] * count
+        cards = self.env["loyalty.card"]
+        begin, end = self._validity()
+        while owners:
+            chunk, rest = owners[:_GENERATE_CHUNK], owners[_GENERATE_CHUNK:]
+            made = cards._wechat_insert(
+                self,
+                [
+                    {
+                        "code": codes.new_code(),
+                        "partner_id": owner,
+                        "wechat_valid_from": begin,
+                        "wechat_valid_to": end,
+                    }
+                    for owner in chunk
+                ],
+            )
+            # A code that was taken already is made anew.
+            taken = made.partner_id.ids if partners else []
+            owners = [*_missing(chunk, len(made), taken), *rest]
+            cards |= made
+        return cards
+
+    # === BUSINESS METHODS - WECHAT === #
+
+    def _operation_call(self):
+        """Override of ``wechat.operation``: publish the template."""
+        self.ensure_one()
+        return self._channel()._publish(self)
+
+    def _operation_query(self):
+        """Override of ``wechat.operation``: was the template published?"""
+        self.ensure_one()
+        vals = self._channel()._find_published(self)
+        return ("done", vals) if vals else "not_done"
+
+    def _operation_done(self, vals):
+        """Override of ``wechat.operation``."""
+        self.ensure_one()
+        self._set_state(vals.get("state", "review"), vals)
+
+    def _operation_refused(self, error):
+        """Override of ``wechat.operation``: the marketer reads why."""
+        self.ensure_one()
+        self.sudo().state_reason = str(error)
+
+    def _notify(self, message, kind="success"):
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": kind,
+                "message": message,
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+
+def _to_utc(zone, local):
+    return zone.localize(local).astimezone(pytz.utc).replace(tzinfo=None)
+
+
+def _missing(chunk, made, taken):
+    if made == len(chunk):
+        return []
+    if taken:
+        return [owner for owner in chunk if owner not in set(taken)]
+    return chunk[made:]

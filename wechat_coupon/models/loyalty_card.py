@@ -1,0 +1,389 @@
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
+
+from .. import const
+from ..tools import money
+from ..tools.ledger import as_ledger, is_ledger
+
+# What makes a coupon worth money; written by the ledger only.
+_GUARDED = {
+    "active",
+    "code",
+    "company_id",
+    "coupon_template_id",
+    "expiration_date",
+    "partner_id",
+    "points",
+    "program_id",
+    "wechat_card_id",
+    "wechat_event_time",
+    "wechat_identity_id",
+    "wechat_openid",
+    "wechat_state",
+    "wechat_used_outside",
+    "wechat_valid_from",
+    "wechat_valid_to",
+}
+_INSERT_COLUMNS = (
+    "code",
+    "partner_id",
+    "wechat_identity_id",
+    "wechat_openid",
+    "wechat_outer_str",
+    "wechat_valid_from",
+    "wechat_valid_to",
+    "wechat_event_time",
+)
+
+
+class LoyaltyCard(models.Model):
+    _inherit = "loyalty.card"
+
+    coupon_template_id = fields.Many2one(
+        "coupon.template",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        help="Set on coupons that the coupon ledger keeps.",
+    )
+    wechat_state = fields.Selection(
+        selection=[
+            ("usable", "Usable"),
+            ("gifting", "Being given to a friend"),
+            ("gifted", "Given to a friend"),
+            ("used", "Used"),
+            ("deleted", "Deleted by the customer"),
+            ("expired", "Expired"),
+            ("void", "Made invalid"),
+        ],
+        string="State",
+        readonly=True,
+        copy=False,
+    )
+    wechat_status = fields.Selection(
+        selection=[
+            ("usable", "Usable"),
+            ("reserved", "On an open order"),
+            ("gifting", "Being given to a friend"),
+            ("gifted", "Given to a friend"),
+            ("used", "Used"),
+            ("deleted", "Deleted by the customer"),
+            ("expired", "Expired"),
+            ("void", "Made invalid"),
+        ],
+        string="Status",
+        compute="_compute_wechat_status",
+        help="The state of the coupon, with what the ledger and the calendar say.",
+    )
+    wechat_openid = fields.Char(
+        string="OpenID",
+        readonly=True,
+        copy=False,
+        groups="wechat_coupon.coupon_group_manager,"
+        "wechat_coupon.coupon_group_auditor",
+    )
+    wechat_identity_id = fields.Many2one(
+        "wechat.identity",
+        string="WeChat Customer",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    wechat_outer_str = fields.Char(string="Source", readonly=True, copy=False)
+    wechat_valid_from = fields.Datetime(string="Valid From", readonly=True, copy=False)
+    wechat_valid_to = fields.Datetime(string="Valid To", readonly=True, copy=False)
+    wechat_event_time = fields.Datetime(
+        string="Last Event",
+        readonly=True,
+        copy=False,
+        help="Time of the newest event from WeChat; older ones are disregarded.",
+    )
+    wechat_used_outside = fields.Boolean(
+        string="Used Outside Odoo", readonly=True, copy=False
+    )
+    wechat_checked_at = fields.Datetime(
+        string="Last Checked at WeChat", readonly=True, copy=False
+    )
+    redemption_ids = fields.One2many(
+        "coupon.redemption", "coupon_id", string="Redemptions", readonly=True
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("wechat_state", "wechat_valid_to", "redemption_ids.state")
+    def _compute_wechat_status(self):
+        now = fields.Datetime.now()
+        for card in self:
+            status = card.wechat_state
+            if status == "usable":
+                # sudo: users of the till do not read the ledger themselves.
+                states = card.sudo().redemption_ids.mapped("state")
+                if "redeemed" in states:
+                    status = "used"
+                elif "reserved" in states:
+                    status = "reserved"
+                elif card.wechat_valid_to and card.wechat_valid_to < now:
+                    status = "expired"
+            card.wechat_status = status
+
+    # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        cards = super().create(vals_list)
+        if not is_ledger(self.env):
+            cards._wechat_check_guard()
+        return cards
+
+    def write(self, vals):
+        if not is_ledger(self.env) and _GUARDED & vals.keys():
+            self._wechat_check_guard()
+            if vals.get("coupon_template_id") or (
+                vals.get("program_id")
+                and self.env["loyalty.program"]
+                .sudo()
+                .browse(vals["program_id"])
+                .wechat_guarded
+            ):
+                self._wechat_refuse()
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_guarded(self):
+        if not is_ledger(self.env):
+            self._wechat_check_guard()
+
+    def _wechat_check_guard(self):
+        """Refuse to go on if a coupon of ``self`` is kept by the ledger.
+
+        :raises UserError: if one is
+        """
+        # sudo: the template's fields are not for every user of loyalty cards.
+        if self.sudo().filtered(
+            lambda card: card.coupon_template_id or card.program_id.wechat_guarded
+        ):
+            self._wechat_refuse()
+
+    def _wechat_refuse(self):
+        raise UserError(
+            self.env._(
+                "This coupon is kept by the coupon ledger. It is made from its "
+                "template and used at the till only; a coupon manager can make it "
+                "invalid."
+            )
+        )
+
+    def _wechat_check_sales_order(self):
+        """Refuse guarded coupons on a sales order, whichever way they came there.
+
+        :raises ValidationError: if a coupon of ``self`` is guarded
+        """
+        # sudo: the template is not for salespeople to read.
+        if self.sudo().filtered("coupon_template_id"):
+            raise ValidationError(self.env["coupon.reason"]._message("sales_order"))
+
+    # === ACTION METHODS === #
+
+    def action_wechat_void(self):
+        """Open the dialogue that makes coupons invalid."""
+        self.env["coupon.template"]._check_manager()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Make Coupons Invalid"),
+            "res_model": "coupon.reason.wizard",
+            "view_mode": "form",
+            "target": "new",
+            "context": {
+                "default_action": "void",
+                "default_res_model": self._name,
+                "default_res_ids": ",".join(map(str, self.ids)),
+            },
+        }
+
+    # === BUSINESS METHODS === #
+
+    def _wechat_set_state(self, state, **vals):
+        """Set the state of coupons, and the balance that goes with it.
+
+        :param str state: a value of ``wechat_state``
+        :param vals: further values to write
+        """
+        as_ledger(self).write(
+            {"wechat_state": state, "points": 1 if state == "usable" else 0, **vals}
+        )
+
+    def _wechat_void(self, reason):
+        """Make coupons invalid, here and at their channel.
+
+        :param str reason: why, kept in the coupon's history
+        """
+        held = self.env["coupon.redemption"].sudo()._active_for(self)
+        if held:
+            raise UserError(
+                self.env._(
+                    "Coupon %(code)s is on an order (%(order)s). Release it first.",
+                    code=held[0].coupon_id.code,
+                    order=held[0].order_name or held[0].order_uuid,
+                )
+            )
+        for card in self:
+            if card.wechat_state not in ("usable", "gifting"):
+                raise UserError(
+                    self.env._("Coupon %(code)s is not usable.", code=card.code)
+                )
+            template = card.coupon_template_id
+            template._channel()._void(card, reason)
+            card._wechat_set_state("void")
+            card.sudo().message_post(
+                body=self.env._("Made invalid: %(reason)s", reason=reason)
+            )
+
+    @api.model
+    def _wechat_insert(self, template, rows, state="usable"):
+        """Make coupons of a template with the given codes, in one statement.
+
+        A code that exists is left as it is, also when another transaction makes it
+        at this moment.
+
+        :param template: ``coupon.template`` record
+        :param list rows: one dict per coupon, with keys of ``_INSERT_COLUMNS``
+        :param str state: a value of ``wechat_state``
+        :return: the new ``loyalty.card`` records only
+        """
+        if not rows:
+            return self.browse()
+        columns = [[row.get(name) or None for row in rows] for name in _INSERT_COLUMNS]
+        self.env.cr.execute(
+            SQL(
+                """
+                INSERT INTO loyalty_card (
+                    code, partner_id, wechat_identity_id, wechat_openid,
+                    wechat_outer_str, wechat_valid_from, wechat_valid_to,
+                    wechat_event_time, expiration_date, program_id,
+                    coupon_template_id, company_id, wechat_state, points, active,
+                    create_uid, write_uid, create_date, write_date
+                )
+                SELECT v.code, v.partner_id, v.identity_id, v.openid,
+                       v.outer_str, v.valid_from, v.valid_to, v.event_time,
+                       (v.valid_to AT TIME ZONE 'UTC' AT TIME ZONE %(zone)s)::date,
+                       %(program)s, %(template)s, %(company)s, %(state)s,
+                       %(points)s, TRUE, %(uid)s, %(uid)s,
+                       NOW() AT TIME ZONE 'UTC', NOW() AT TIME ZONE 'UTC'
+                FROM unnest(
+                    %(code)s::varchar[], %(partner_id)s::int[],
+                    %(wechat_identity_id)s::int[], %(wechat_openid)s::varchar[],
+                    %(wechat_outer_str)s::varchar[],
+                    %(wechat_valid_from)s::timestamp[],
+                    %(wechat_valid_to)s::timestamp[],
+                    %(wechat_event_time)s::timestamp[]
+                ) AS v (
+                    code, partner_id, identity_id, openid, outer_str, valid_from,
+                    valid_to, event_time
+                )
+                ON CONFLICT (code) DO NOTHING
+                RETURNING id
+                """,
+                zone=template._zone(),
+                program=template.program_id.id,
+                template=template.id,
+                company=template.company_id.id,
+                state=state,
+                points=1.0 if state == "usable" else 0.0,
+                uid=self.env.uid,
+                **dict(zip(_INSERT_COLUMNS, columns, strict=True)),
+            )
+        )
+        cards = self.browse(row[0] for row in self.env.cr.fetchall())
+        template.invalidate_recordset(["coupon_count"])
+        return cards
+
+    @api.model
+    def _wechat_find(self, code):
+        """Return the guarded coupon with a code, in whichever company it is.
+
+        :rtype: ``loyalty.card`` record with sudo, maybe empty
+        """
+        # sudo: a coupon of another company is found too, to say so to the cashier.
+        return (
+            self.sudo()
+            .with_context(active_test=False)
+            .search(
+                [("code", "=", code), ("coupon_template_id", "!=", False)], limit=1
+            )
+        )
+
+    # === BUSINESS METHODS - ELIGIBILITY === #
+
+    def _wechat_refusals(self, order, cart=None):
+        """Why a coupon cannot be used on an order, as far as we know ourselves.
+
+        :param order: :class:`~.tools.cart.OrderRef`
+        :param cart: :class:`~.tools.cart.Cart`, or ``None`` to leave it out
+        :return: reason codes with what their sentences show, the weightiest first
+        :rtype: list[tuple[str, dict]]
+        """
+        self.ensure_one()
+        refusals = [
+            *self._wechat_state_refusals(),
+            *self._wechat_place_refusals(order),
+        ]
+        if cart is not None:
+            refusals += self._wechat_cart_refusals(cart)
+        return refusals
+
+    def _wechat_state_refusals(self):
+        now = fields.Datetime.now()
+        if self.wechat_state in const.STATE_REASONS:
+            yield const.STATE_REASONS[self.wechat_state], {}
+        if self.wechat_valid_to and self.wechat_valid_to < now:
+            yield "expired", {"date": self._wechat_date(self.wechat_valid_to)}
+        elif self.wechat_valid_from and self.wechat_valid_from > now:
+            yield "not_yet_valid", {"date": self._wechat_date(self.wechat_valid_from)}
+        template = self.coupon_template_id
+        if not template.active:
+            yield "template_ended", {}
+        elif template.state in ("draft", "paused"):
+            yield "template_paused", {}
+        elif template.needs_setup:
+            yield "template_incomplete", {}
+
+    def _wechat_place_refusals(self, order):
+        if self.company_id and self.company_id != order.company:
+            yield "other_company", {}
+            return
+        if self.partner_id and order.partner and self.partner_id != order.partner:
+            yield "other_owner", {}
+        program = self.program_id
+        shops = program.pos_config_ids
+        if order.config and (
+            (shops and order.config not in shops)
+            or program.currency_id != order.config.currency_id
+        ):
+            yield "not_at_till", {}
+
+    def _wechat_cart_refusals(self, cart):
+        rule = self.program_id.rule_ids[:1]
+        lines = [line for line in cart.lines if not line.is_reward_line]
+        if rule and not rule.any_product:
+            products = set(rule.valid_product_ids.ids)
+            lines = [line for line in lines if line.product_id in products]
+        amount = sum(line.price_total_fen for line in lines)
+        if not any(line.qty > 0 for line in lines):
+            yield "no_matching_product", {}
+            return
+        threshold = self.coupon_template_id.threshold_fen
+        if amount < threshold:
+            yield (
+                "below_threshold",
+                {
+                    "missing": money.format_fen(threshold - amount),
+                    "threshold": money.format_fen(threshold),
+                },
+            )
+
+    def _wechat_date(self, value):
+        zoned = self.with_context(tz=self.coupon_template_id._zone())
+        return fields.Datetime.context_timestamp(zoned, value).strftime("%Y-%m-%d")

@@ -1,0 +1,344 @@
+import time
+
+from odoo import fields, models
+from odoo.exceptions import AccessError
+
+from .. import const
+from ..tools.cart import OrderRef, parse_cart
+
+_MAX_ID = 2**31 - 1
+
+
+class PosConfig(models.Model):
+    _inherit = "pos.config"
+
+    # === RPC OF THE TILL === #
+
+    def wechat_coupon_lookup(
+        self, code, order_uuid, partner_id, cart, known_program_ids=None
+    ):
+        """Find a coupon by its code and say whether it fits an order.
+
+        A code that is not known here is asked for at WeChat, and what is found is
+        kept. Nothing is held for the order yet.
+
+        :param str code: as scanned or typed
+        :param str order_uuid: the order, to tell its own hold from another one's
+        :param int partner_id: customer on the order, or ``False``
+        :param dict cart: see :mod:`~.tools.cart`, or ``False`` if there is none
+        :param list known_program_ids: programs that the till has; their records are
+            left out of ``load``
+        :return: see the add-on's documentation
+        :rtype: dict
+        """
+        order = self._wechat_order(order_uuid, partner_id)
+        code = self._wechat_code(code)
+        cart = self._wechat_cart(cart) if cart else None
+        known = self._wechat_ids(known_program_ids or [], 10_000)
+        coupon, problem = self._wechat_find_coupon(code, order.company)
+        if not coupon:
+            return {
+                "ok": False,
+                "code": problem,
+                "message": self._wechat_message(problem),
+                "is_coupon": problem not in ("unknown_code", "too_many_tries"),
+            }
+        reasons = self._wechat_reasons(coupon, order, cart)
+        if reasons and reasons[0]["code"] == "other_company":
+            # Nothing more is told about what another company has issued.
+            return {"ok": False, "is_coupon": True, **reasons[0]}
+        return {
+            "ok": True,
+            "coupon": self._wechat_coupon_data(coupon),
+            "eligible": not reasons,
+            "reasons": reasons,
+            "payload": self._wechat_payload(coupon),
+            "load": {}
+            if coupon.program_id.id in known
+            else self._wechat_load(coupon.program_id),
+        }
+
+    def wechat_coupon_reserve(self, order_uuid, coupon_ids, cart, partner_id=False):
+        """Hold exactly these coupons for an order: all or none.
+
+        :param str order_uuid: the order
+        :param list coupon_ids: at most 20 ids of ``loyalty.card``; an empty list
+            releases what the order holds
+        :param dict cart: see :mod:`~.tools.cart`
+        :param int partner_id: customer on the order, or ``False``
+        :rtype: dict
+        """
+        order = self._wechat_order(order_uuid, partner_id)
+        ids = self._wechat_ids(coupon_ids, const.MAX_COUPONS_PER_ORDER)
+        cart = self._wechat_cart(cart)
+        # sudo: a coupon of another company gets a refusal that says so.
+        coupons = self.env["loyalty.card"].sudo().with_context(active_test=False)
+        coupons = coupons.search(
+            [("id", "in", ids), ("coupon_template_id", "!=", False)]
+        )
+        unknown = [
+            {
+                "coupon_id": missing,
+                "code": "not_on_order",
+                "message": self._wechat_message("not_on_order"),
+            }
+            for missing in ids
+            if missing not in coupons._ids
+        ]
+        if unknown:
+            return {"ok": False, "refusals": unknown}
+        redemptions, refusals = self.env["coupon.redemption"]._reserve(
+            order, coupons, cart
+        )
+        if refusals:
+            return {
+                "ok": False,
+                "refusals": [
+                    {
+                        "coupon_id": coupon.id,
+                        "code": reason,
+                        "message": self._wechat_message(reason, **values),
+                    }
+                    for coupon, reason, values in refusals
+                ],
+            }
+        expiries = redemptions.mapped("expires_at")
+        return {
+            "ok": True,
+            "expires_at": min(expiries).isoformat() + "Z" if expiries else False,
+            "redemption_ids": redemptions.ids,
+        }
+
+    def wechat_coupon_release(self, order_uuid):
+        """Give free what an order holds, e.g. because it was cancelled.
+
+        :rtype: dict
+        """
+        order = self._wechat_order(order_uuid)
+        self.env["coupon.redemption"]._check_user()
+        count = self.env["coupon.redemption"]._release(order.uuid)
+        return {"ok": True, "released": count}
+
+    def wechat_coupon_status(self, order_uuid):
+        """Say what the ledger has for an order.
+
+        :rtype: dict
+        """
+        order = self._wechat_order(order_uuid)
+        # sudo: users of the till do not read the ledger themselves.
+        redemptions_sudo = (
+            self.env["coupon.redemption"]
+            .sudo()
+            .search(
+                [
+                    ("order_uuid", "=", order.uuid),
+                    ("company_id", "=", order.company.id),
+                    ("state", "!=", "released"),
+                ]
+            )
+        )
+        now = fields.Datetime.now()
+        return {
+            "ok": True,
+            "redemptions": [
+                {
+                    "id": redemption.id,
+                    "coupon_id": redemption.coupon_id.id,
+                    "code": redemption.code,
+                    "template_name": redemption.template_id.name,
+                    "state": "released"
+                    if redemption.state == "reserved" and redemption.expires_at < now
+                    else redemption.state,
+                    "expires_at": redemption.expires_at.isoformat() + "Z"
+                    if redemption.expires_at
+                    else False,
+                    "remote_state": redemption.remote_state,
+                    "discount_fen": redemption.discount_fen or 0,
+                }
+                for redemption in redemptions_sudo
+            ],
+        }
+
+    def wechat_coupon_is_code(self, code):
+        """Whether a code is that of a coupon which we know; asks nobody else.
+
+        :rtype: bool
+        """
+        self._wechat_check_till()
+        self.env.cr.execute(
+            """
+            SELECT 1 FROM loyalty_card
+             WHERE code = %s AND coupon_template_id IS NOT NULL
+            """,
+            [self._wechat_code(code)],
+        )
+        return bool(self.env.cr.rowcount)
+
+    def use_coupon_code(self, code, creation_date, partner_id, pricelist_id):
+        """Override of `pos_loyalty`: a guarded coupon has more ways to be no good."""
+        self.ensure_one()
+        coupon = self.env["loyalty.card"]._wechat_find(code)
+        if not coupon:
+            return super().use_coupon_code(
+                code, creation_date, partner_id, pricelist_id
+            )
+        order = self._wechat_order("", partner_id)
+        reasons = self._wechat_reasons(coupon, order, None)
+        if reasons:
+            return {
+                "successful": False,
+                "payload": {
+                    "error_message": reasons[0]["message"],
+                    "wechat_reason": reasons[0]["code"],
+                },
+            }
+        return {"successful": True, "payload": self._wechat_payload(coupon)}
+
+    # === ARGUMENTS === #
+
+    def _wechat_check_till(self):
+        self.ensure_one()
+        self.env["coupon.redemption"]._check_user()
+        self.check_access("read")
+
+    def _wechat_order(self, order_uuid, partner_id=False):
+        """Return who asks, after checking that he may.
+
+        :rtype: :class:`~.tools.cart.OrderRef`
+        """
+        self._wechat_check_till()
+        if not isinstance(order_uuid, str) or len(order_uuid) > const.MAX_UUID_LENGTH:
+            self._wechat_bad_argument("order_uuid")
+        partner = self.env["res.partner"]
+        if partner_id:
+            partner = partner.browse(self._wechat_ids([partner_id], 1)).exists()
+        return OrderRef(
+            uuid=order_uuid,
+            company=self.company_id,
+            config=self,
+            session=self.current_session_id,
+            partner=partner,
+        )
+
+    def _wechat_code(self, code):
+        if not isinstance(code, str) or not 0 < len(code.strip()) <= 64:
+            self._wechat_bad_argument("code")
+        return code.strip()
+
+    def _wechat_ids(self, ids, limit):
+        if not isinstance(ids, list | tuple) or len(ids) > limit:
+            self._wechat_bad_argument("ids")
+        if any(
+            isinstance(one, bool) or not isinstance(one, int) or not 0 < one <= _MAX_ID
+            for one in ids
+        ):
+            self._wechat_bad_argument("ids")
+        return list(dict.fromkeys(ids))
+
+    def _wechat_cart(self, cart):
+        try:
+            return parse_cart(cart)
+        except ValueError as error:
+            self._wechat_bad_argument(f"cart ({error})")
+
+    def _wechat_bad_argument(self, name):
+        # A till of ours does not send such a thing; no cashier reads this.
+        raise AccessError(
+            self.env._("The till sent something wrong: %(argument)s.", argument=name)
+        )
+
+    # === ANSWERS === #
+
+    def _wechat_message(self, code, **values):
+        return self.env["coupon.reason"]._message(code, **values)
+
+    def _wechat_find_coupon(self, code, company):
+        """Find a coupon here, otherwise at the channels.
+
+        :return: ``loyalty.card`` record with sudo, and a reason code if it is empty
+        """
+        cards = self.env["loyalty.card"]
+        coupon = cards._wechat_find(code)
+        if coupon:
+            return coupon, None
+        wait = self.env["wechat.rate.guard"]._acquire(
+            f"coupon_miss:{self.env.uid}",
+            const.MISSES_PER_MINUTE,
+            60,
+            burst=const.MISSES_PER_MINUTE // 2,
+        )
+        if wait:
+            return cards, "too_many_tries"
+        deadline = time.monotonic() + const.TILL_DEADLINE
+        problem = "unknown_code"
+        for channel in self.env["coupon.template"]._channels():
+            coupon, trouble = channel._find_code(code, company, deadline)
+            if coupon:
+                return coupon.sudo(), None
+            problem = trouble or problem
+        return cards, problem
+
+    def _wechat_reasons(self, coupon, order, cart):
+        """Return why a coupon does not fit, as the till is told."""
+        redemptions = self.env["coupon.redemption"].sudo()
+        holder = redemptions._holders(coupon.ids).get(coupon.id)
+        found = redemptions.with_user(self.env.user).sudo()._holder_refusal(
+            holder, order
+        )
+        reasons = [found] if found else []
+        reasons += [
+            reason
+            for reason in coupon._wechat_refusals(order, cart)
+            if not (found and reason[0] == found[0])
+        ]
+        return [
+            {"code": code, "message": self._wechat_message(code, **values)}
+            for code, values in reasons
+        ]
+
+    def _wechat_coupon_data(self, coupon):
+        partner = coupon.partner_id
+        return {
+            "id": coupon.id,
+            "code": coupon.code,
+            "program_id": coupon.program_id.id,
+            "template_name": coupon.coupon_template_id.name,
+            "points": coupon.points,
+            "expiration_date": coupon.expiration_date
+            and coupon.expiration_date.isoformat(),
+            "partner_id": partner.id,
+            "partner_name": partner.name or False,
+        }
+
+    def _wechat_payload(self, coupon):
+        return {
+            "program_id": coupon.program_id.id,
+            "coupon_id": coupon.id,
+            "coupon_partner_id": coupon.partner_id.id,
+            "points": coupon.points,
+            "has_source_order": coupon._has_source_order(),
+        }
+
+    def _wechat_load(self, program):
+        """Return the records of a program in the form of ``load_data``."""
+        if program not in self._get_program_ids():
+            return {}
+        program = self.env["loyalty.program"].browse(program.id)
+        rewards = program.reward_ids
+        products = (
+            rewards.discount_line_product_id
+            | rewards.reward_product_ids
+            | rewards.reward_product_id
+        ).with_context(active_test=False)
+        records = {
+            "product.template": products.product_tmpl_id,
+            "product.product": products,
+            "loyalty.program": program,
+            "loyalty.rule": program.rule_ids,
+            "loyalty.reward": rewards,
+        }
+        return {
+            model: self.env[model]._load_pos_data_read(found, self)
+            for model, found in records.items()
+            if found
+        }

@@ -1,0 +1,5 @@
+from odoo import models
+
+
+class WechatEvent(models.Model):
+    _inherit = "wechat.event"

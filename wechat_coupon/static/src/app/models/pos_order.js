@@ -1,0 +1,146 @@
+import { PosOrder } from "@point_of_sale/app/models/pos_order";
+import { _t } from "@web/core/l10n/translation";
+import { formatCurrency } from "@web/core/currency";
+import { patch } from "@web/core/utils/patch";
+
+patch(PosOrder.prototype, {
+    initState() {
+        super.initState();
+        this.uiState = {
+            ...this.uiState,
+            // Ids of our coupons on this order, applied or waiting for the cart.
+            wechatCouponIds: this.uiState.wechatCouponIds || [],
+            // What the server holds for this order: {ids, until}, times in ms.
+            wechatReservation: this.uiState.wechatReservation || null,
+        };
+    },
+    restoreState() {
+        super.restoreState(...arguments);
+        this.uiState.wechatCouponIds ||= [];
+        this.uiState.wechatReservation ||= null;
+    },
+    _resetPrograms() {
+        this.uiState.wechatCouponIds = [];
+        return super._resetPrograms(...arguments);
+    },
+    _updateRewardLines() {
+        this._relinkGuardedCoupons();
+        return super._updateRewardLines(...arguments);
+    },
+    /**
+     * A coupon is worth nothing while the cart does not meet its conditions, also when
+     * it did when the coupon was scanned: Odoo asks only the first time.
+     */
+    _applyReward(reward, couponId) {
+        const card = this.models["loyalty.card"].get(couponId);
+        if (card?.isGuardedCoupon && !this._meetsConditionsOf(card)) {
+            return this.couponShortfall(card);
+        }
+        return super._applyReward(...arguments);
+    },
+    _meetsConditionsOf(card) {
+        const program = card.program_id;
+        return this._canGenerateRewards(program, this.priceIncl, this.priceExcl);
+    },
+    /**
+     * Reading an order from the server empties `_code_activated_coupon_ids`, and Odoo
+     * then drops the coupons' lines at the next change of the cart.
+     */
+    _relinkGuardedCoupons() {
+        const linked = this._code_activated_coupon_ids.map(({ id }) => id);
+        const missing = this.guardedCoupons.filter(({ id }) => !linked.includes(id));
+        if (missing.length) {
+            this._code_activated_coupon_ids = [["link", ...missing]];
+        }
+    },
+
+    /** Our coupons on this order, applied or waiting. */
+    get guardedCoupons() {
+        const applied = this.appliedCoupons.map(({ id }) => id);
+        const ids = new Set([...applied, ...(this.uiState.wechatCouponIds || [])]);
+        return this.models["loyalty.card"]
+            .readMany([...ids])
+            .filter((card) => card.isGuardedCoupon);
+    },
+    /** Our coupons that take something off this order: those have to be reserved. */
+    get appliedCoupons() {
+        const ids = this.lines
+            .filter((line) => line.is_reward_line && line.coupon_id?.isGuardedCoupon)
+            .map((line) => line.coupon_id.id);
+        return this.models["loyalty.card"].readMany([...new Set(ids)]);
+    },
+    /** Records are reached through proxies, so they are compared by id. */
+    isApplied(card) {
+        return this.appliedCoupons.some(({ id }) => id === card.id);
+    },
+    linesOfCoupon(card) {
+        return this.lines.filter(
+            (line) => line.is_reward_line && line.coupon_id?.id === card.id
+        );
+    },
+    /** @returns {number} what the coupon takes off, a positive amount */
+    savedBy(card) {
+        const amount = this.linesOfCoupon(card).reduce(
+            (sum, line) => sum - line.prices.total_included,
+            0
+        );
+        return this.currency.round(amount);
+    },
+    /** What the receipt says about coupons: [{id, name, code, saved}]. */
+    get couponSavings() {
+        return this.appliedCoupons.map((card) => ({
+            id: card.id,
+            name: card.couponName,
+            code: card.maskedCode,
+            saved: this.savedBy(card),
+        }));
+    },
+    get savedByCoupons() {
+        return this.couponSavings.reduce((sum, { saved }) => sum + saved, 0);
+    },
+    /**
+     * @returns {string} what the cart still needs, or "" when it needs nothing
+     */
+    couponShortfall(card) {
+        if (!this._get_regular_order_lines().length) {
+            return _t("Add the products first; the coupon is then applied by itself.");
+        }
+        for (const rule of card.program_id.rule_ids) {
+            const withTax = rule.minimum_amount_tax_mode === "incl";
+            const missing = rule.minimum_amount - (withTax ? this.priceIncl : this.priceExcl);
+            if (this.currency.round(missing) > 0) {
+                return _t("%(amount)s more to go for this coupon.", {
+                    amount: formatCurrency(missing, this.currency.id),
+                });
+            }
+            const items = rule.minimum_qty - this._computeNItems(rule);
+            if (items > 0) {
+                return _t("%(count)s more of its products needed for this coupon.", {
+                    count: items,
+                });
+            }
+        }
+        return "";
+    },
+    /** Whether the server is known to hold exactly these coupons at this moment. */
+    holdsExactly(cards) {
+        const held = this.uiState.wechatReservation;
+        return Boolean(
+            held &&
+                held.until > Date.now() &&
+                held.ids.length === cards.length &&
+                cards.every((card) => held.ids.includes(card.id))
+        );
+    },
+    /** Whether a customer's money is on its way or has been taken electronically. */
+    get hasElectronicPayment() {
+        return this.payment_ids.some(
+            (payment) =>
+                payment.isElectronic() &&
+                !["pending", "retry", "reversed"].includes(payment.getPaymentStatus())
+        );
+    },
+    get isElectronicallyPaid() {
+        return this.payment_ids.some((payment) => payment.getPaymentStatus() === "done");
+    },
+});

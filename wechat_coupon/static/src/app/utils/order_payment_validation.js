@@ -1,0 +1,14 @@
+import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
+import { patch } from "@web/core/utils/patch";
+
+/**
+ * The validation gate. Quick payments have no payment screen, so it is here.
+ */
+patch(OrderPaymentValidation.prototype, {
+    async askBeforeValidation() {
+        if ((await super.askBeforeValidation(...arguments)) === false) {
+            return false;
+        }
+        return this.pos.wechatCoupon.mayValidate(this.order);
+    },
+});

@@ -1,0 +1,4 @@
+from . import cart
+from . import codes
+from . import ledger
+from . import money

@@ -1,0 +1,3 @@
+from . import coupon_generate_wizard
+from . import coupon_pull_wizard
+from . import coupon_reason_wizard
