@@ -67,7 +67,9 @@ def holders(world, coupon: int) -> int:
 
 
 def test_without_the_guard_the_race_is_lost(world, ground):
-    definition = world.sql("SELECT indexdef FROM pg_indexes WHERE indexname = %s", GUARD)
+    definition = world.sql(
+        "SELECT indexdef FROM pg_indexes WHERE indexname = %s", GUARD
+    )
     assert definition, "the guard has another name"
     world.sql(f'DROP INDEX "{GUARD}"')
     try:
