@@ -1,14 +1,13 @@
-"""``make demo``: play the main story and say what happened; exit 1 if it is not true."""
+"""``make demo``: play the main story; exit 1 if a step is not true."""
 
 import sys
 import time
 import traceback
 
-from wxenv import system
-from wxenv.console import SetupError
-
 from tests.stories.first_coupon import FirstCoupon
 from tests.support.world import running
+from wxenv import system
+from wxenv.console import SetupError
 
 
 def main() -> int:
