@@ -1,11 +1,15 @@
 """The sandbox as a subprocess on a free port, and small helpers."""
 
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+from xml.etree import ElementTree
 
 import pytest
 import requests
@@ -197,3 +201,84 @@ def card(box, api):
     card_id = api.post("card/create", card=cash_card())["card_id"]
     box.post(f"cards/{card_id}/review", **{"pass": True})
     return card_id
+
+
+class Receiver:
+    """A callback URL: keeps what arrives, answers what it is told."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict] = []
+        self.replies: list[tuple[int, str]] = []
+        self.arrived = threading.Condition()
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                length = int(self.headers.get("Content-Length", 0))
+                owner.keep(self, self.rfile.read(length))
+
+            def do_GET(self):
+                owner.keep(self, b"")
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(
+            target=self.server.serve_forever, args=(0.02,), daemon=True
+        ).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/callback"
+
+    def keep(self, handler, body: bytes) -> None:
+        parts = urlsplit(handler.path)
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        with self.arrived:
+            status, text = 200, "success"
+            if self.replies:
+                status, text = self.replies.pop(0)
+            if text == "ECHO":
+                text = query.get("echostr", "")
+            self.requests.append(
+                {"query": query, "body": body, "headers": dict(handler.headers)}
+            )
+            self.arrived.notify_all()
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(text.encode())))
+        handler.end_headers()
+        handler.wfile.write(text.encode())
+
+    def wait(self, count: int) -> list[dict]:
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(self.requests) >= count, 10), (
+                f"{len(self.requests)} of {count} callbacks"
+            )
+            return list(self.requests)
+
+    def events(self) -> list[dict]:
+        """Return the plain messages that arrived, as dicts."""
+        found = []
+        for request in self.requests:
+            root = ElementTree.fromstring(request["body"])
+            found.append({child.tag: (child.text or "").strip() for child in root})
+        return found
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def receiver():
+    server = Receiver()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def listening(box, account, card, receiver):
+    """From now on the receiver is the account's callback URL."""
+    box.post("accounts", appid=account, callback_url=receiver.url)
+    return receiver

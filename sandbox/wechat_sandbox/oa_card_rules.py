@@ -398,7 +398,7 @@ def check_member_fields(body: dict) -> None:
         raise OaError(40150, "discount")
 
 
-# -- card/update ------------------------------------------------------------------------
+# -- card/update
 UPDATABLE_MEMBER = {
     *MEMBER_TEXTS,
     *MEMBER_FLAGS,
