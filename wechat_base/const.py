@@ -6,8 +6,8 @@ OFFICIAL_URL = "https://api.weixin.qq.com"
 PAY_URL = "https://api.mch.weixin.qq.com"
 PAY_BACKUP_URL = "https://api2.mch.weixin.qq.com"
 
-# Seconds to connect, seconds between two bytes of the answer.
-TIMEOUT = (5.0, 10.0)
+# Seconds to connect, and between two bytes of the answer.
+TIMEOUT = 10.0
 # No answer of these APIs comes near this; bills are fetched another way.
 MAX_ANSWER_BYTES = 10 * 1024 * 1024
 

@@ -197,7 +197,7 @@ class WechatOfficialClient(WeChatClient):
     :param str secret: AppSecret
     :param tokens: object with ``obtain(kind, fetch, stale=None)``
     :param str sandbox_url: used instead of WeChat's servers
-    :param timeout: seconds, or (connect, read)
+    :param float timeout: seconds to connect, and between two bytes
     :param translate: ``env._``
     """
 

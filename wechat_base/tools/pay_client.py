@@ -122,7 +122,7 @@ class WechatPayClient:
         :param dict body: sent as JSON
         :param str request_no: the stored number in the body that makes WeChat carry
             out the request only once
-        :param timeout: seconds, or (connect, read)
+        :param float timeout: seconds to connect, and between two bytes
         :rtype: PayResponse
         :raises WechatError: one of its subclasses, see :mod:`.exceptions`
         """

@@ -17,7 +17,7 @@ from ..tools.exceptions import (
 
 # WeChat Pay refuses what is more than five minutes off.
 MAX_SKEW = 120
-SELF_TIMEOUT = (3.0, 5.0)
+SELF_TIMEOUT = 5.0
 
 
 class WechatConnectionCheck(models.TransientModel):

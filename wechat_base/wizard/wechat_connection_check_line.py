@@ -9,7 +9,7 @@ class WechatConnectionCheckLine(models.TransientModel):
     _order = "id"
 
     check_id = fields.Many2one(
-        "wechat.connection.check", required=True, ondelete="cascade"
+        "wechat.connection.check", string="Test", required=True, ondelete="cascade"
     )
     name = fields.Char(string="Check", required=True, readonly=True)
     state = fields.Selection(
