@@ -68,6 +68,8 @@ CODE_ERRORS: dict[int, str] = {
     40079: "expired",
 }
 ERROR_UNKNOWN_CODE = 40056
+UNKNOWN_CODE_ERRORS: tuple[int, ...] = (40056, 40073, 40116)
+ERROR_NEEDS_CARD_ID = 41012
 ERROR_CONSUMED = 40099
 ERROR_NOT_AUTHORISED = 48001
 # Longest texts of `base_info`, in bytes of UTF-8, by field of the template.
@@ -101,6 +103,9 @@ CARD_COLORS: dict[str, str] = {
 CARD_MIN_AMOUNT_FEN = 100
 CARD_MAX_GET_LIMIT = 50
 CARD_MAX_STOCK = 100_000_000
+CARD_MAX_CODE = 20
+# Cards with codes of their own that one look-up asks for.
+CUSTOM_CODE_CARDS = 5
 # Pages and cards that one "pull" reads.
 PULL_PAGE = 50
 PULL_LIMIT = 500

@@ -6,6 +6,7 @@ from . import loyalty_program
 from . import loyalty_rule
 from . import loyalty_reward
 from . import coupon_template
+from . import coupon_task
 from . import loyalty_card
 from . import coupon_redemption
 from . import coupon_redemption_line

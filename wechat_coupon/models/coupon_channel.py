@@ -4,35 +4,25 @@ from odoo import api, models
 class CouponChannel(models.AbstractModel):
     """Where a template lives. One model per channel inherits this one.
 
-    Verbs that change something at the other side are called by the drain of
-    ``wechat.operation`` only, so that their number is stored before the call.
+    Verbs that change something at the other side (``_publish``, ``_end``, ``_void``,
+    ``_write_off``) are called by the drain of ``wechat.operation`` only, so that
+    their number is stored before the call. Each has a verb that asks what became of
+    a call without an answer.
     """
 
     _name = "coupon.channel"
     _description = "Coupon Channel"
 
     # What the channel can do.
+    _is_remote = False  # somebody else has to be told
     _can_create = False  # templates can be made from here
     _can_generate = False  # we make the codes
     _can_return = False  # a write-off can be taken back
     _asks_before_reserve = False  # knows better than we whether a code is good
     _needs_write_off = False  # has to be told that a coupon is used
     _needs_wechat_payment = False  # the order must be paid by WeChat Pay
-    _calls_per_second = 0  # 0: no limit of its own
 
-    def _publish(self, template):
-        """Make the template known to the channel.
-
-        :return: values to write on the template
-        """
-        raise NotImplementedError()
-
-    def _find_published(self, template):
-        """Look for what became of a ``_publish`` without an answer.
-
-        :return: values to write on the template, or ``None`` if it is not there
-        """
-        return None
+    # === TEMPLATES === #
 
     def _check_publish(self, template):
         """Refuse a template that the channel would not take.
@@ -40,16 +30,43 @@ class CouponChannel(models.AbstractModel):
         :raises UserError: a sentence that names the field
         """
 
-    def _set_paused(self, template, paused):
-        """Stop or go on handing out coupons."""
+    def _publish(self, template):
+        """Make the template known to the channel.
 
+        :return: values to write on the template
+        :rtype: dict
+        """
+        raise NotImplementedError()
+
+    def _find_published(self, template, since):
+        """Look for what became of a :meth:`_publish` without an answer.
+
+        :param datetime since: when it was ordered
+        :return: values to write on the template, or ``None`` if it is not there
+        """
+        return None
+
+    def _end(self, template):
+        """Stop handing out coupons; those that customers hold stay good."""
+
+    def _is_ended(self, template):
+        """Whether no more coupons are handed out."""
+        return True
+
+    @api.model
     def _pull(self, account):
         """Copy the templates of a remote account to ours.
 
-        :return: ``coupon.template`` records that are new, and that were known
+        :return: ``coupon.template`` records that are new, those that were known,
+            and how many of another kind were left out
         :rtype: tuple
         """
         raise NotImplementedError()
+
+    def _refresh(self, template):
+        """Compare one template with the channel."""
+
+    # === COUPONS === #
 
     @api.model
     def _find_code(self, code, company, deadline):
@@ -67,15 +84,33 @@ class CouponChannel(models.AbstractModel):
         """Ask the channel whether a coupon can be used now.
 
         :param coupon: ``loyalty.card`` record
+        :param float timeout: seconds
         :return: ``None`` if it can, otherwise a reason code
         :raises WechatError: if the channel gives no answer
         """
         return None
 
+    def _void(self, coupon, reason):
+        """Make a coupon unusable at the channel.
+
+        :param str reason: what the customer is told
+        """
+
+    def _is_void(self, coupon):
+        """Whether a coupon is unusable at the channel."""
+        return True
+
+    def _deposit_codes(self, template, codes):
+        """Hand codes of our own to the channel."""
+        raise NotImplementedError()
+
+    # === REDEMPTIONS === #
+
     def _write_off(self, redemption):
         """Tell the channel that the coupon of a redemption is used.
 
         :return: values to write on the redemption
+        :rtype: dict
         """
         return {}
 
@@ -83,16 +118,10 @@ class CouponChannel(models.AbstractModel):
         """Ask the channel whether a write-off without an answer was done.
 
         :return: ``"done"``, ``"not_done"`` or ``"unknown"``
+        :rtype: str
         """
         return "done"
 
     def _return(self, redemption):
         """Give the coupon of a redemption back to its owner."""
-        raise NotImplementedError()
-
-    def _void(self, coupon, reason):
-        """Make a coupon unusable at the channel."""
-
-    def _deposit_codes(self, template, codes):
-        """Hand codes of our own to the channel."""
         raise NotImplementedError()

@@ -1,11 +1,635 @@
-from odoo import models
+import base64
+import io
+import logging
+import time
+from datetime import datetime, timedelta
+
+import pytz
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from odoo.addons.wechat_base.tools.exceptions import (
+    WechatConfigError,
+    WechatError,
+    WechatRefused,
+    WechatUnknownOutcome,
+)
+
+from .. import const
+from ..tools.ledger import as_ledger
+
+_logger = logging.getLogger(__name__)
+
+_DATE_RANGE = ("DATE_TYPE_FIX_TIME_RANGE", 1)
+_DATE_TERM = ("DATE_TYPE_FIX_TERM", 2)
+# A clock of ours that is behind WeChat's must not hide a card just made.
+_CLOCK_SLACK = timedelta(minutes=10)
 
 
 class CouponChannelCard(models.AbstractModel):
+    """Coupons of an Official Account (公众号卡券).
+
+    WeChat closed the creation of new coupons on 2021-04-01 for most accounts; those
+    that exist are still handed out and used.
+    """
+
     _name = "coupon.channel.card"
     _inherit = "coupon.channel"
     _description = "Coupon Channel: Official-Account Cards"
 
+    _is_remote = True
     _can_create = True
     _asks_before_reserve = True
     _needs_write_off = True
+
+    # === PUBLISH === #
+
+    def _check_publish(self, template):
+        """Override of ``coupon.channel``: WeChat's limits, before anything is sent."""
+        if template.currency_id.name != "CNY":
+            raise UserError(
+                self.env._("WeChat coupons are in yuan; the company must use CNY.")
+            )
+        self._check_texts(template)
+        self._check_numbers(template)
+
+    def _check_texts(self, template):
+        needed = ["title", "brand_name", "notice", "description"]
+        if template.coupon_type == "gift":
+            needed.append("gift_text")
+        for name in needed:
+            if not template[name]:
+                raise UserError(
+                    self.env._(
+                        "Fill in “%(field)s” before you publish the coupon.",
+                        field=self._label(template, name),
+                    )
+                )
+        for name, limit in const.CARD_BYTES.items():
+            size = len((template[name] or "").encode())
+            if size > limit:
+                raise UserError(
+                    self.env._(
+                        "“%(field)s” is too long for WeChat: it has %(size)s bytes, "
+                        "and %(limit)s are allowed (%(characters)s Chinese "
+                        "characters).",
+                        field=self._label(template, name),
+                        size=size,
+                        limit=limit,
+                        characters=limit // 3,
+                    )
+                )
+        if not (template.logo or template.logo_url):
+            raise UserError(
+                self.env._("Add a logo before you publish the coupon: 300 × 300 dots.")
+            )
+
+    def _check_numbers(self, template):
+        if template.coupon_type == "amount":
+            if template.amount_fen < const.CARD_MIN_AMOUNT_FEN:
+                raise UserError(self.env._("WeChat wants “Amount Off” to be ¥1 at least."))
+            if template.threshold_fen and (
+                template.threshold_fen <= template.amount_fen
+            ):
+                raise UserError(
+                    self.env._(
+                        "WeChat wants “From a Purchase of” to be more than “Amount "
+                        "Off”."
+                    )
+                )
+        if not 1 <= template.stock <= const.CARD_MAX_STOCK:
+            raise UserError(self.env._("“Pieces” is a number from 1 to 100 million."))
+        if not 1 <= template.get_limit <= const.CARD_MAX_GET_LIMIT:
+            raise UserError(self.env._("“Per Customer” is a number from 1 to 50."))
+
+    def _label(self, template, name):
+        return template._fields[name]._description_string(self.env)
+
+    def _publish(self, template):
+        """Override of ``coupon.channel``: `card/create`."""
+        client = template.account_id._get_client()
+        try:
+            logo_url = template.logo_url or self._upload_logo(client, template)
+            card_id = client.card.create({"card": self._card(template, logo_url)})
+        except WechatConfigError as error:
+            if error.code != const.ERROR_NOT_AUTHORISED:
+                raise
+            # WeChat's normal answer since 2021: asking again would not help.
+            raise WechatRefused(
+                self.env._(
+                    "WeChat does not let this account make new coupons (closed since "
+                    "April 2021 for most accounts). Coupons that exist there can be "
+                    "used: choose “Fetch from WeChat”."
+                ),
+                code=error.code,
+                request_id=error.request_id,
+            ) from error
+        return {
+            "remote_id": card_id,
+            "remote_type": const.CREATED_CARD_TYPES[template.coupon_type],
+            "remote_status": "CARD_STATUS_NOT_VERIFY",
+            "remote_stock": template.stock,
+            "logo_url": logo_url,
+            "state": "review",
+            "state_reason": False,
+        }
+
+    def _upload_logo(self, client, template):
+        logo = template.with_context(bin_size=False).logo
+        file = io.BytesIO(base64.b64decode(logo))
+        return client.media.upload_image(("logo.png", file, "image/png"))
+
+    def _card(self, template, logo_url):
+        """Return the body of `card/create`."""
+        card_type = const.CREATED_CARD_TYPES[template.coupon_type]
+        body = {
+            "base_info": {
+                "logo_url": logo_url,
+                "brand_name": template.brand_name,
+                "code_type": template.code_type,
+                "title": template.title,
+                "color": template.color,
+                "notice": template.notice,
+                "description": template.description,
+                "date_info": self._date_info(template),
+                "sku": {"quantity": template.stock},
+                "get_limit": template.get_limit,
+                "can_share": template.can_share,
+                "can_give_friend": template.can_give_friend,
+            }
+        }
+        if template.service_phone:
+            body["base_info"]["service_phone"] = template.service_phone
+        if card_type == "CASH":
+            body["least_cost"] = template.threshold_fen
+            body["reduce_cost"] = template.amount_fen
+        elif card_type == "DISCOUNT":
+            body["discount"] = template.percent_off
+        else:
+            body["gift"] = template.gift_text
+        if template.threshold_fen and card_type != "CASH":
+            body["advanced_info"] = {
+                "use_condition": {"least_cost": template.threshold_fen}
+            }
+        return {"card_type": card_type, card_type.lower(): body}
+
+    def _date_info(self, template):
+        if template.date_type == "range":
+            begin, end = template._validity()
+            return {
+                "type": _DATE_RANGE[0],
+                "begin_timestamp": _timestamp(begin),
+                "end_timestamp": _timestamp(end),
+            }
+        info = {
+            "type": _DATE_TERM[0],
+            "fixed_term": template.term_days,
+            "fixed_begin_term": template.term_begin_days,
+        }
+        if template.term_latest:
+            info["end_timestamp"] = _timestamp(template._end_of_day(template.term_latest))
+        return info
+
+    def _find_published(self, template, since):
+        """Override of ``coupon.channel``: a card like ours that nobody else owns."""
+        client = template.account_id._get_client()
+        known = set(self._templates(template.account_id).mapped("remote_id"))
+        for card_id in self._card_ids(client):
+            if card_id in known:
+                continue
+            card = client.card.get(card_id)
+            base = _inner(card)["base_info"]
+            if (
+                base.get("title") == template.title
+                and base.get("brand_name") == template.brand_name
+                and card["card_type"] == const.CREATED_CARD_TYPES[template.coupon_type]
+                and _from_timestamp(base.get("create_time")) >= since - _CLOCK_SLACK
+            ):
+                return self._remote_values(card, card_id)
+        return None
+
+    def _end(self, template):
+        """Override of ``coupon.channel``: `card/delete`; codes in wallets stay good."""
+        client = template.account_id._get_client()
+        client.card.delete(template.remote_id)
+
+    def _is_ended(self, template):
+        """Override of ``coupon.channel``."""
+        client = template.account_id._get_client()
+        status = _inner(client.card.get(template.remote_id))["base_info"].get("status")
+        return const.CARD_STATES.get(status) == "ended"
+
+    # === PULL === #
+
+    @api.model
+    def _pull(self, account):
+        """Override of ``coupon.channel``: `card/batchget`, then `card/get` each."""
+        client = account._get_client()
+        new = known = self.env["coupon.template"]
+        skipped = 0
+        for card_id in self._card_ids(client):
+            template = self._templates(account, card_id)
+            if template:
+                self._refresh_from(template, client.card.get(card_id))
+                known |= template
+                continue
+            template = self._pull_card(account, card_id, client)
+            new |= template
+            skipped += not template
+        return new, known, skipped
+
+    @api.model
+    def _card_ids(self, client):
+        offset = 0
+        while offset < const.PULL_LIMIT:
+            page = client.card.batch_get(offset=offset, count=const.PULL_PAGE)
+            ids = page.get("card_id_list") or []
+            yield from ids
+            offset += len(ids)
+            if not ids or offset >= page.get("total_num", 0):
+                return
+
+    @api.model
+    def _templates(self, account, card_id=None):
+        """Return the templates of an account, or the one of a card."""
+        domain = [("account_id", "=", account.id), ("remote_id", "!=", False)]
+        if card_id:
+            domain = [("account_id", "=", account.id), ("remote_id", "=", card_id)]
+        # sudo: tills and events find templates whoever runs them.
+        templates = self.env["coupon.template"].sudo().with_context(active_test=False)
+        return templates.search(domain)
+
+    @api.model
+    def _pull_card(self, account, card_id, client=None):
+        """Make a template from a card that we do not know.
+
+        :return: ``coupon.template`` record, empty if the card is no coupon
+        """
+        client = client or account._get_client()
+        card = client.card.get(card_id)
+        if card.get("card_type") not in const.CARD_TYPES:
+            return self.env["coupon.template"]
+        values = {
+            **self._terms(card),
+            **self._texts(card),
+            **self._remote_values(card, card_id),
+            "channel": "card",
+            "account_id": account.id,
+            "company_id": account.company_id.id,
+        }
+        if not self._is_complete(values):
+            values["coupon_type"] = "gift"
+        # sudo: a till that scans the first code of a card makes its template.
+        templates = as_ledger(self.env["coupon.template"])
+        return templates.with_company(account.company_id).create(values)
+
+    def _is_complete(self, values):
+        """Whether what WeChat says can be worked out by a till."""
+        if values["coupon_type"] == "amount":
+            return values["amount_fen"] > 0
+        return values["coupon_type"] != "percent" or 0 < values["percent_off"] < 100
+
+    def _refresh(self, template):
+        """Override of ``coupon.channel``: `card/get`."""
+        client = template.account_id._get_client()
+        self._refresh_from(template, client.card.get(template.remote_id))
+
+    def _refresh_from(self, template, card):
+        """Take over what may have changed at WeChat; our own terms stay ours."""
+        values = self._remote_values(card, template.remote_id)
+        state = values.pop("state")
+        dates = self._dates(_inner(card)["base_info"].get("date_info") or {})
+        changed = {
+            name: value for name, value in dates.items() if template[name] != value
+        }
+        as_ledger(template).write({**values, **changed})
+        template._follow_remote(state)
+
+    def _remote_values(self, card, card_id):
+        base = _inner(card)["base_info"]
+        return {
+            "remote_id": card_id,
+            "remote_type": card["card_type"],
+            "remote_status": base.get("status"),
+            "remote_stock": (base.get("sku") or {}).get("quantity", 0),
+            "remote_synced_at": fields.Datetime.now(),
+            "custom_code": bool(base.get("use_custom_code")),
+            "state": const.CARD_STATES.get(base.get("status"), "review"),
+        }
+
+    def _terms(self, card):
+        """Return what a card is worth, in our words: fen, percent off."""
+        card_type, inner = card["card_type"], _inner(card)
+        condition = (inner.get("advanced_info") or {}).get("use_condition") or {}
+        values = {
+            "coupon_type": const.CARD_TYPES[card_type],
+            "threshold_fen": int(condition.get("least_cost") or 0),
+            **self._dates(inner["base_info"].get("date_info") or {}),
+        }
+        if card_type == "CASH":
+            values["amount_fen"] = int(inner.get("reduce_cost") or 0)
+            values["threshold_fen"] = int(inner.get("least_cost") or 0)
+        elif card_type == "DISCOUNT":
+            # Percent OFF: 30 is 七折. (busifavor counts the other way round.)
+            values["percent_off"] = int(inner.get("discount") or 0)
+        return values
+
+    def _texts(self, card):
+        inner = _inner(card)
+        base = inner["base_info"]
+        colors = {value.lower(): name for name, value in const.CARD_COLORS.items()}
+        color = str(base.get("color") or "")
+        return {
+            "name": base.get("title") or card["card_type"],
+            "title": base.get("title"),
+            "brand_name": base.get("brand_name"),
+            "notice": base.get("notice"),
+            "description": base.get("description"),
+            "gift_text": inner.get("gift")
+            or inner.get("default_detail")
+            or inner.get("deal_detail"),
+            "color": color
+            if color in const.CARD_COLORS
+            else colors.get(color.lower(), "Color010"),
+            "logo_url": base.get("logo_url"),
+            "service_phone": base.get("service_phone"),
+            "get_limit": base.get("get_limit") or 1,
+            "can_share": base.get("can_share", True),
+            "can_give_friend": base.get("can_give_friend", True),
+            "stock": (base.get("sku") or {}).get("total_quantity") or 0,
+        }
+
+    def _dates(self, info):
+        if info.get("type") in _DATE_TERM:
+            latest = info.get("end_timestamp")
+            return {
+                "date_type": "term",
+                "term_days": int(info.get("fixed_term") or 1),
+                "term_begin_days": int(info.get("fixed_begin_term") or 0),
+                "term_latest": _beijing_date(latest) if latest else False,
+            }
+        return {
+            "date_type": "range",
+            "date_from": _beijing_date(info.get("begin_timestamp")),
+            "date_to": _beijing_date(info.get("end_timestamp")),
+        }
+
+    # === CODES === #
+
+    @api.model
+    def _find_code(self, code, company, deadline):
+        """Override of ``coupon.channel``: `card/code/get` of each account."""
+        nothing = self.env["loyalty.card"]
+        if len(code.encode()) > const.CARD_MAX_CODE or not code.isalnum():
+            return nothing, None
+        # sudo: accounts are not for users of the till to read.
+        accounts_sudo = (
+            self.env["wechat.account"]
+            .sudo()
+            .search(
+                [
+                    ("company_id", "=", company.id),
+                    ("environment", "!=", "disabled"),
+                    ("account_type", "!=", "mini_program"),
+                ]
+            )
+        )
+        trouble = None
+        for account_sudo in accounts_sudo:
+            try:
+                coupon = self._find_code_at(account_sudo, code, deadline)
+            except WechatConfigError:
+                _logger.warning("Account %s", account_sudo.id, exc_info=True)
+                trouble = trouble or "account_misconfigured"
+            except WechatRefused as error:
+                if error.code not in const.UNKNOWN_CODE_ERRORS:
+                    _logger.warning("Account %s", account_sudo.id, exc_info=True)
+                    trouble = trouble or "refused"
+            except WechatError:
+                _logger.info("Account %s gave no answer", account_sudo.id)
+                trouble = "remote_unavailable"
+            else:
+                if coupon:
+                    return coupon, None
+        return nothing, trouble
+
+    def _find_code_at(self, account, code, deadline):
+        client = self._till_client(account, deadline)
+        try:
+            answer = client.card.get_code(code, check_consume=False)
+        except WechatRefused as error:
+            if error.code != const.ERROR_NEEDS_CARD_ID:
+                raise
+            answer = self._find_custom_code(account, code, client)
+        card_id = (answer.get("card") or {}).get("card_id")
+        template = self._templates(account, card_id) or self._pull_card(
+            account, card_id, client
+        )
+        if not template:
+            return self.env["loyalty.card"]
+        return self._mirror(template, code, answer)
+
+    def _find_custom_code(self, account, code, client):
+        """Ask for a code of our own making: WeChat wants to know its card."""
+        templates = self._templates(account).filtered("custom_code")
+        for template in templates[: const.CUSTOM_CODE_CARDS]:
+            try:
+                return client.card.get_code(
+                    code, card_id=template.remote_id, check_consume=False
+                )
+            except WechatRefused as error:
+                if error.code not in const.UNKNOWN_CODE_ERRORS:
+                    raise
+        raise WechatRefused(
+            self.env["coupon.reason"]._message("unknown_code"),
+            code=const.ERROR_UNKNOWN_CODE,
+        )
+
+    def _mirror(self, template, code, answer):
+        """Keep a coupon as `card/code/get` describes it."""
+        openid = answer.get("openid") or None
+        identity = self.env["wechat.identity"]
+        if openid:
+            # sudo: a till makes the identity of the coupon's owner.
+            identity = identity.sudo()._find_or_create(template.account_id, openid)
+        card = answer.get("card") or {}
+        state = const.USER_CARD_STATES.get(answer.get("user_card_status"), "usable")
+        made = (
+            self.env["loyalty.card"]
+            .sudo()
+            ._wechat_insert(
+                template,
+                [
+                    {
+                        "code": code,
+                        "partner_id": identity.partner_id.id,
+                        "wechat_identity_id": identity.id,
+                        "wechat_openid": openid,
+                        "wechat_outer_str": answer.get("outer_str"),
+                        "wechat_valid_from": _from_timestamp(card.get("begin_time")),
+                        "wechat_valid_to": _from_timestamp(card.get("end_time")),
+                    }
+                ],
+                state=state,
+            )
+        )
+        if made and state == "used":
+            made._wechat_set_state("used", wechat_used_outside=True)
+        return made or self.env["loyalty.card"]._wechat_find(code)
+
+    def _till_client(self, account, deadline):
+        """Return a client that answers while a cashier waits.
+
+        :raises WechatConfigError: if the account is not set up
+        """
+        wait = self.env["wechat.rate.guard"]._wait(
+            f"card_query:{account.id}", const.QUERIES_PER_SECOND, patience=1.0
+        )
+        left = deadline - time.monotonic()
+        if wait or left <= 0:
+            raise WechatUnknownOutcome(
+                self.env["coupon.reason"]._message("remote_unavailable")
+            )
+        client = account._get_client()
+        client.timeout = min(left, const.TILL_TIMEOUT)
+        return client
+
+    def _query(self, coupon, timeout=None):
+        """Override of ``coupon.channel``: `card/code/get`."""
+        template = coupon.coupon_template_id
+        deadline = time.monotonic() + (timeout or const.TILL_TIMEOUT)
+        # sudo: accounts are not for users of the till to read.
+        client = self._till_client(template.account_id.sudo(), deadline)
+        try:
+            answer = client.card.get_code(coupon.code, card_id=template.remote_id)
+        except WechatRefused as error:
+            if error.code not in const.CODE_ERRORS:
+                raise
+            return self._query_reason(client, coupon, error)
+        self._take_over(coupon, answer)
+        return None if answer.get("can_consume") else "void"
+
+    def _query_reason(self, client, coupon, refusal):
+        """Find out why WeChat does not accept a code, for the cashier.
+
+        :param refusal: WeChat's answer to the question with ``check_consume``
+        """
+        if refusal.code in const.UNKNOWN_CODE_ERRORS:
+            return "unknown_code"
+        answer = client.card.get_code(
+            coupon.code,
+            card_id=coupon.coupon_template_id.remote_id,
+            check_consume=False,
+        )
+        self._take_over(coupon, answer)
+        state = const.USER_CARD_STATES.get(answer.get("user_card_status"), "void")
+        if state == "usable":
+            begins = _from_timestamp((answer.get("card") or {}).get("begin_time"))
+            if begins and begins > fields.Datetime.now():
+                return "not_yet_valid"
+            return const.CODE_ERRORS[refusal.code]
+        return const.STATE_REASONS[state]
+
+    def _take_over(self, coupon, answer):
+        """Write what WeChat says about a coupon, if it is news."""
+        card = answer.get("card") or {}
+        state = const.USER_CARD_STATES.get(answer.get("user_card_status"))
+        values = {}
+        begin = _from_timestamp(card.get("begin_time"))
+        end = _from_timestamp(card.get("end_time"))
+        if begin and coupon.wechat_valid_from != begin:
+            values["wechat_valid_from"] = begin
+        if end and coupon.wechat_valid_to != end:
+            values["wechat_valid_to"] = end
+            values["expiration_date"] = _beijing_date(card["end_time"])
+        if state and state != coupon.wechat_state and coupon.wechat_state != "used":
+            if state == "used":
+                values["wechat_used_outside"] = True
+            coupon._wechat_set_state(state, **values)
+        elif values:
+            as_ledger(coupon).write(values)
+
+    def _void(self, coupon, reason):
+        """Override of ``coupon.channel``: `card/code/unavailable`."""
+        template = coupon.coupon_template_id
+        client = template.account_id._get_client()
+        client.post(
+            "https://api.weixin.qq.com/card/code/unavailable",
+            data={
+                "code": coupon.code,
+                "card_id": template.remote_id,
+                "reason": reason or "",
+            },
+        )
+
+    def _is_void(self, coupon):
+        """Override of ``coupon.channel``."""
+        return self._code_status(coupon) == "UNAVAILABLE"
+
+    def _code_status(self, coupon):
+        template = coupon.coupon_template_id
+        client = template.account_id._get_client()
+        answer = client.card.get_code(
+            coupon.code, card_id=template.remote_id, check_consume=False
+        )
+        return answer.get("user_card_status")
+
+    # === WRITE-OFF === #
+
+    def _write_off(self, redemption):
+        """Override of ``coupon.channel``: `card/code/get`, then `card/code/consume`.
+
+        WeChat has no number for a write-off. The drain asks before it repeats, so
+        that a code which is used already when we come here was used by others.
+        """
+        coupon = redemption.coupon_id
+        template = coupon.coupon_template_id
+        status = self._code_status(coupon)
+        if status == "CONSUMED":
+            raise WechatRefused(
+                self.env._("The code was used elsewhere before this order."),
+                code=const.ERROR_CONSUMED,
+            )
+        client = template.account_id._get_client()
+        try:
+            client.card.consume_code(coupon.code, card_id=template.remote_id)
+        except WechatRefused as error:
+            if error.code == const.ERROR_CONSUMED and redemption.remote_attempts > 1:
+                # Perhaps an earlier call of ours arrived late: ask once more.
+                raise WechatUnknownOutcome(
+                    str(error), code=error.code, request_id=error.request_id
+                ) from error
+            raise
+        return {}
+
+    def _query_write_off(self, redemption):
+        """Override of ``coupon.channel``: is the code used, and by us?"""
+        coupon = redemption.coupon_id
+        if self._code_status(coupon) != "CONSUMED":
+            return "not_done"
+        if coupon.wechat_used_outside:
+            # WeChat told us that somebody else did it; the call will say so too.
+            return "not_done"
+        return "done"
+
+
+def _inner(card):
+    return card[card["card_type"].lower()]
+
+
+def _timestamp(value):
+    return int(pytz.utc.localize(value).timestamp())
+
+
+def _from_timestamp(value):
+    """Return Unix seconds as Odoo keeps a time, ``None`` for nothing."""
+    if not value:
+        return None
+    return datetime.fromtimestamp(int(value), tz=pytz.utc).replace(tzinfo=None)
+
+
+def _beijing_date(value):
+    if not value:
+        return False
+    return datetime.fromtimestamp(int(value), tz=pytz.timezone(const.WECHAT_TZ)).date()

@@ -10,9 +10,5 @@ class CouponChannelLocal(models.AbstractModel):
     _can_generate = True
     _can_return = True
 
-    def _publish(self, template):
-        """Override of ``coupon.channel``: nobody has to be told."""
-        return {"state": "live"}
-
     def _return(self, redemption):
         """Override of ``coupon.channel``: nobody has to be told."""

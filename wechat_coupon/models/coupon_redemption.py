@@ -38,7 +38,7 @@ class CouponRedemption(models.Model):
     _order = "id desc"
     _rec_name = "order_name"
 
-    _operation_channel = "root.wechat.card"
+    _operation_channel = "root.wechat.official"
     _operation_rate_family = "card"
 
     coupon_id = fields.Many2one(
@@ -807,6 +807,10 @@ class CouponRedemption(models.Model):
             self._release(redemption.order_uuid, redemption.coupon_id, reason)
 
     # === BUSINESS METHODS - WRITE-OFF === #
+
+    def _operation_rate_key(self):
+        """Override of ``wechat.operation``: WeChat's limits are per account."""
+        return f"{self._operation_rate_family}:{self.template_id.account_id.id}"
 
     def _operation_call(self):
         """Override of ``wechat.operation``: write the coupon off."""

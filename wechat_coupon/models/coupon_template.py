@@ -7,7 +7,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 
 from .. import const
 from ..tools import codes, money
-from ..tools.ledger import as_ledger
+from ..tools.ledger import as_ledger, is_ledger
 
 _TRANSITIONS: dict[str, tuple[str, ...]] = {
     "draft": ("review", "live"),
@@ -37,6 +37,7 @@ _TERMS = {
     "product_tag_id",
     "term_begin_days",
     "term_days",
+    "term_latest",
     "threshold",
     "threshold_fen",
 }
@@ -47,11 +48,8 @@ _GENERATE_CHUNK = 5000
 class CouponTemplate(models.Model):
     _name = "coupon.template"
     _description = "Coupon Template"
-    _inherit = ["mail.thread", "mail.activity.mixin", "wechat.operation"]
+    _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "id desc"
-
-    _operation_channel = "root.wechat.card"
-    _operation_rate_family = "card"
 
     name = fields.Char(required=True, translate=True, tracking=True)
     active = fields.Boolean(default=True)
@@ -82,6 +80,10 @@ class CouponTemplate(models.Model):
     )
     remote_status = fields.Char(string="Status at WeChat", readonly=True, copy=False)
     remote_type = fields.Char(string="Card Type", readonly=True, copy=False)
+    custom_code = fields.Boolean(
+        string="Codes of Our Own", readonly=True, copy=False
+    )
+    remote_event_at = fields.Datetime(readonly=True, copy=False)
     remote_synced_at = fields.Datetime(
         string="Last Compared", readonly=True, copy=False
     )
@@ -184,6 +186,7 @@ class CouponTemplate(models.Model):
         string="Starts After (days)", help="0: valid from the day of receipt."
     )
     term_days = fields.Integer(string="Valid For (days)", default=30)
+    term_latest = fields.Date(string="But Not After")
 
     # What the customer's phone shows
     title = fields.Char(help="The large line on the phone; 9 Chinese characters.")
@@ -199,8 +202,9 @@ class CouponTemplate(models.Model):
         default="Color010",
     )
     color_hex = fields.Char(compute="_compute_color_hex")
+    logo = fields.Image(max_width=300, max_height=300)
     logo_url = fields.Char(
-        string="Logo Address", help="An address that WeChat gave out for the picture."
+        string="Logo at WeChat", readonly=True, copy=False, help="An address that WeChat gave out for the picture."
     )
     code_type = fields.Selection(
         selection=[
@@ -219,6 +223,16 @@ class CouponTemplate(models.Model):
     get_limit = fields.Integer(string="Per Customer", default=1)
     can_give_friend = fields.Boolean(string="May Be Given to a Friend", default=True)
     can_share = fields.Boolean(string="May Be Shared", default=True)
+
+    task_ids = fields.One2many("coupon.task", "template_id", readonly=True)
+    task_state = fields.Selection(
+        selection=lambda self: self.env["coupon.task"]
+        ._fields["remote_state"]
+        ._description_selection(self.env),
+        string="Last Order to WeChat",
+        compute="_compute_task",
+    )
+    task_error = fields.Char(compute="_compute_task")
 
     coupon_count = fields.Integer(compute="_compute_counts")
     redemption_count = fields.Integer(compute="_compute_counts")
@@ -269,6 +283,14 @@ class CouponTemplate(models.Model):
     def _compute_color_hex(self):
         for template in self:
             template.color_hex = const.CARD_COLORS.get(template.color)
+
+    @api.depends("task_ids.remote_state", "task_ids.remote_error")
+    def _compute_task(self):
+        for template in self:
+            # sudo: tasks are technical; their outcome concerns whoever reads this.
+            last_sudo = template.sudo().task_ids[:1]
+            template.task_state = last_sudo.remote_state
+            template.task_error = last_sudo.remote_error
 
     def _compute_counts(self):
         coupons = dict(
@@ -414,12 +436,11 @@ class CouponTemplate(models.Model):
         for template in self:
             template._check_publishable()
             template._channel()._check_publish(template)
-            if template.channel == "local":
-                template._set_state("live", template._channel()._publish(template))
+            if not template._channel()._is_remote:
+                template._set_state("live")
                 continue
             template.sudo().state_reason = False
-            template.sudo()._operation_prepare()
-            template.sudo()._operation_enqueue()
+            self.env["coupon.task"]._start("publish", template)
         return self._notify(
             self.env._("Published.")
             if all(template.state == "live" for template in self)
@@ -430,10 +451,9 @@ class CouponTemplate(models.Model):
         )
 
     def action_pause(self):
-        """Stop coupons at once: they are not handed out nor accepted."""
+        """Stop coupons at once: they are not accepted, nor made here."""
         self._check_manager()
         for template in self:
-            template._channel()._set_paused(template, True)
             template._set_state("paused")
         return True
 
@@ -441,7 +461,6 @@ class CouponTemplate(models.Model):
         """Let paused coupons be used again."""
         self._check_manager()
         for template in self:
-            template._channel()._set_paused(template, False)
             template._set_state("live")
         return True
 
@@ -450,6 +469,8 @@ class CouponTemplate(models.Model):
         self._check_manager()
         for template in self:
             template._set_state("ended")
+            if template._channel()._is_remote and template.remote_id:
+                self.env["coupon.task"]._start("end", template)
         return True
 
     def action_refresh(self):
@@ -520,6 +541,8 @@ class CouponTemplate(models.Model):
 
         :param set names: fields about to change
         """
+        if is_ledger(self.env):
+            return
         for template in self:
             if template.state == "draft" and not template.remote_id:
                 continue
@@ -556,7 +579,7 @@ class CouponTemplate(models.Model):
             raise UserError(
                 self.env._("Choose the free product before you publish the coupon.")
             )
-        if self.remote_state in ("pending", "sending", "unknown"):
+        if self.task_state in ("pending", "sending", "unknown"):
             raise UserError(
                 self.env._("The coupon is already on its way to WeChat. Please wait.")
             )
@@ -708,18 +731,27 @@ class CouponTemplate(models.Model):
         :return: two UTC datetimes without zone
         """
         self.ensure_one()
-        zone = pytz.timezone(self._zone())
         if self.date_type == "range":
             first, last = self.date_from, self.date_to
         else:
             received_at = received_at or fields.Datetime.now()
+            zone = pytz.timezone(self._zone())
             today = pytz.utc.localize(received_at).astimezone(zone).date()
             first = today + timedelta(days=self.term_begin_days)
             last = first + timedelta(days=self.term_days - 1)
-        return (
-            _to_utc(zone, datetime.combine(first, time.min)),
-            _to_utc(zone, datetime.combine(last, time(23, 59, 59))),
-        )
+            if self.term_latest:
+                last = min(last, self.term_latest)
+        return self._begin_of_day(first), self._end_of_day(last)
+
+    def _begin_of_day(self, day):
+        return self._to_utc(datetime.combine(day, time.min))
+
+    def _end_of_day(self, day):
+        return self._to_utc(datetime.combine(day, time(23, 59, 59)))
+
+    def _to_utc(self, local):
+        zone = pytz.timezone(self._zone())
+        return zone.localize(local).astimezone(pytz.utc).replace(tzinfo=None)
 
     def _zone(self):
         self.ensure_one()
@@ -767,26 +799,17 @@ class CouponTemplate(models.Model):
 
     # === BUSINESS METHODS - WECHAT === #
 
-    def _operation_call(self):
-        """Override of ``wechat.operation``: publish the template."""
-        self.ensure_one()
-        return self._channel()._publish(self)
+    def _follow_remote(self, state):
+        """Take over the state that the channel has, where ours allows it.
 
-    def _operation_query(self):
-        """Override of ``wechat.operation``: was the template published?"""
+        :param str state: a value of ``state``
+        """
         self.ensure_one()
-        vals = self._channel()._find_published(self)
-        return ("done", vals) if vals else "not_done"
-
-    def _operation_done(self, vals):
-        """Override of ``wechat.operation``."""
-        self.ensure_one()
-        self._set_state(vals.get("state", "review"), vals)
-
-    def _operation_refused(self, error):
-        """Override of ``wechat.operation``: the marketer reads why."""
-        self.ensure_one()
-        self.sudo().state_reason = str(error)
+        if state != self.state and state in _TRANSITIONS[self.state]:
+            if self.state == "live" and state == "review":
+                # A changed text is in review; the coupons themselves stay good.
+                return
+            self._set_state(state)
 
     def _notify(self, message, kind="success"):
         return {
@@ -798,10 +821,6 @@ class CouponTemplate(models.Model):
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
-
-
-def _to_utc(zone, local):
-    return zone.localize(local).astimezone(pytz.utc).replace(tzinfo=None)
 
 
 def _missing(chunk, made, taken):

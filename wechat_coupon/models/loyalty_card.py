@@ -234,9 +234,10 @@ class LoyaltyCard(models.Model):
                 raise UserError(
                     self.env._("Coupon %(code)s is not usable.", code=card.code)
                 )
-            template = card.coupon_template_id
-            template._channel()._void(card, reason)
+            template = card.sudo().coupon_template_id
             card._wechat_set_state("void")
+            if template._channel()._is_remote:
+                self.env["coupon.task"]._start("void", template, card, reason)
             card.sudo().message_post(
                 body=self.env._("Made invalid: %(reason)s", reason=reason)
             )

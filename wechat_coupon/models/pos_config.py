@@ -41,7 +41,8 @@ class PosConfig(models.Model):
                 "ok": False,
                 "code": problem,
                 "message": self._wechat_message(problem),
-                "is_coupon": problem not in ("unknown_code", "too_many_tries"),
+                # Nobody knows it as a coupon: it may be something else.
+                "is_coupon": False,
             }
         reasons = self._wechat_reasons(coupon, order, cart)
         if reasons and reasons[0]["code"] == "other_company":

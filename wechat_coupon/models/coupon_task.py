@@ -1,0 +1,103 @@
+from odoo import api, fields, models
+
+from ..tools.ledger import as_ledger
+
+
+class CouponTask(models.Model):
+    """Something to be changed at a channel, other than a write-off."""
+
+    _name = "coupon.task"
+    _description = "Coupon Task"
+    _inherit = ["wechat.operation"]
+    _order = "id desc"
+    _rec_name = "kind"
+
+    _operation_channel = "root.wechat.official"
+    _operation_rate_family = "card"
+
+    kind = fields.Selection(
+        selection=[
+            ("publish", "Publish"),
+            ("end", "Stop handing out"),
+            ("void", "Make invalid"),
+        ],
+        required=True,
+        readonly=True,
+    )
+    template_id = fields.Many2one(
+        "coupon.template", required=True, readonly=True, index=True, ondelete="cascade"
+    )
+    coupon_id = fields.Many2one(
+        "loyalty.card", readonly=True, index="btree_not_null", ondelete="cascade"
+    )
+    company_id = fields.Many2one(
+        related="template_id.company_id", store=True, index=True
+    )
+    reason = fields.Char(readonly=True)
+
+    @api.model
+    def _start(self, kind, template, coupon=None, reason=None):
+        """Order a change at the channel of a template; it is made after the commit.
+
+        :param str kind: a value of ``kind``
+        :param template: ``coupon.template`` record
+        :param coupon: ``loyalty.card`` record, for kinds that concern one
+        :param str reason: for kinds that need one
+        :return: the task
+        """
+        # sudo: only the templates' and coupons' own methods make tasks.
+        task = self.sudo().create(
+            {
+                "kind": kind,
+                "template_id": template.id,
+                "coupon_id": coupon.id if coupon else False,
+                "reason": reason,
+            }
+        )
+        task._operation_prepare()
+        task._operation_enqueue()
+        return task
+
+    def _operation_rate_key(self):
+        """Override of ``wechat.operation``: WeChat's limits are per account."""
+        return f"{self._operation_rate_family}:{self.template_id.account_id.id}"
+
+    def _operation_call(self):
+        """Override of ``wechat.operation``."""
+        self.ensure_one()
+        channel = self.template_id._channel()
+        if self.kind == "publish":
+            return {"result": channel._publish(self.template_id)}
+        if self.kind == "end":
+            channel._end(self.template_id)
+        elif self.kind == "void":
+            channel._void(self.coupon_id, self.reason)
+        return {}
+
+    def _operation_query(self):
+        """Override of ``wechat.operation``."""
+        self.ensure_one()
+        channel = self.template_id._channel()
+        if self.kind == "publish":
+            found = channel._find_published(self.template_id, self.create_date)
+            return ("done", {"result": found}) if found else "not_done"
+        done = (
+            channel._is_ended(self.template_id)
+            if self.kind == "end"
+            else channel._is_void(self.coupon_id)
+        )
+        return "done" if done else "not_done"
+
+    def _operation_record_done(self, vals):
+        """Override of ``wechat.operation``: the result is the template's."""
+        vals = dict(vals)
+        result = vals.pop("result", None)
+        super()._operation_record_done(vals)
+        if result:
+            template = as_ledger(self.template_id)
+            template._set_state(result.pop("state", "review"), result)
+
+    def _operation_refused(self, error):
+        """Override of ``wechat.operation``: the marketer reads why."""
+        self.ensure_one()
+        self.template_id.sudo().state_reason = str(error)
