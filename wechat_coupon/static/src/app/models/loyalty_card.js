@@ -4,11 +4,11 @@ import { patch } from "@web/core/utils/patch";
 
 patch(LoyaltyCard.prototype, {
     /** Whether the server's ledger guards this card: it is one of our coupons. */
-    get isGuardedCoupon() {
-        return this.id > 0 && Boolean(this.wechat_template_name);
+    isGuarded() {
+        return this.id > 0 && Boolean(this.program_id?.wechat_guarded);
     },
     get couponName() {
-        return this.wechat_template_name || this.program_id?.name || "";
+        return this.program_id?.name || "";
     },
     get maskedCode() {
         return maskCode(this.code);

@@ -1,4 +1,5 @@
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
+import { toFen } from "@wechat_coupon/app/utils/coupon_cart";
 import { _t } from "@web/core/l10n/translation";
 import { formatCurrency } from "@web/core/currency";
 import { patch } from "@web/core/utils/patch";
@@ -33,14 +34,36 @@ patch(PosOrder.prototype, {
      */
     _applyReward(reward, couponId) {
         const card = this.models["loyalty.card"].get(couponId);
-        if (card?.isGuardedCoupon && !this._meetsConditionsOf(card)) {
+        if (card?.isGuarded() && !this._canGenerateRewards(card.program_id)) {
             return this.couponShortfall(card);
         }
         return super._applyReward(...arguments);
     },
-    _meetsConditionsOf(card) {
-        const program = card.program_id;
-        return this._canGenerateRewards(program, this.priceIncl, this.priceExcl);
+    /**
+     * A threshold counts the goods at their price before any coupon, and only the
+     * goods that the coupon is for: WeChat and our server do so, too.
+     */
+    _canGenerateRewards(program) {
+        if (!program.wechat_guarded) {
+            return super._canGenerateRewards(...arguments);
+        }
+        return program.rule_ids.every((rule) => !this._shortfallOf(rule));
+    },
+    /** @returns {{product?: true, amount?: number, items?: number}|null} */
+    _shortfallOf(rule) {
+        const lines = this._get_regular_order_lines().filter(
+            ({ product_id }) => rule.any_product || rule.validProductIds.has(product_id.id)
+        );
+        if (!lines.some((line) => line.getQuantity() > 0)) {
+            return { product: true };
+        }
+        const fen = lines.reduce((sum, line) => sum + toFen(line.prices.total_included), 0);
+        const missing = toFen(rule.minimum_amount) - fen;
+        if (missing > 0) {
+            return { amount: missing / 100 };
+        }
+        const quantity = lines.reduce((sum, line) => sum + line.getQuantity(), 0);
+        return quantity < rule.minimum_qty ? { items: rule.minimum_qty - quantity } : null;
     },
     /**
      * Reading an order from the server empties `_code_activated_coupon_ids`, and Odoo
@@ -48,30 +71,30 @@ patch(PosOrder.prototype, {
      */
     _relinkGuardedCoupons() {
         const linked = this._code_activated_coupon_ids.map(({ id }) => id);
-        const missing = this.guardedCoupons.filter(({ id }) => !linked.includes(id));
+        const missing = this.getGuardedCoupons().filter(({ id }) => !linked.includes(id));
         if (missing.length) {
             this._code_activated_coupon_ids = [["link", ...missing]];
         }
     },
 
     /** Our coupons on this order, applied or waiting. */
-    get guardedCoupons() {
-        const applied = this.appliedCoupons.map(({ id }) => id);
+    getGuardedCoupons() {
+        const applied = this.getAppliedCoupons().map(({ id }) => id);
         const ids = new Set([...applied, ...(this.uiState.wechatCouponIds || [])]);
         return this.models["loyalty.card"]
             .readMany([...ids])
-            .filter((card) => card.isGuardedCoupon);
+            .filter((card) => card.isGuarded());
     },
     /** Our coupons that take something off this order: those have to be reserved. */
-    get appliedCoupons() {
+    getAppliedCoupons() {
         const ids = this.lines
-            .filter((line) => line.is_reward_line && line.coupon_id?.isGuardedCoupon)
+            .filter((line) => line.is_reward_line && line.coupon_id?.isGuarded())
             .map((line) => line.coupon_id.id);
         return this.models["loyalty.card"].readMany([...new Set(ids)]);
     },
     /** Records are reached through proxies, so they are compared by id. */
     isApplied(card) {
-        return this.appliedCoupons.some(({ id }) => id === card.id);
+        return this.getAppliedCoupons().some(({ id }) => id === card.id);
     },
     linesOfCoupon(card) {
         return this.lines.filter(
@@ -87,16 +110,16 @@ patch(PosOrder.prototype, {
         return this.currency.round(amount);
     },
     /** What the receipt says about coupons: [{id, name, code, saved}]. */
-    get couponSavings() {
-        return this.appliedCoupons.map((card) => ({
+    getCouponSavings() {
+        return this.getAppliedCoupons().map((card) => ({
             id: card.id,
             name: card.couponName,
             code: card.maskedCode,
             saved: this.savedBy(card),
         }));
     },
-    get savedByCoupons() {
-        return this.couponSavings.reduce((sum, { saved }) => sum + saved, 0);
+    getSavedByCoupons() {
+        return this.getCouponSavings().reduce((sum, { saved }) => sum + saved, 0);
     },
     /**
      * @returns {string} what the cart still needs, or "" when it needs nothing
@@ -106,15 +129,16 @@ patch(PosOrder.prototype, {
             return _t("Add the products first; the coupon is then applied by itself.");
         }
         for (const rule of card.program_id.rule_ids) {
-            const withTax = rule.minimum_amount_tax_mode === "incl";
-            const missing = rule.minimum_amount - (withTax ? this.priceIncl : this.priceExcl);
-            if (this.currency.round(missing) > 0) {
+            const { product, amount, items } = this._shortfallOf(rule) || {};
+            if (product) {
+                return _t("Nothing on this order goes with this coupon yet.");
+            }
+            if (amount) {
                 return _t("%(amount)s more to go for this coupon.", {
-                    amount: formatCurrency(missing, this.currency.id),
+                    amount: formatCurrency(amount, this.currency.id),
                 });
             }
-            const items = rule.minimum_qty - this._computeNItems(rule);
-            if (items > 0) {
+            if (items) {
                 return _t("%(count)s more of its products needed for this coupon.", {
                     count: items,
                 });
@@ -133,14 +157,14 @@ patch(PosOrder.prototype, {
         );
     },
     /** Whether a customer's money is on its way or has been taken electronically. */
-    get hasElectronicPayment() {
+    hasElectronicPayment() {
         return this.payment_ids.some(
             (payment) =>
                 payment.isElectronic() &&
                 !["pending", "retry", "reversed"].includes(payment.getPaymentStatus())
         );
     },
-    get isElectronicallyPaid() {
+    isElectronicallyPaid() {
         return this.payment_ids.some((payment) => payment.getPaymentStatus() === "done");
     },
 });

@@ -5,7 +5,6 @@ import { logPosMessage } from "@point_of_sale/app/utils/pretty_console_log";
 import { cartOf } from "@wechat_coupon/app/utils/coupon_cart";
 import { isPaymentCode, maskCode } from "@wechat_coupon/app/utils/code_router";
 import { _t } from "@web/core/l10n/translation";
-import { deserializeDateTime } from "@web/core/l10n/dates";
 import { ConnectionLostError, RPCError } from "@web/core/network/rpc";
 import { Mutex } from "@web/core/utils/concurrency";
 import { Reactive } from "@web/core/utils/reactive";
@@ -19,10 +18,14 @@ const REPEAT_MS = 1500;
 const FRESH_MS = 5000;
 // What the cart can still mend: such a coupon stays on the order and waits.
 const CURABLE = ["below_threshold", "no_matching_product"];
+// Answers that leave open whether the code is a coupon.
+const UNSURE = ["remote_unavailable", "account_misconfigured", "too_many_tries"];
+const MAX_CODE_LENGTH = 64;
 
 /**
  * @typedef {Object} LookupResult
  * @property {"found"|"refused"|"unknown"|"unreachable"} status
+ * @property {boolean} [offline] unreachable because this till has no connection
  * @property {string} [message] a sentence for the cashier, unless found
  * @property {Object} [answer] the server's answer, when found
  */
@@ -100,6 +103,9 @@ export class CouponDesk extends Reactive {
     }
 
     async _lookup(code, order) {
+        if (code.length > MAX_CODE_LENGTH) {
+            return { status: "unknown", message: _t("No coupon has such a long code.") };
+        }
         this.busyCodes.push(code);
         try {
             const answer = await this.call("wechat_coupon_lookup", [
@@ -107,12 +113,9 @@ export class CouponDesk extends Reactive {
                 order.uuid,
                 order.getPartner()?.id || false,
                 cartOf(order),
+                this._guardedProgramIds(),
             ]);
-            if (answer.ok) {
-                return { status: "found", answer };
-            }
-            const status = answer.is_coupon ? "refused" : "unknown";
-            return { status, message: answer.message };
+            return this._readAnswer(answer);
         } catch (error) {
             const message = this.sentenceOf(
                 error,
@@ -121,10 +124,28 @@ export class CouponDesk extends Reactive {
                     { code: maskCode(code) }
                 )
             );
-            return { status: "unreachable", message };
+            const offline = error instanceof ConnectionLostError;
+            return { status: "unreachable", message, offline };
         } finally {
             this.busyCodes.splice(this.busyCodes.indexOf(code), 1);
         }
+    }
+
+    _guardedProgramIds() {
+        return this.pos.models["loyalty.program"]
+            .filter((program) => program.wechat_guarded)
+            .map(({ id }) => id);
+    }
+
+    _readAnswer(answer) {
+        if (answer.ok) {
+            return { status: "found", answer };
+        }
+        const { code, message } = answer;
+        if (UNSURE.includes(code)) {
+            return { status: "unreachable", message };
+        }
+        return { status: answer.is_coupon ? "refused" : "unknown", message };
     }
 
     /**
@@ -172,7 +193,7 @@ export class CouponDesk extends Reactive {
                 message: _t("This is a payment code. Go to payment to use it."),
             };
         }
-        const present = order.guardedCoupons.find((card) => card.code === code);
+        const present = order.getGuardedCoupons().find((card) => card.code === code);
         if (present) {
             return {
                 status: "found",
@@ -202,8 +223,14 @@ export class CouponDesk extends Reactive {
         if (refusal) {
             return { status: "refused", applied: false, message: refusal };
         }
-        await this.loadMissing(answer.load);
+        this.loadMissing(answer.load);
         const card = this._cardOf(answer);
+        if (!card) {
+            const message = _t(
+                "This till does not know the offer of this coupon yet. Reload the page, then scan it again."
+            );
+            return { status: "refused", applied: false, message };
+        }
         if (!order.uiState.wechatCouponIds.includes(card.id)) {
             order.uiState.wechatCouponIds.push(card.id);
         }
@@ -225,14 +252,14 @@ export class CouponDesk extends Reactive {
                 "Another order was opened while the coupon was looked up. Scan the coupon again on its order."
             );
         }
-        if (order.guardedCoupons.some((card) => card.id === coupon.id)) {
+        if (order.getGuardedCoupons().some((card) => card.id === coupon.id)) {
             return _t("This coupon is already on the order.");
         }
         const blocking = reasons.filter(({ code }) => !CURABLE.includes(code));
         if (!eligible && blocking.length) {
             return blocking.map((reason) => reason.message).join("\n");
         }
-        const same = order.guardedCoupons.find(
+        const same = order.getGuardedCoupons().find(
             (card) => card.program_id.id === coupon.program_id
         );
         if (same) {
@@ -262,14 +289,17 @@ export class CouponDesk extends Reactive {
     _cardOf({ coupon }) {
         const { models } = this.pos;
         const cards = models["loyalty.card"];
+        const program = models["loyalty.program"].get(coupon.program_id);
+        if (!program) {
+            return null;
+        }
         const values = {
             id: coupon.id,
             code: coupon.code,
             points: coupon.points,
-            program_id: models["loyalty.program"].get(coupon.program_id),
+            program_id: program,
             partner_id: models["res.partner"].get(coupon.partner_id),
             expiration_date: coupon.expiration_date || false,
-            wechat_template_name: coupon.template_name,
         };
         const card = cards.get(coupon.id);
         if (!card) {
@@ -284,26 +314,13 @@ export class CouponDesk extends Reactive {
      *
      * @param {Object} [load] records by model, as `load_data` gives them
      */
-    async loadMissing(load = {}) {
-        const { models, data } = this.pos;
-        const rewards = load["loyalty.reward"] || [];
-        const wanted = rewards
-            .flatMap((reward) => [
-                reward.discount_line_product_id,
-                reward.reward_product_id,
-                ...(reward.reward_product_ids || []),
-            ])
-            .filter((id) => id && !models["product.product"].get(id));
-        if (wanted.length) {
-            await data.callRelated(
-                "product.template",
-                "load_product_from_pos",
-                [this.pos.config.id, [["product_variant_ids.id", "in", wanted]], 0, 0],
-                { context: { load_archived: true } },
-                false
-            );
-        }
-        const records = models.connectNewData(load);
+    loadMissing(load = {}) {
+        const { models } = this.pos;
+        const missing = Object.entries(load).map(([model, records]) => [
+            model,
+            records.filter(({ id }) => !models[model].get(id)),
+        ]);
+        const records = models.connectNewData(Object.fromEntries(missing));
         for (const rule of records["loyalty.rule"] || []) {
             rule.validProductIds = new Set(rule.raw.valid_product_ids);
         }
@@ -370,7 +387,7 @@ export class CouponDesk extends Reactive {
     }
 
     async _give({ reward, potentialQty }, product, order) {
-        const card = order.guardedCoupons.find(
+        const card = order.getGuardedCoupons().find(
             ({ program_id }) => program_id.id === reward.program_id.id
         );
         if (reward.reward_type !== "product") {
@@ -398,7 +415,7 @@ export class CouponDesk extends Reactive {
         if (!order.uiState.wechatReservation) {
             return;
         }
-        if (this.isPaying(order) && order.appliedCoupons.length) {
+        if (this.isPaying(order) && order.getAppliedCoupons().length) {
             await this.reserve(order);
         } else {
             await this.release(order);
@@ -451,13 +468,14 @@ export class CouponDesk extends Reactive {
     }
 
     async _reserve(order) {
-        const cards = order.appliedCoupons;
+        const cards = order.getAppliedCoupons();
         const ids = cards.map((card) => card.id);
         try {
             const answer = await this.call("wechat_coupon_reserve", [
                 order.uuid,
                 ids,
                 cartOf(order),
+                order.getPartner()?.id || false,
             ]);
             if (!answer.ok) {
                 // All or nothing, but a reservation from before may still stand.
@@ -485,18 +503,10 @@ export class CouponDesk extends Reactive {
         }
     }
 
-    _noteReservation(order, ids, { expires_at, expires_in }) {
-        const until = Number.isFinite(expires_in)
-            ? Date.now() + expires_in * 1000
-            : this._parseTime(expires_at).toMillis();
+    _noteReservation(order, ids, { expires_at }) {
+        const until = DateTime.fromISO(expires_at, { zone: "utc" }).toMillis();
         order.uiState.wechatReservation = { ids, until, at: Date.now() };
         this.saveLocally();
-    }
-
-    /** ISO, or the way in which Odoo writes a time, both in UTC. */
-    _parseTime(text) {
-        const iso = DateTime.fromISO(text, { zone: "utc" });
-        return iso.isValid ? iso : deserializeDateTime(text);
     }
 
     /** Let go what the server holds for an order. It lets go by itself in the end. */
@@ -532,7 +542,7 @@ export class CouponDesk extends Reactive {
      * @returns {Promise<boolean>} whether the order may be paid
      */
     async mayPay(order) {
-        if (!order.appliedCoupons.length) {
+        if (!order.getAppliedCoupons().length) {
             if (order.uiState.wechatReservation) {
                 await this.release(order);
             }
@@ -555,7 +565,7 @@ export class CouponDesk extends Reactive {
     }
 
     _remindOfWaiting(order) {
-        for (const card of order.guardedCoupons) {
+        for (const card of order.getGuardedCoupons()) {
             if (!order.isApplied(card)) {
                 this.notify(
                     _t("The coupon “%(name)s” is not used on this order. %(reason)s", {
@@ -601,7 +611,7 @@ export class CouponDesk extends Reactive {
      * @returns {Promise<boolean>} whether the order may be validated
      */
     async mayValidate(order) {
-        const cards = order.appliedCoupons;
+        const cards = order.getAppliedCoupons();
         if (!cards.length) {
             if (order.uiState.wechatReservation) {
                 await this.release(order);
@@ -619,7 +629,7 @@ export class CouponDesk extends Reactive {
             return true;
         }
         const body = this._listed(refusals);
-        if (order.isElectronicallyPaid) {
+        if (order.isElectronicallyPaid()) {
             return ask(this.pos.dialog, {
                 title: _t("A coupon cannot be used"),
                 body: _t(
@@ -646,16 +656,19 @@ export class CouponDesk extends Reactive {
      * of the browser, or from the list of orders. Ask what the server holds for it.
      */
     async resumePayment(order) {
-        const cards = order.appliedCoupons;
+        const cards = order.getAppliedCoupons();
         if (!cards.length || this._isFresh(order, cards)) {
             return;
         }
         try {
-            const status = await this.call("wechat_coupon_status", [order.uuid]);
+            const { redemptions } = await this.call("wechat_coupon_status", [order.uuid]);
             const ids = cards.map((card) => card.id);
-            const held = (status.coupon_ids || []).filter((id) => ids.includes(id));
-            if (held.length === ids.length && status.expires_at) {
-                this._noteReservation(order, ids, status);
+            const held = redemptions.filter(
+                ({ coupon_id, state }) => ids.includes(coupon_id) && state === "reserved"
+            );
+            if (held.length === ids.length) {
+                const expires_at = held.map((redemption) => redemption.expires_at).sort()[0];
+                this._noteReservation(order, ids, { expires_at });
                 return;
             }
         } catch (error) {
@@ -681,7 +694,7 @@ export class CouponDesk extends Reactive {
             order &&
             !order.finalized &&
             order.uiState.wechatReservation &&
-            !order.hasElectronicPayment;
+            !order.hasElectronicPayment();
         return mayLetGo ? this.release(order) : undefined;
     }
 
@@ -689,7 +702,7 @@ export class CouponDesk extends Reactive {
      * A coupon was scanned on the payment screen: take it off the amount and hold it.
      */
     async activateWhilePaying(code, order) {
-        if (order.hasElectronicPayment) {
+        if (order.hasElectronicPayment()) {
             return this.notify(
                 _t("A payment is under way. Cancel it before you add a coupon."),
                 "danger"
@@ -702,7 +715,7 @@ export class CouponDesk extends Reactive {
         }
         const { ok, refusals } = await this.reserve(order);
         if (!ok) {
-            for (const card of order.guardedCoupons.filter((card) => card.code === code)) {
+            for (const card of order.getGuardedCoupons().filter((card) => card.code === code)) {
                 this._takeOff(card, order);
             }
             this.pos.dialog.add(AlertDialog, {

@@ -37,19 +37,9 @@ patch(PosStore.prototype, {
         await this.wechatCoupon.leavePayment(order);
         return result;
     },
-    navigate(routeName) {
-        const isLeaving =
-            this.router.state.current === "PaymentScreen" && routeName !== "PaymentScreen";
-        const order = isLeaving && this.getOrder();
-        const result = super.navigate(...arguments);
-        if (order) {
-            this.wechatCoupon.leavePayment(order);
-        }
-        return result;
-    },
     async _onBeforeDeleteOrder(order) {
         const mayDelete = await super._onBeforeDeleteOrder(...arguments);
-        if (mayDelete && (order.uiState?.wechatReservation || order.appliedCoupons.length)) {
+        if (mayDelete && (order.uiState?.wechatReservation || order.getAppliedCoupons().length)) {
             await this.wechatCoupon.release(order);
         }
         return mayDelete;
@@ -67,6 +57,11 @@ patch(PosStore.prototype, {
         const result = await this.wechatCoupon.activate(clean);
         if (result.status === "unknown") {
             return super.activateCode(...arguments);
+        }
+        if (result.status === "unreachable" && !result.offline) {
+            // WeChat does not answer, but the code may be one of Odoo's own.
+            const own = await super.activateCode(...arguments);
+            return own === true || result.message;
         }
         return result.message || true;
     },

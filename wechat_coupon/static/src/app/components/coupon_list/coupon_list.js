@@ -29,7 +29,7 @@ export class CouponList extends Component {
 
     get rows() {
         const { order } = this.props;
-        return order.guardedCoupons.map((card) => {
+        return order.getGuardedCoupons().map((card) => {
             const isApplied = order.isApplied(card);
             return {
                 card,

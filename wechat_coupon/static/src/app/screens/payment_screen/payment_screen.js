@@ -4,6 +4,7 @@ import { CouponList } from "@wechat_coupon/app/components/coupon_list/coupon_lis
 import { productSpellings, routeOf } from "@wechat_coupon/app/utils/code_router";
 import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
+import { onWillUnmount } from "@odoo/owl";
 
 patch(PaymentScreen, { components: { ...PaymentScreen.components, CouponList } });
 
@@ -11,6 +12,8 @@ patch(PaymentScreen.prototype, {
     setup() {
         super.setup(...arguments);
         useBarcodeReader({ wechat_coupon: this._onAnyScan });
+        // However the cashier leaves: the back button of the browser navigates nowhere.
+        onWillUnmount(() => this.pos.wechatCoupon.leavePayment(this.currentOrder));
     },
     onMounted() {
         super.onMounted(...arguments);

@@ -4,7 +4,7 @@ import { patch } from "@web/core/utils/patch";
 
 patch(ControlButtons.prototype, {
     get couponCount() {
-        return this.currentOrder?.guardedCoupons.length || 0;
+        return this.currentOrder?.getGuardedCoupons().length || 0;
     },
     clickWechatCoupon() {
         this.props.close?.();
