@@ -49,7 +49,7 @@ class Person:
         self.context = browser.new_context(
             viewport=viewport or DESKTOP, locale="zh-CN", **options
         )
-        self.context.set_default_timeout(60_000)
+        self.context.set_default_timeout(30_000)
         self.page: Page = self.context.new_page()
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
