@@ -32,7 +32,7 @@ class TestCallbackTools(BaseCase):
         # sha1 of the sorted, joined parts, computed with sha1sum.
         self.assertEqual(
             callback.signature("token", "1700000000", "nonce"),
-            "4ad6c36bd2f0bdd3f7fb7cd7c0af3ee7eb5bd70b",
+            "bf37e74fc61ce5974ce58c68e55130b79b2578b9",
         )
 
     def test_signature_refusals(self):

@@ -1,0 +1,174 @@
+from datetime import timedelta
+from unittest.mock import patch
+
+from odoo import fields
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..models.wechat_event import RETRY_SECONDS
+from .common import CommittedCase, WechatCase
+
+LOGGER = "odoo.addons.wechat_base.models.wechat_event"
+
+
+@tagged("post_install", "-at_install")
+class TestEvent(WechatCase):
+    """Processing, in the test's transaction."""
+
+    def setUp(self):
+        super().setUp()
+        self.handled = []
+        handled = self.handled
+
+        def handle(event):
+            handled.append(event.event_key)
+            payload = event._payload()
+            if payload.get("fail"):
+                # A part of the work is done before it fails.
+                event.account_id.name = "half done"
+                raise ValueError("broken\nsecond line")
+            return False if payload.get("not_ours") else None
+
+        model = type(self.env["wechat.event"])
+        self.addCleanup(lambda: delattr(model, "_handle_test_kind"))
+        model._handle_test_kind = handle
+        self.registry_enter_test_mode()
+
+    def receive(self, key, kind="test_kind", **payload):
+        self.assertTrue(
+            self.env["wechat.event"]._receive(
+                "oa", self.account.id, self.company.id, key, kind, payload, "oABC"
+            )
+        )
+        event = self.env["wechat.event"].search([("event_key", "=", key)])
+        self.assertEqual(len(event), 1)
+        return event
+
+    def drain(self):
+        self.env.flush_all()
+        self.env["wechat.event"]._event_drain()
+        self.env.invalidate_all()
+
+    def test_receives_once(self):
+        self.receive("k1")
+        again = self.env["wechat.event"]._receive(
+            "oa", self.account.id, self.company.id, "k1", "test_kind", {}, "oABC"
+        )
+        self.assertFalse(again)
+
+    def test_done_and_ignored(self):
+        done = self.receive("k1")
+        not_ours = self.receive("k2", not_ours=True)
+        unknown = self.receive("k3", kind="nobody_handles_this")
+        dotted = self.receive("k4", kind="test.kind")
+        self.drain()
+        self.assertEqual(
+            (done + not_ours + unknown + dotted).mapped("state"),
+            ["done", "ignored", "ignored", "done"],
+        )
+        self.assertEqual(done.attempts, 1)
+        self.assertTrue(done.processed_at)
+        self.drain()
+        self.assertEqual(self.handled, ["k1", "k2", "k4"])
+
+    @mute_logger(LOGGER)
+    def test_a_failure_is_its_own(self):
+        failing, good = self.receive("k1", fail=True), self.receive("k2")
+        self.drain()
+        self.assertEqual(good.state, "done")
+        self.assertEqual(failing.state, "pending")
+        self.assertEqual(failing.attempts, 1)
+        self.assertEqual(failing.error, "ValueError: broken")
+        self.assertGreater(failing.next_at, fields.Datetime.now())
+        self.assertEqual(self.account.name, "Shop")
+        self.drain()
+        self.assertEqual(self.handled.count("k1"), 1)
+
+    @mute_logger(LOGGER)
+    def test_gives_up_and_is_tried_again_by_hand(self):
+        event = self.receive("k1", fail=True)
+        for _attempt in range(len(RETRY_SECONDS) + 1):
+            event.next_at = fields.Datetime.now()
+            self.drain()
+        self.assertEqual(event.state, "failed")
+        self.assertEqual(event.attempts, len(RETRY_SECONDS) + 1)
+        event.write({"payload": {}})
+        event.action_retry()
+        self.assertEqual((event.state, event.attempts), ("pending", 0))
+        self.drain()
+        self.assertEqual(event.state, "done")
+        self.assertFalse(event.error)
+        with self.assertRaises(UserError):
+            event.action_retry()
+
+    def test_one_job_for_a_burst(self):
+        events = self.env["wechat.event"]
+        for index in range(5):
+            self.receive(f"k{index}")
+        callbacks = list(self.env.cr.postcommit._funcs)
+        self.assertEqual(len(callbacks), 1)
+        for _time in range(3):
+            events._drain_enqueue()
+        jobs = self.env["queue.job"].search([("identity_key", "=", "wechat.event:now")])
+        self.assertEqual(len(jobs), 1)
+        self.assertEqual(jobs.channel, "root.wechat.inbox")
+        self.assertEqual(jobs.method_name, "_event_drain")
+        # One that runs does not count: its last look may lie before our commit.
+        jobs.with_context(
+            _job_edit_sentinel=type(jobs).EDIT_SENTINEL
+        ).state = "started"
+        self.env.flush_all()
+        events._drain_enqueue()
+        jobs = self.env["queue.job"].search([("identity_key", "=", "wechat.event:now")])
+        self.assertEqual(len(jobs), 2)
+
+    def test_sweeper(self):
+        self.receive("k1")
+        jobs = [("identity_key", "=", "wechat.event:now")]
+        self.assertFalse(self.env["queue.job"].search(jobs))
+        self.env["wechat.drain.mixin"]._cron_sweep()
+        self.assertEqual(len(self.env["queue.job"].search(jobs)), 1)
+        self.env["wechat.drain.mixin"]._cron_sweep()
+        self.assertEqual(len(self.env["queue.job"].search(jobs)), 1)
+
+    def test_rest_of_a_batch(self):
+        for index in range(5):
+            self.receive(f"k{index}")
+        with patch.object(type(self.env["wechat.event"]), "_drain_batch", 2):
+            self.drain()
+        self.assertEqual(len(self.handled), 2)
+        jobs = self.env["queue.job"].search([("identity_key", "=", "wechat.event:now")])
+        self.assertEqual(len(jobs), 1)
+
+    def test_housekeeping(self):
+        old, young, waiting = (self.receive(key) for key in ("k1", "k2", "k3"))
+        long_ago = fields.Datetime.now() - timedelta(days=400)
+        (old + waiting).write({"received_at": long_ago})
+        (old + young).write({"state": "done"})
+        self.env.flush_all()
+        self.env["wechat.event"]._gc_events()
+        self.env.invalidate_all()
+        self.assertFalse(old.exists())
+        self.assertTrue((young + waiting).exists() == young + waiting)
+
+
+@tagged("post_install", "-at_install")
+class TestEventRace(CommittedCase):
+    """Two jobs, one inbox: real transactions."""
+
+    def test_each_event_is_processed_once(self):
+        handled = []
+        model = type(self.env["wechat.event"])
+        self.addCleanup(lambda: delattr(model, "_handle_test_race"))
+        model._handle_test_race = lambda event: handled.append(event.event_key)
+
+        def receive(env):
+            for index in range(40):
+                env["wechat.event"]._receive(
+                    "oa", self.committed_account_id, 1, f"r{index}", "test_race", {}
+                )
+
+        self.commit(receive)
+        self.in_threads(3, lambda env, _index: env["wechat.event"]._event_drain())
+        self.assertEqual(sorted(handled), sorted(f"r{index}" for index in range(40)))

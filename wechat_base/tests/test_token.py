@@ -1,0 +1,107 @@
+import time
+
+from odoo.tests import tagged
+
+from ..const import TOKEN_MARGIN
+from .common import CommittedCase
+
+
+@tagged("post_install", "-at_install")
+class TestToken(CommittedCase):
+    def account_in(self, env):
+        return env["wechat.account"].browse(self.committed_account_id)
+
+    def obtain(self, env, fetch, stale=None):
+        return env["wechat.token"]._obtain(
+            self.account_in(env), "access_token", fetch, stale
+        )
+
+    def test_without_the_lock_several_workers_ask(self):
+        """The race exists: what the lock is there for."""
+        asked = []
+
+        def work(env, _index):
+            model, account = env["wechat.token"], self.account_in(env)
+            if not model._peek(account.id, "access_token"):
+                asked.append(1)
+                time.sleep(0.2)
+
+        self.in_threads(5, work)
+        self.assertGreater(len(asked), 1)
+
+    def test_of_several_workers_one_asks(self):
+        asked = []
+
+        def fetch():
+            asked.append(1)
+            time.sleep(0.2)
+            return f"TOKEN{len(asked)}", 7200
+
+        tokens = self.in_threads(5, lambda env, _index: self.obtain(env, fetch))
+        self.assertEqual(tokens, ["TOKEN1"] * 5)
+        self.assertEqual(len(asked), 1)
+
+    def test_of_several_refused_workers_one_refreshes(self):
+        self.commit(lambda env: self.obtain(env, lambda: ("OLD", 7200)))
+        asked = []
+
+        def fetch():
+            asked.append(1)
+            time.sleep(0.2)
+            return "NEW", 7200
+
+        tokens = self.in_threads(
+            5, lambda env, _index: self.obtain(env, fetch, stale="OLD")
+        )
+        self.assertEqual(tokens, ["NEW"] * 5)
+        self.assertEqual(len(asked), 1)
+
+    def test_survives_a_rollback_of_the_caller(self):
+        with self.registry.cursor() as cr:
+            env = self.env(cr=cr)
+            self.obtain(env, lambda: ("KEPT", 7200))
+            cr.rollback()
+        self.assertEqual(
+            self.commit(lambda env: self.obtain(env, self.fail)), "KEPT"
+        )
+
+    def test_old_tokens_are_replaced(self):
+        self.commit(lambda env: self.obtain(env, lambda: ("A", TOKEN_MARGIN - 1)))
+        self.assertEqual(
+            self.commit(lambda env: self.obtain(env, lambda: ("B", 7200))), "B"
+        )
+
+    def test_a_failure_leaves_no_lock(self):
+        def fail():
+            raise ValueError("network")
+
+        for _time in range(2):
+            with self.assertRaises(ValueError):
+                self.commit(lambda env: self.obtain(env, fail))
+        self.assertEqual(
+            self.commit(lambda env: self.obtain(env, lambda: ("C", 7200))), "C"
+        )
+
+    def test_encrypted_and_forgotten_with_the_secret(self):
+        self.commit(lambda env: self.obtain(env, lambda: ("CLEAR", 7200)))
+
+        def row(env):
+            env.cr.execute(
+                "SELECT value_cipher FROM wechat_token WHERE account_id = %s",
+                [self.committed_account_id],
+            )
+            return env.cr.fetchone()
+
+        self.assertNotIn("CLEAR", self.commit(row)[0])
+        self.commit(lambda env: self.account_in(env).write({"secret": "new"}))
+        self.assertIsNone(self.commit(row))
+
+    def test_through_the_client(self):
+        self.server.says("/card/get", {"errcode": 0, "card": {}})
+
+        def call(env):
+            self.account_in(env)._get_client().card.get("p1")
+
+        self.commit(call)
+        self.commit(call)
+        self.assertEqual(len(self.server.asked("/cgi-bin/stable_token")), 1)
