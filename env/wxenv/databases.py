@@ -10,6 +10,12 @@ from .stamps import digest, lock
 
 MODULES = ("pos_loyalty", "sale_loyalty", "l10n_cn", "queue_job")
 LANGUAGES = "zh_CN"
+# Loading a language makes it everybody's; Odoo's own tests speak English.
+SPEAK_ENGLISH = (
+    "UPDATE res_partner SET lang = 'en_US' WHERE lang IS NOT NULL",
+    "DELETE FROM ir_default WHERE field_id IN (SELECT id FROM ir_model_fields "
+    "WHERE model = 'res.partner' AND name = 'lang')",
+)
 
 
 def exists(database: Database, name: str) -> bool:
@@ -38,6 +44,7 @@ def template(database: Database) -> str:
             odoo_source.release(),
             paths.ROOT / "env/requirements-addons.txt",
             LANGUAGES,
+            *SPEAK_ENGLISH,
             *MODULES,
         )
         name = f"wechat_template_{key}"
@@ -104,6 +111,8 @@ def _build(database: Database, name: str) -> None:
     )
     modules = ",".join(MODULES)
     _odoo(database, partial, "-i", modules, "--with-demo", "--load-language", LANGUAGES)
+    for statement in SPEAK_ENGLISH:
+        database.execute(statement, name=partial)
     _rename(database, partial, name)
 
 

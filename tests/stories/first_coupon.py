@@ -218,7 +218,7 @@ class FirstCoupon:
         return Told(
             "领取 A customer receives it on the phone",
             f"coupon {self.code} came by callback and is {coupon['wechat_state']}",
-            f"code {self.code} of 小林 is {self.remote()['status']}",
+            f"code {self.code} of 小林 is {self.remote()['state']}",
             shots,
         )
 
@@ -235,7 +235,7 @@ class FirstCoupon:
         return Told(
             "扫码 The cashier scans the code",
             f"total {TOTAL_BEFORE} → {TOTAL_AFTER} yuan on the screen",
-            f"code is {self.remote()['status']}, nothing consumed",
+            f"code is {self.remote()['state']}, nothing consumed",
             [self.till.shot("till-discount")],
         )
 
@@ -261,7 +261,7 @@ class FirstCoupon:
             "预留 Payment starts: the coupon is held, a second till is refused",
             f"{held[0]['request_no']} is reserved; till 2 hears: "
             f"{other['reasons'][0]['message']}",
-            f"code is {self.remote()['status']}",
+            f"code is {self.remote()['state']}",
             [self.till.shot("till-payment")],
         )
 
@@ -280,7 +280,7 @@ class FirstCoupon:
             "收款 The order is paid; the receipt names the coupon",
             f"order {row['order_name']} paid, {row['request_no']} is redeemed, "
             f"{row['discount_fen']} fen",
-            f"code is {self.remote()['status']}",
+            f"code is {self.remote()['state']}",
             [self.till.shot("till-receipt")],
         )
 
@@ -297,13 +297,13 @@ class FirstCoupon:
         rows = self.redemptions()
         assert [row["state"] for row in rows] == ["redeemed"], rows
         remote = self.remote()
-        assert remote["status"] == "CONSUMED", remote
+        assert remote["state"] == "CONSUMED", remote
         calls = self.consumed()
         assert len(calls) == 1, calls
         return Told(
             "核销 WeChat is told, exactly once",
             f"{rows[0]['request_no']} is {rows[0]['remote_state']}",
-            f"code is {remote['status']}, {len(calls)} call of code/consume",
+            f"code is {remote['state']}, {len(calls)} call of code/consume",
         )
 
     def consumed(self) -> list[dict]:
@@ -368,7 +368,7 @@ class FirstCoupon:
             "报表 The accountant's report equals the order",
             f"1 redemption, {rows[0]['discount_amount:sum']:.2f} yuan; the order's "
             f"discount line says {float(booked):.2f}",
-            f"code is {self.remote()['status']}",
+            f"code is {self.remote()['state']}",
             shots,
         )
 
