@@ -46,13 +46,12 @@ def template(database: Database, **settings) -> str:
     }
     code = f"SETTINGS = {known!r}\n{CONTENT.read_text()}"
     source = databases.with_addons(database)
-    return databases.derived(
-        database,
-        "shop",
-        source,
-        digest(source, code),
-        lambda name: databases.shell(database, name, code),
-    )
+
+    def build(name: str) -> None:
+        databases.odoo(database, name, "--load-language", "zh_CN")
+        databases.shell(database, name, code)
+
+    return databases.derived(database, "shop", source, digest(source, code), build)
 
 
 def aim(stack: Stack) -> None:
