@@ -55,6 +55,9 @@ class Process:
     def get(self, path: str, status: int = 200):
         return self.control("GET", path, None, status)
 
+    def fault(self, **body):
+        return self.control("POST", "faults", body)
+
     def wait_callbacks(self) -> None:
         assert self.post("callbacks/wait", timeout=20)["idle"]
 

@@ -374,12 +374,19 @@ def test_verify_callback(box, listening, account):
     assert box.post(f"accounts/{account}/verify_callback")["ok"] is False
 
 
-def test_official_signature_vector():
-    """The signature of the official sample (access guide)."""
+def test_official_vector():
+    """The sample of WeChat's own encryption kit: signature and cipher text."""
     from wechat_sandbox.oa_crypto import aes_key, decrypt, encrypt, sha1_sorted
 
-    assert sha1_sorted("token", "1", "2") == sha1("token", "1", "2")
-    assert decrypt(AES_KEY, encrypt(AES_KEY, "中文", "wx1")) == ("中文", "wx1")
+    key = "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C"
+    cipher = (
+        "P9nAzCzyDtyTWESHep1vC5X9xho/qYX3Zpb4yKa9SKld1DsH3Iyt3tP3zNdtp+4RPcs8TgAE7OaBO"
+        "+FZXvnaqQ=="
+    )
+    signature = sha1_sorted("QDG6eK", "1409659589", "263014780", cipher)
+    assert signature == "5c45ff5e21c57e6ad56bac8758b79b1d9ac89fd3"
+    assert decrypt(key, cipher) == ("1616140317555161061", "wx5823bf96d3bd56c7")
+    assert decrypt(key, encrypt(key, "中文", "wx1")) == ("中文", "wx1")
     with pytest.raises(ValueError):
         aes_key("short")
 
