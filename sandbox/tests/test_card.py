@@ -4,7 +4,7 @@ import copy
 import time
 
 import pytest
-from conftest import LOGO, base_info, cash_card, member_card
+from harness import LOGO, base_info, cash_card, member_card
 
 NOW = int(time.time())
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 100
@@ -214,7 +214,7 @@ def test_get_shows_hex_colour_and_stock(api):
 
 
 def test_cards_belong_to_their_account(box, api, card):
-    from conftest import Api
+    from harness import Api
 
     box.post("accounts", appid="wxother", secret="o" * 32)
     other = Api(box, "wxother", "o" * 32)

@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import Api, cash_card, member_card
+from harness import Api, cash_card, member_card
 
 NOW = int(time.time())
 

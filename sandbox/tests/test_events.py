@@ -3,18 +3,20 @@
 import base64
 import hashlib
 import struct
-from xml.etree import ElementTree
 
 import pytest
-from conftest import cash_card
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from defusedxml import ElementTree
+from harness import cash_card
 
 TOKEN = "callback-token"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 
 
 def sha1(*values):
-    return hashlib.sha1("".join(sorted(values)).encode()).hexdigest()
+    return hashlib.sha1(
+        "".join(sorted(values)).encode(), usedforsecurity=False
+    ).hexdigest()
 
 
 def decrypt(text):

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from conftest import Api, Process, cash_card
+from harness import Api, Process, cash_card
 
 GONE = (requests.ConnectionError, requests.Timeout)
 
@@ -223,7 +223,7 @@ def test_pending_callbacks_survive_a_restart(tmp_path, receiver):
 
 
 def test_seed_file(tmp_path):
-    from conftest import ROOT
+    from harness import ROOT
 
     seed = ROOT / "examples" / "seed.json"
     box = Process("--seed", str(seed), "--data", str(tmp_path))

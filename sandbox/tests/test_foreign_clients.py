@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import cash_card
+from harness import cash_card
 from requests.adapters import HTTPAdapter
 
 NODE = Path(__file__).parent / "node"

@@ -5,7 +5,7 @@ import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from conftest import Api, cash_card, member_card
+from harness import Api, cash_card, member_card
 
 
 class Browser:

@@ -81,7 +81,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         body = await request.read()
     except web.HTTPRequestEntityTooLarge:
-        body = b"\0" * (limit + 1)
+        return web.Response(status=413, text="request entity too large")
     if len(body) > limit:
         return web.Response(status=413, text="request entity too large")
     box = request.app[BOX]

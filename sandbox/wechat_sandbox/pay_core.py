@@ -449,6 +449,9 @@ def _parse(request: web.Request, body: bytes) -> dict[str, Any]:
         return {}
     try:
         data = json.loads(body.decode("utf-8"))
+        if b"\\u" in body:
+            # Half of a surrogate pair is not a character.
+            json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         message = "请求的body不是合法的JSON"
         raise PayError(400, "PARAM_ERROR", message, pay_schema.BAD_PARAM) from None

@@ -107,14 +107,12 @@ class View:
 
     def render(self, name: str, title: str, status: int = 200, **values: Any) -> Any:
         flash = self.request.query.get("flash", "")
-        problem = self.request.query.get("problem", "")
         html = environment.get_template(name).render(
             lang=self.lang,
             lang_url=self._lang_url(),
             t=self.t,
             title=title,
             flash=self.t(flash) if flash.isidentifier() else "",
-            problem=reason(problem, self.lang) if problem.isdigit() else "",
             **values,
         )
         return web.Response(text=html, status=status, content_type="text/html")
