@@ -16,7 +16,6 @@ from odoo.addons.wechat_base.tools.exceptions import (
 
 from .. import const
 from ..tools import money
-from ..tools.ledger import as_ledger
 
 _logger = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ class CouponRedemption(models.Model):
 
     _name = "coupon.redemption"
     _description = "Coupon Redemption"
-    _inherit = ["mail.activity.mixin", "wechat.operation"]
+    _inherit = ["mail.thread", "mail.activity.mixin", "wechat.operation"]
     _order = "id desc"
     _rec_name = "order_name"
 
@@ -741,10 +740,13 @@ class CouponRedemption(models.Model):
     def _ask_manager(self, summary):
         """Put redemptions on the worklist, with an activity for a manager."""
         for redemption in self:
-            as_ledger(redemption).needs_attention = True
+            redemption.sudo().needs_attention = True
             manager = redemption._responsible()
             if manager:
-                redemption.activity_schedule(
+                # No mail: this may be the transaction that saves an order.
+                redemption.with_context(
+                    mail_activity_quick_update=True
+                ).activity_schedule(
                     "mail.mail_activity_data_todo",
                     summary=summary,
                     note=redemption.reason or redemption.remote_error or "",
@@ -768,7 +770,7 @@ class CouponRedemption(models.Model):
         if self.state != "conflict" or self.coupon_id.wechat_used_outside:
             return False
         now = fields.Datetime.now()
-        redemption = as_ledger(self)
+        redemption = self.sudo()
         redemption._release_where(
             SQL("coupon_id = %s AND expires_at < %s", self.coupon_id.id, now), "expired"
         )
@@ -787,7 +789,8 @@ class CouponRedemption(models.Model):
 
         :param str reason: what the manager writes
         """
-        as_ledger(self).write(
+        # sudo: nobody writes the ledger but the ledger.
+        self.sudo().write(
             {
                 "needs_attention": False,
                 "settled_at": fields.Datetime.now(),
@@ -795,7 +798,7 @@ class CouponRedemption(models.Model):
                 "settle_reason": reason,
             }
         )
-        as_ledger(self).activity_unlink(["mail.mail_activity_data_todo"])
+        self.sudo().activity_unlink(["mail.mail_activity_data_todo"])
 
     def _release_by_manager(self, reason):
         """Give held coupons free although their orders are still open."""
@@ -826,8 +829,8 @@ class CouponRedemption(models.Model):
         """Override of ``wechat.operation``."""
         self.ensure_one()
         if self.needs_attention and self.state == "redeemed":
-            as_ledger(self).needs_attention = False
-            as_ledger(self).activity_unlink(["mail.mail_activity_data_todo"])
+            self.sudo().needs_attention = False
+            self.sudo().activity_unlink(["mail.mail_activity_data_todo"])
 
     def _operation_refused(self, error):
         """Override of ``wechat.operation``: the discount was given for nothing."""

@@ -42,6 +42,7 @@ _TERMS = {
     "threshold_fen",
 }
 _PROGRAM_FIELDS = _TERMS | {"name", "pos_config_ids", "active", "state"}
+_AMOUNTS = ("amount", "max_discount", "threshold")
 _GENERATE_CHUNK = 5000
 
 
@@ -380,7 +381,7 @@ class CouponTemplate(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        templates = super().create(vals_list)
+        templates = super().create([_in_fen(vals) for vals in vals_list])
         for template in templates:
             program = as_ledger(self.env["loyalty.program"]).create(
                 template._program_values(new=True)
@@ -389,6 +390,7 @@ class CouponTemplate(models.Model):
         return templates
 
     def write(self, vals):
+        vals = _in_fen(vals)
         changed = _TERMS & vals.keys()
         if changed:
             self._check_terms_open(changed)
@@ -821,6 +823,16 @@ class CouponTemplate(models.Model):
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }
+
+
+def _in_fen(vals):
+    """Return the values with each amount as fen, so that checks see the fen."""
+    return {
+        (f"{name}_fen" if name in _AMOUNTS else name): (
+            money.to_fen(value) if name in _AMOUNTS else value
+        )
+        for name, value in vals.items()
+    }
 
 
 def _missing(chunk, made, taken):

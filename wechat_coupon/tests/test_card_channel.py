@@ -1,0 +1,471 @@
+import time
+from datetime import timedelta
+
+from odoo import fields
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .common import LOGO_URL, SandboxCase
+
+
+@tagged("post_install", "-at_install")
+class TestPull(SandboxCase):
+    def template_of(self, card):
+        return self.env["coupon.template"].search([("remote_id", "=", card["card_id"])])
+
+    def test_cash(self):
+        new, known, skipped = self.pull()
+        self.assertEqual(new.remote_id, self.card_id)
+        self.assertFalse(known)
+        self.assertEqual(skipped, 0)
+        self.assertEqual(new.state, "live")
+        self.assertEqual(new.coupon_type, "amount")
+        self.assertEqual(new.amount_fen, 1000)
+        self.assertEqual(new.threshold_fen, 10000)
+        self.assertEqual(new.company_id, self.company)
+        self.assertEqual(new.title, "满100减10")
+        # WeChat answers a hex value where it took a name.
+        self.assertEqual(new.color, "Color030")
+        self.assertTrue(new.program_id.active)
+        self.assertEqual(new.program_id.reward_ids.discount, 10)
+        new2, known, skipped = self.pull()
+        self.assertFalse(new2)
+        self.assertEqual(known, new)
+
+    def test_discount_is_percent_off(self):
+        card = self.new_card("DISCOUNT", discount=30)
+        self.pull()
+        template = self.template_of(card)
+        self.assertEqual(template.coupon_type, "percent")
+        self.assertEqual(template.percent_off, 30)
+        self.assertEqual(template.program_id.reward_ids.discount, 30)
+        self.assertEqual(template.program_id.reward_ids.discount_mode, "percent")
+
+    def test_words_only(self):
+        cards = [
+            self.new_card("GIFT", gift="送一杯茶"),
+            self.new_card("GROUPON", deal_detail="双人套餐"),
+            self.new_card(
+                "GENERAL_COUPON",
+                default_detail="优惠",
+                advanced_info={
+                    "text_image_list": [{"image_url": LOGO_URL, "text": "图"}],
+                    "use_condition": {"least_cost": 5000},
+                },
+            ),
+        ]
+        self.pull()
+        for card, text in zip(cards, ("送一杯茶", "双人套餐", "优惠"), strict=True):
+            template = self.template_of(card)
+            self.assertEqual(template.gift_text, text)
+            self.assertTrue(template.needs_setup)
+            self.assertFalse(template.program_id.active)
+        self.assertEqual(template.threshold_fen, 5000)
+        code = self.receive(card_id=card["card_id"])
+        answer = self.till.wechat_coupon_lookup(code, "u1", False, False)
+        self.assertEqual(answer["reasons"][0]["code"], "template_incomplete")
+        template.gift_product_id = self.book
+        self.assertTrue(template.program_id.active)
+        answer = self.till.wechat_coupon_lookup(code, "u1", False, False)
+        self.assertTrue(answer["eligible"], answer)
+
+    def test_term(self):
+        card = self.new_card(
+            base={
+                "date_info": {
+                    "type": "DATE_TYPE_FIX_TERM",
+                    "fixed_term": 7,
+                    "fixed_begin_term": 1,
+                }
+            }
+        )
+        self.pull()
+        template = self.template_of(card)
+        self.assertEqual(template.date_type, "term")
+        self.assertEqual((template.term_days, template.term_begin_days), (7, 1))
+
+    def test_other_kinds_are_left_out(self):
+        self.new_card(
+            "MEMBER_CARD",
+            prerogative="会员",
+            supply_bonus=False,
+            supply_balance=False,
+        )
+        _new, _known, skipped = self.pull()
+        self.assertEqual(skipped, 1)
+
+    def test_states(self):
+        review = self.new_card(review=None)
+        failed = self.new_card(review="fail")
+        self.pull()
+        self.assertEqual(self.template_of(review).state, "review")
+        self.assertEqual(self.template_of(failed).state, "draft")
+        self.sandbox.post(f"cards/{review['card_id']}/review", **{"pass": True})
+        self.template_of(review).action_refresh()
+        self.assertEqual(self.template_of(review).state, "live")
+
+    def test_wizard(self):
+        wizard = self.env["coupon.pull.wizard"].with_user(self.manager)
+        action = wizard.create({"account_id": self.account.id}).action_pull()
+        self.assertEqual(action["tag"], "display_notification")
+
+    def test_many(self):
+        self.pull()
+        made = {self.new_card()["card_id"] for _i in range(55)}
+        new, _known, _skipped = self.pull()
+        self.assertEqual(set(new.mapped("remote_id")), made)
+
+
+@tagged("post_install", "-at_install")
+class TestPublish(SandboxCase):
+    def new_card_template(self, **vals):
+        return self.new_template(
+            publish=False,
+            **{
+                "channel": "card",
+                "account_id": self.account.id,
+                "title": "满100减10",
+                "brand_name": "测试商店",
+                "notice": "请出示给收银员",
+                "description": "每单限用一张",
+                "logo_url": LOGO_URL,
+                **vals,
+            },
+        )
+
+    def run_task(self, template):
+        """Make the call that the drain would make, and record its outcome."""
+        task = template.task_ids[:1]
+        self.env.flush_all()
+        self.assertTrue(task._operation_begin())
+        task._operation_settle(self.outside(task, "_operation_call"))
+        return task
+
+    def outside(self, row, method):
+        try:
+            return getattr(row, method)()
+        except UserError as error:
+            return error
+
+    def test_published(self):
+        self.sandbox.post("accounts", **self.sandbox_account(can_create_coupons=True))
+        self.addCleanup(self.sandbox.post, "accounts", **self.sandbox_account())
+        template = self.new_card_template()
+        action = template.with_user(self.manager).action_publish()
+        self.assertEqual(action["tag"], "display_notification")
+        self.assertEqual(template.task_state, "pending")
+        self.assertEqual(template.state, "draft")
+        with self.assertRaises(UserError):
+            template.action_publish()
+        task = self.run_task(template)
+        self.assertEqual(task.remote_state, "done")
+        self.assertEqual(template.state, "review")
+        self.assertTrue(template.remote_id)
+        sent = self.sandbox.last_body("/card/create")
+        cash = sent["card"]["cash"]
+        self.assertEqual(cash["reduce_cost"], 1000)
+        self.assertEqual(cash["least_cost"], 10000)
+        # Review by callback, repeated.
+        self.sandbox.post(f"cards/{template.remote_id}/review", **{"pass": True})
+        for _twice in range(2):
+            self.event("card_pass_check", card_id=template.remote_id)
+        self.assertEqual(template.state, "live")
+        self.assertTrue(template.program_id.active)
+        code = self.receive(card_id=template.remote_id)
+        self.assertTrue(self.scan(code))
+
+    def test_refused_by_review(self):
+        card = self.new_card(review=None)
+        self.pull()
+        template = self.env["coupon.template"].search(
+            [("remote_id", "=", card["card_id"])]
+        )
+        now = int(time.time())
+        self.event(
+            "card_not_pass_check",
+            card_id=card["card_id"],
+            at=now,
+            RefuseReason="标题不合规",
+        )
+        self.assertEqual(template.state, "draft")
+        self.assertEqual(template.state_reason, "标题不合规")
+        # An older "passed" that arrives late changes nothing.
+        self.event("card_pass_check", card_id=card["card_id"], at=now - 60)
+        self.assertEqual(template.state, "draft")
+
+    def test_creation_is_closed(self):
+        template = self.new_card_template()
+        template.action_publish()
+        task = self.run_task(template)
+        self.assertEqual(task.remote_state, "refused")
+        self.assertEqual(task.remote_error_code, "48001")
+        self.assertIn("Fetch from WeChat", template.state_reason)
+        self.assertEqual(template.state, "draft")
+        # It can be tried again: with a task, and a number, of its own.
+        template.action_publish()
+        self.assertEqual(len(template.task_ids), 2)
+
+    def test_no_answer_makes_one_card_only(self):
+        self.sandbox.post("accounts", **self.sandbox_account(can_create_coupons=True))
+        self.addCleanup(self.sandbox.post, "accounts", **self.sandbox_account())
+        template = self.new_card_template(title="无应答")
+        template.action_publish()
+        self.fault("/card/create", "timeout_after", seconds=0.1)
+        task = template.task_ids
+        number = task.request_no
+        self.env.flush_all()
+        self.assertTrue(task._operation_begin())
+        outcome = self.outside(task, "_operation_call")
+        task._operation_settle(outcome)
+        self.assertEqual(task.remote_state, "unknown")
+        outcome, vals = task._operation_query()
+        self.assertEqual(outcome, "done")
+        task._operation_settle(dict(vals))
+        self.assertEqual(task.request_no, number)
+        self.assertEqual(template.state, "review")
+        cards = self.sandbox.call("GET", "state")["cards"]
+        self.assertEqual(len([c for c in cards if c["title"] == "无应答"]), 1)
+
+    def test_not_done_is_said_so(self):
+        template = self.new_card_template(title="没有")
+        template.action_publish()
+        self.assertEqual(template.task_ids._operation_query(), "not_done")
+
+    def test_limits_in_bytes(self):
+        for name, value in (
+            ("title", "一二三四五六七八九十"),
+            ("brand_name", "名" * 13),
+            ("notice", "提" * 17),
+            ("service_phone", "1" * 25),
+            ("description", "x" * 3073),
+        ):
+            with self.subTest(name=name):
+                template = self.new_card_template(**{name: value})
+                label = template._fields[name].string
+                with self.assertRaisesRegex(UserError, label):
+                    template.action_publish()
+        for vals in (
+            {"title": False},
+            {"amount_fen": 99},
+            {"threshold_fen": 1000},
+            {"stock": 0},
+            {"get_limit": 51},
+            {"logo_url": False},
+            {"coupon_type": "gift", "gift_product_id": self.book.id},
+        ):
+            with self.subTest(vals=vals), self.assertRaises(UserError):
+                self.new_card_template(**vals).action_publish()
+        self.assertFalse(self.env["coupon.task"].search([("kind", "=", "publish")]))
+
+    def test_end(self):
+        card_id = self.new_card()["card_id"]
+        self.pull()
+        template = self.env["coupon.template"].search([("remote_id", "=", card_id)])
+        code = self.receive(card_id=card_id)
+        template.action_end()
+        task = self.run_task(template)
+        self.assertEqual(task.remote_state, "done")
+        self.assertEqual(task._operation_query(), "done")
+        # What is in wallets stays good.
+        coupon = self.scan(code)
+        self.assertTrue(self.reserve("u1", coupon)["ok"])
+
+    def test_void(self):
+        self.pull()
+        coupon = self.scan(self.receive())
+        coupon._wechat_void("Printed twice")
+        self.assertEqual(coupon.wechat_state, "void")
+        task = self.env["coupon.task"].search([("coupon_id", "=", coupon.id)])
+        self.assertEqual(task._operation_query(), "not_done")
+        task._operation_begin()
+        task._operation_settle(task._operation_call())
+        self.assertEqual(task.remote_state, "done")
+        self.assertEqual(self.sandbox.code(coupon.code)["state"], "UNAVAILABLE")
+        self.assertEqual(task._operation_query(), "done")
+
+
+@tagged("post_install", "-at_install")
+class TestLookup(SandboxCase):
+    def test_first_scan_mirrors(self):
+        code = self.receive()
+        self.assertFalse(self.env["loyalty.card"]._wechat_find(code))
+        coupon = self.scan(code)
+        self.assertEqual(coupon.code, code)
+        self.assertEqual(coupon.coupon_template_id.remote_id, self.card_id)
+        self.assertEqual(coupon.coupon_template_id.amount_fen, 1000)
+        self.assertEqual(coupon.points, 1)
+        self.assertEqual(coupon.wechat_openid, self.openid)
+        self.assertTrue(coupon.wechat_valid_to)
+        self.assertEqual(coupon.company_id, self.company)
+        # The next look-up asks nobody.
+        before = len(self.sandbox.log("/card/code/get"))
+        self.assertEqual(self.scan(code), coupon)
+        self.assertEqual(len(self.sandbox.log("/card/code/get")), before)
+
+    def test_custom_code(self):
+        card = self.new_card(base={"use_custom_code": True})
+        self.pull()
+        person = self.sandbox.post("users", nickname="自定义")["openid"]
+        self.sandbox.post(
+            f"phone/{person}/receive", card_id=card["card_id"], code="SHOP0001"
+        )
+        self.assertEqual(self.scan("SHOP0001").code, "SHOP0001")
+
+    def test_unknown(self):
+        answer = self.till.wechat_coupon_lookup("999999999999", "u", False, False)
+        self.assertEqual(answer["code"], "unknown_code")
+
+    def test_used_before_it_was_known(self):
+        code = self.receive()
+        self.sandbox.post(f"phone/{self.openid}/consume", code=code)
+        answer = self.till.wechat_coupon_lookup(code, "u", False, self.full_cart)
+        self.assertEqual(answer["reasons"][0]["code"], "used")
+        self.assertTrue(self.env["loyalty.card"]._wechat_find(code).wechat_used_outside)
+
+    def test_wechat_is_unreachable(self):
+        code = self.receive()
+        self.fault("/card/code/get", "http_status", status=502)
+        answer = self.till.wechat_coupon_lookup(code, "u", False, False)
+        self.assertEqual(answer["code"], "remote_unavailable")
+        self.assertTrue(self.scan(code))
+
+    @mute_logger("odoo.addons.wechat_coupon.models.coupon_channel_card")
+    def test_account_is_misconfigured(self):
+        code = self.receive()
+        self.fault("/card/code/get", "errcode", errcode=48001)
+        answer = self.till.wechat_coupon_lookup(code, "u", False, False)
+        self.assertEqual(answer["code"], "account_misconfigured")
+
+    def test_token_expires_in_the_middle(self):
+        code = self.receive()
+        self.fault("/card/code/get", "expire_token")
+        self.assertTrue(self.scan(code))
+
+    def test_disabled_account_is_not_asked(self):
+        code = self.receive()
+        self.account.environment = "disabled"
+        before = len(self.sandbox.log("/card/code/get"))
+        answer = self.till.wechat_coupon_lookup(code, "u", False, False)
+        self.assertEqual(answer["code"], "unknown_code")
+        self.assertEqual(len(self.sandbox.log("/card/code/get")), before)
+
+    def test_another_company_does_not_ask_our_account(self):
+        company = self.new_company("Other Shop CN")
+        self.env.user.company_ids |= company
+        config = self.new_config("Other shop", company)
+        cashier = self.new_user(
+            "coupon_cashier2", "point_of_sale.group_pos_user", company=company
+        )
+        till = config.with_user(cashier).with_context(allowed_company_ids=company.ids)
+        answer = till.wechat_coupon_lookup(self.receive(), "u", False, False)
+        self.assertEqual(answer["code"], "unknown_code")
+
+
+@tagged("post_install", "-at_install")
+class TestReserveAtWechat(SandboxCase):
+    def setUp(self):
+        super().setUp()
+        self.coupon = self.scan(self.receive())
+
+    def check(self, reason):
+        self.assertEqual(self.refusal_codes(self.reserve("u1", self.coupon)), [reason])
+        self.assertFalse(self.redemptions(self.coupon))
+
+    def test_good(self):
+        answer = self.reserve("u1", self.coupon)
+        self.assertTrue(answer["ok"], answer)
+        sent = self.sandbox.last_body("/card/code/get")
+        self.assertTrue(sent.get("check_consume", True))
+        # Asked once: the gate before the validation only renews.
+        before = len(self.sandbox.log("/card/code/get"))
+        self.assertTrue(self.reserve("u1", self.coupon)["ok"])
+        self.assertEqual(len(self.sandbox.log("/card/code/get")), before)
+
+    def test_used_elsewhere(self):
+        self.sandbox.post(f"phone/{self.openid}/consume", code=self.coupon.code)
+        self.check("used")
+        self.assertEqual(self.coupon.wechat_state, "used")
+        self.assertTrue(self.coupon.wechat_used_outside)
+
+    def test_being_given_away(self):
+        self.sandbox.post(
+            f"phone/{self.openid}/gift", code=self.coupon.code, to_openid=self.friend
+        )
+        self.check("gifting")
+
+    def test_given_away(self):
+        self.sandbox.post(
+            f"phone/{self.openid}/gift", code=self.coupon.code, to_openid=self.friend
+        )
+        self.sandbox.post(f"phone/{self.friend}/accept", code=self.coupon.code)
+        self.check("given_away")
+
+    def test_deleted(self):
+        self.sandbox.post(f"phone/{self.openid}/delete", code=self.coupon.code)
+        self.check("deleted")
+
+    def test_made_invalid_at_wechat(self):
+        client = self.account._get_client()
+        client.post(
+            "https://api.weixin.qq.com/card/code/unavailable",
+            data={"code": self.coupon.code, "card_id": self.card_id},
+        )
+        self.check("void")
+
+    def test_not_yet_valid(self):
+        now = int(time.time())
+        card = self.new_card(
+            base={
+                "date_info": {
+                    "type": "DATE_TYPE_FIX_TIME_RANGE",
+                    "begin_timestamp": now + 86400,
+                    "end_timestamp": now + 5 * 86400,
+                }
+            }
+        )
+        self.coupon = self.scan(self.receive(card_id=card["card_id"]))
+        self.check("not_yet_valid")
+
+    def test_forgotten_by_wechat(self):
+        self.fault("/card/code/get", "errcode", errcode=40056)
+        self.check("unknown_code")
+
+    def test_unreachable(self):
+        for kind, vals in (
+            ("http_status", {"status": 502}),
+            ("errcode", {"errcode": -1}),
+            ("drop_connection", {}),
+        ):
+            with self.subTest(kind=kind):
+                self.fault("/card/code/get", kind, **vals)
+                self.check("remote_unavailable")
+        self.assertTrue(self.reserve("u1", self.coupon)["ok"])
+
+    @mute_logger("odoo.addons.wechat_coupon.models.coupon_redemption")
+    def test_misconfigured(self):
+        self.fault("/card/code/get", "errcode", errcode=48001)
+        self.check("account_misconfigured")
+
+    @mute_logger("odoo.addons.wechat_coupon.models.coupon_redemption")
+    def test_an_error_that_nobody_expects(self):
+        self.fault("/card/code/get", "errcode", errcode=40143)
+        self.check("refused")
+
+    def test_nothing_is_asked_when_we_know_already(self):
+        other = self.coupon
+        self.reserve("other", other)
+        before = len(self.sandbox.log("/card/code/get"))
+        self.assertEqual(
+            self.refusal_codes(self.reserve("u1", other)), ["held_by_other_order"]
+        )
+        self.assertEqual(len(self.sandbox.log("/card/code/get")), before)
+
+    def test_validity_is_taken_over(self):
+        self.coupon._wechat_set_state(
+            "usable", wechat_valid_to=fields.Datetime.now() + timedelta(hours=1)
+        )
+        self.reserve("u1", self.coupon)
+        self.assertGreater(
+            self.coupon.wechat_valid_to, fields.Datetime.now() + timedelta(days=20)
+        )

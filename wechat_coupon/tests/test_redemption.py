@@ -1,0 +1,383 @@
+from datetime import timedelta
+from uuid import uuid4
+
+from odoo import fields
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .common import CouponCase
+
+
+@tagged("post_install", "-at_install")
+class TestReserve(CouponCase):
+    def test_reserve(self):
+        coupons = self.new_coupons(2)
+        answer = self.reserve("u1", coupons)
+        self.assertTrue(answer["ok"], answer)
+        held = self.redemptions(coupons)
+        self.assertEqual(set(answer["redemption_ids"]), set(held.ids))
+        self.assertEqual(set(held.mapped("state")), {"reserved"})
+        self.assertEqual(held.config_id, self.config)
+        self.assertEqual(held.user_id, self.cashier)
+        self.assertEqual(held.company_id, self.company)
+        # The number of the write-off is there before anything is sent.
+        self.assertEqual(len(set(held.mapped("request_no"))), 2)
+        self.assertTrue(all(held.mapped("request_no")))
+        self.assertEqual(set(held.mapped("remote_state")), {"none"})
+        self.assertEqual(coupons[0].wechat_status, "reserved")
+        self.assertEqual(coupons[0].points, 1)
+
+    def test_time_to_live(self):
+        self.company.wechat_coupon_ttl = 3
+        coupon = self.new_coupons()
+        answer = self.reserve("u1", coupon)
+        expires_at = fields.Datetime.to_datetime(answer["expires_at"][:19].replace("T", " "))
+        left = expires_at - fields.Datetime.now()
+        self.assertLess(abs(left - timedelta(minutes=3)), timedelta(seconds=20))
+
+    def test_again_is_the_same(self):
+        coupon = self.new_coupons()
+        first = self.reserve("u1", coupon)
+        number = self.redemptions(coupon).request_no
+        second = self.reserve("u1", coupon)
+        self.assertEqual(first["redemption_ids"], second["redemption_ids"])
+        self.assertEqual(self.redemptions(coupon).request_no, number)
+
+    def test_again_renews(self):
+        coupon = self.new_coupons()
+        self.reserve("u1", coupon)
+        self.expire(coupon)
+        self.assertTrue(self.reserve("u1", coupon)["ok"])
+        self.assertGreater(self.redemptions(coupon).expires_at, fields.Datetime.now())
+        self.assertEqual(len(self.redemptions(coupon)), 1)
+
+    def test_a_changed_cart_releases(self):
+        coupons = self.new_coupons(2)
+        self.reserve("u1", coupons)
+        self.assertTrue(self.reserve("u1", coupons[0])["ok"])
+        self.assertEqual(self.redemptions(coupons[1]).state, "released")
+        self.assertEqual(self.redemptions(coupons[0]).state, "reserved")
+        self.assertTrue(self.reserve("u1", self.env["loyalty.card"])["ok"])
+        self.assertEqual(self.redemptions(coupons[0]).state, "released")
+
+    def test_another_order_is_refused(self):
+        coupon = self.new_coupons()
+        self.reserve("u1", coupon)
+        self.assertEqual(
+            self.refusal_codes(self.reserve("u2", coupon)), ["held_by_other_order"]
+        )
+
+    def test_all_or_nothing(self):
+        coupons = self.new_coupons(3)
+        self.reserve("u1", coupons[1])
+        answer = self.reserve("u2", coupons)
+        self.assertEqual(self.refusal_codes(answer), ["held_by_other_order"])
+        self.assertEqual(answer["refusals"][0]["coupon_id"], coupons[1].id)
+        self.assertFalse(self.redemptions(coupons[0] + coupons[2]))
+
+    def test_a_refusal_keeps_what_the_order_had(self):
+        coupons = self.new_coupons(2)
+        self.reserve("u1", coupons[0])
+        self.reserve("u2", coupons[1])
+        self.assertFalse(self.reserve("u1", coupons)["ok"])
+        self.assertEqual(self.redemptions(coupons[0]).state, "reserved")
+
+    def test_time_over_frees(self):
+        coupon = self.new_coupons()
+        self.reserve("u1", coupon)
+        self.expire(coupon)
+        self.assertTrue(self.reserve("u2", coupon)["ok"])
+        self.assertEqual(
+            self.redemptions(coupon).mapped("state"), ["released", "reserved"]
+        )
+        # The first order is told, and nothing of the second one is lost.
+        self.assertEqual(
+            self.refusal_codes(self.reserve("u1", coupon)), ["held_by_other_order"]
+        )
+
+    def test_sweeper(self):
+        coupons = self.new_coupons(2)
+        self.reserve("u1", coupons)
+        self.expire(coupons[0])
+        with self.enter_registry_test_mode():
+            self.env.ref("wechat_coupon.ir_cron_sweep_expired").method_direct_trigger()
+        self.assertEqual(self.redemptions(coupons[0]).state, "released")
+        self.assertEqual(self.redemptions(coupons[0]).reason, "expired")
+        self.assertEqual(self.redemptions(coupons[1]).state, "reserved")
+
+    def test_release(self):
+        coupon = self.new_coupons()
+        self.reserve("u1", coupon)
+        self.assertEqual(self.till.wechat_coupon_release("u2")["released"], 0)
+        self.assertEqual(self.till.wechat_coupon_release("u1")["released"], 1)
+        self.assertEqual(self.till.wechat_coupon_release("u1")["released"], 0)
+        self.assertTrue(self.reserve("u2", coupon)["ok"])
+
+    def test_release_by_manager(self):
+        coupon = self.new_coupons()
+        self.reserve("u1", coupon)
+        redemption = self.redemptions(coupon).with_user(self.manager)
+        action = redemption.action_release()
+        self.env["coupon.reason.wizard"].with_user(self.manager).with_context(
+            **action["context"]
+        ).create({"reason": "Till is broken"}).action_confirm()
+        self.assertEqual(redemption.state, "released")
+        self.assertEqual(redemption.reason, "Till is broken")
+        with self.assertRaises(UserError):
+            redemption._release_by_manager("again")
+
+    def test_status(self):
+        coupons = self.new_coupons(2)
+        self.reserve("u1", coupons)
+        self.expire(coupons[0])
+        rows = self.till.wechat_coupon_status("u1")["redemptions"]
+        self.assertEqual(
+            {row["coupon_id"]: row["state"] for row in rows},
+            {coupons[0].id: "released", coupons[1].id: "reserved"},
+        )
+        self.assertEqual(self.till.wechat_coupon_status("u2")["redemptions"], [])
+
+
+@tagged("post_install", "-at_install")
+class TestRedeem(CouponCase):
+    def test_redeem(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.reserve(uuid, coupon)
+        number = self.redemptions(coupon).request_no
+        order = self.pay(uuid, coupon)
+        self.assertEqual(order.state, "paid")
+        redemption = self.redemptions(coupon)
+        self.assertEqual(redemption.state, "redeemed")
+        self.assertEqual(redemption.request_no, number)
+        self.assertEqual(redemption.pos_order_id, order)
+        self.assertEqual(redemption.order_name, order.pos_reference)
+        self.assertEqual(redemption.discount_fen, 1000)
+        self.assertEqual(redemption.discount_amount, 10)
+        self.assertEqual(redemption.order_total_fen, 9000)
+        self.assertEqual(redemption.session_id, order.session_id)
+        self.assertTrue(redemption.redeemed_at)
+        self.assertFalse(redemption.needs_attention)
+        # Nobody has to be told about our own coupons.
+        self.assertEqual(redemption.remote_state, "none")
+        self.assertEqual(coupon.points, 0)
+        self.assertEqual(coupon.wechat_state, "used")
+        self.assertEqual(coupon.history_ids.used, 1)
+        self.assertEqual(coupon.history_ids.order_id, order.id)
+
+    def test_sync_again(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.reserve(uuid, coupon)
+        order = self.pay(uuid, coupon)
+        self.pay(uuid, coupon)
+        order._wechat_redeem_coupons()
+        self.assertEqual(len(self.redemptions(coupon)), 1)
+        self.assertEqual(len(coupon.history_ids), 1)
+        self.assertEqual(len(self.redemptions(coupon).line_ids), 2)
+
+    def test_points_are_changed_once(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.reserve(uuid, coupon)
+        till_orders = self.env["pos.order"].with_user(self.cashier)
+        checked = till_orders.validate_coupon_programs({str(coupon.id): -1}, [])
+        self.assertTrue(checked["successful"], checked)
+        order = self.pay(uuid, coupon)
+        data = {
+            str(coupon.id): {
+                "points": -1,
+                "program_id": coupon.program_id.id,
+                "coupon_id": coupon.id,
+                "line_codes": [str(coupon.id)],
+            },
+            # What a till with old code would have made of a guarded program.
+            "-1": {"points": 1, "program_id": coupon.program_id.id},
+        }
+        for _twice in range(2):
+            answer = order.with_user(self.cashier).confirm_coupon_programs(dict(data))
+            self.assertEqual(answer["new_coupon_info"], [])
+        self.assertEqual(coupon.points, 0)
+        self.assertEqual(len(coupon.history_ids), 1)
+        self.assertEqual(self.template.coupon_count, 1)
+
+    def test_an_order_with_other_coupons_too(self):
+        program = self.env["loyalty.program"].create(
+            {"name": "Own", "program_type": "coupons", "company_id": self.company.id}
+        )
+        own = self.env["loyalty.card"].create({"program_id": program.id, "points": 5})
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.reserve(uuid, coupon)
+        order = self.pay(uuid, coupon)
+        order.with_user(self.cashier).confirm_coupon_programs(
+            {
+                str(own.id): {"points": -1, "program_id": program.id, "coupon_id": own.id},
+                str(coupon.id): {
+                    "points": -1,
+                    "program_id": coupon.program_id.id,
+                    "coupon_id": coupon.id,
+                },
+            }
+        )
+        self.assertEqual(own.points, 4)
+        self.assertEqual(coupon.points, 0)
+
+    def test_without_reservation(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.pay(uuid, coupon)
+        self.assertEqual(self.redemptions(coupon).state, "redeemed")
+
+    def test_after_the_time_was_over(self):
+        for swept in (False, True):
+            with self.subTest(swept=swept):
+                coupon = self.new_coupons()
+                uuid = str(uuid4())
+                self.reserve(uuid, coupon)
+                self.expire(coupon)
+                if swept:
+                    self.env["coupon.redemption"]._release(uuid, coupon, "expired")
+                self.pay(uuid, coupon)
+                self.assertEqual(self.redemptions(coupon)[-1].state, "redeemed")
+
+    def test_conflict(self):
+        coupon = self.new_coupons()
+        self.reserve("other", coupon)
+        uuid = str(uuid4())
+        order = self.pay(uuid, coupon)
+        self.assertEqual(order.state, "paid")
+        conflict = self.redemptions(coupon, "conflict")
+        self.assertEqual(conflict.order_uuid, uuid)
+        self.assertEqual(conflict.pos_order_id, order)
+        self.assertEqual(conflict.discount_fen, 1000)
+        self.assertTrue(conflict.needs_attention)
+        self.assertIn("other", conflict.reason)
+        self.assertTrue(conflict.activity_ids)
+        self.assertEqual(self.redemptions(coupon, "reserved").order_uuid, "other")
+        # Once more changes nothing.
+        order._wechat_redeem_coupons()
+        self.assertEqual(len(self.redemptions(coupon, "conflict")), 1)
+
+    def test_conflict_is_retried_when_free(self):
+        coupon = self.new_coupons()
+        self.reserve("other", coupon)
+        self.pay(str(uuid4()), coupon)
+        conflict = self.redemptions(coupon, "conflict")
+        conflict.with_user(self.manager).action_retry()
+        self.assertEqual(conflict.state, "conflict")
+        self.env["coupon.redemption"]._release("other")
+        conflict.with_user(self.manager).action_retry()
+        self.assertEqual(conflict.state, "redeemed")
+        self.assertFalse(conflict.needs_attention)
+        self.assertEqual(coupon.points, 0)
+
+    def test_conflict_is_settled(self):
+        coupon = self.new_coupons()
+        self.reserve("other", coupon)
+        self.pay("other", coupon)
+        self.pay(str(uuid4()), coupon)
+        conflict = self.redemptions(coupon, "conflict")
+        action = conflict.with_user(self.manager).action_settle()
+        self.env["coupon.reason.wizard"].with_user(self.manager).with_context(
+            **action["context"]
+        ).create({"reason": "We bear it"}).action_confirm()
+        self.assertFalse(conflict.needs_attention)
+        self.assertEqual(conflict.state, "conflict")
+        self.assertEqual(conflict.settled_by, self.manager)
+        self.assertEqual(conflict.settle_reason, "We bear it")
+
+    @mute_logger("odoo.addons.wechat_coupon.models.pos_order")
+    def test_a_mistake_of_ours_does_not_stop_the_order(self):
+        coupon = self.new_coupons()
+
+        def broken(*_args):
+            raise ValueError("broken")
+
+        self.patch(type(self.env["coupon.redemption.line"]), "_add", broken)
+        order = self.pay(str(uuid4()), coupon)
+        self.assertEqual(order.state, "paid")
+        self.assertTrue(self.redemptions(coupon, "conflict").needs_attention)
+
+    def test_draft_orders_redeem_nothing(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        data = self.order_data(uuid, coupon, state="draft", payment_ids=[])
+        data["amount_paid"] = 0
+        self.env["pos.order"].with_user(self.cashier).sync_from_ui([data])
+        self.assertFalse(self.redemptions(coupon))
+
+    def test_refund_does_not_redeem(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.reserve(uuid, coupon)
+        order = self.pay(uuid, coupon)
+        refund = order._refund()
+        refund.lines.filtered("is_reward_line").coupon_id = coupon
+        self.assertEqual(refund._wechat_coupon_uses(), {})
+
+    def test_lines_follow_the_taxes(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.reserve(uuid, coupon)
+        data = self.order_data(uuid, coupon)
+        reward = data["lines"].pop()
+        # Odoo's engine makes one discount line for each set of taxes.
+        for taxes, amount in ((self.tax13, -6.0), (self.tax9, -4.0)):
+            values = dict(reward[2], uuid=str(uuid4()))
+            computed = taxes.compute_all(amount)
+            values.update(
+                price_unit=amount,
+                price_subtotal=computed["total_excluded"],
+                price_subtotal_incl=computed["total_included"],
+                tax_ids=[(6, 0, taxes.ids)],
+            )
+            data["lines"].append((0, 0, values))
+        self.env["pos.order"].with_user(self.cashier).sync_from_ui([data])
+        lines = self.redemptions(coupon).line_ids
+        found = {line.product_id: line for line in lines}
+        self.assertEqual(found[self.tea].discount_fen, 600)
+        self.assertEqual(found[self.rice].discount_fen, 400)
+        self.assertEqual(found[self.tea].tax_label, self.tax13.name)
+        self.assertEqual(found[self.tea].untaxed_fen, 531)
+        self.assertEqual(found[self.tea].line_fen, 6000)
+        self.assertEqual(sum(lines.mapped("discount_fen")), 1000)
+        self.assertEqual(found[self.rice].redeemed_at, lines.redemption_id.redeemed_at)
+
+    def test_lines_add_up_to_the_fen(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.reserve(uuid, coupon)
+        products = [self.book] * 7
+        self.pay(uuid, coupon, products=products)
+        lines = self.redemptions(coupon).line_ids
+        self.assertEqual(len(lines), 7)
+        self.assertEqual(sum(lines.mapped("discount_fen")), 1000)
+        self.assertEqual(sorted(lines.mapped("discount_fen")), [142, 143, 143, 143, 143, 143, 143])
+
+    def test_two_coupons_on_one_order(self):
+        other = self.new_template(amount_fen=500, threshold_fen=0)
+        coupons = self.new_coupons() + self.new_coupons(template=other)
+        uuid = str(uuid4())
+        self.reserve(uuid, coupons)
+        self.pay(uuid, coupons)
+        self.assertEqual(
+            set(self.redemptions(coupons).mapped("state")), {"redeemed"}
+        )
+        self.assertEqual(sum(coupons.mapped("points")), 0)
+
+    def test_an_order_of_a_backend_payment(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        data = self.order_data(uuid, coupon, state="draft", payment_ids=[])
+        data["amount_paid"] = 0
+        self.env["pos.order"].sync_from_ui([data])
+        order = self.env["pos.order"].search([("uuid", "=", uuid)])
+        context = {"active_ids": order.ids, "active_id": order.id}
+        wizard = self.env["pos.make.payment"].with_context(**context)
+        wizard.create(
+            {"payment_method_id": self.config.payment_method_ids[:1].id}
+        ).check()
+        self.assertEqual(order.state, "paid")
+        self.assertEqual(self.redemptions(coupon).state, "redeemed")

@@ -1,0 +1,232 @@
+from datetime import datetime, timedelta
+
+from odoo import fields
+from odoo.exceptions import UserError, ValidationError
+from odoo.tests import Form, tagged
+
+from .common import CouponCase
+
+
+@tagged("post_install", "-at_install")
+class TestTemplate(CouponCase):
+    def test_program_of_an_amount(self):
+        program = self.template.program_id
+        self.assertEqual(program.program_type, "coupons")
+        self.assertEqual(program.trigger, "with_code")
+        self.assertTrue(program.active)
+        self.assertTrue(program.wechat_guarded)
+        self.assertFalse(program.sale_ok)
+        self.assertEqual(program.currency_id.name, "CNY")
+        self.assertEqual(program.rule_ids.minimum_amount, 100)
+        reward = program.reward_ids
+        self.assertEqual(reward.discount_mode, "per_order")
+        self.assertEqual(reward.discount, 10)
+        self.assertEqual(reward.discount_applicability, "order")
+        self.assertFalse(program.communication_plan_ids)
+
+    def test_program_of_a_percentage_on_products(self):
+        template = self.new_template(
+            coupon_type="percent",
+            percent_off=30,
+            max_discount_fen=5000,
+            threshold_fen=0,
+            product_ids=[(6, 0, self.tea.ids)],
+        )
+        reward = template.program_id.reward_ids
+        self.assertEqual(reward.discount_mode, "percent")
+        self.assertEqual(reward.discount, 30)
+        self.assertEqual(reward.discount_max_amount, 50)
+        self.assertEqual(reward.discount_applicability, "specific")
+        self.assertEqual(reward.discount_product_ids, self.tea)
+        self.assertEqual(template.program_id.rule_ids.product_ids, self.tea)
+
+    def test_program_of_a_gift(self):
+        template = self.new_template(coupon_type="gift", gift_product_id=self.book.id)
+        reward = template.program_id.reward_ids
+        self.assertEqual(reward.reward_type, "product")
+        self.assertEqual(reward.reward_product_id, self.book)
+
+    def test_draft_is_not_at_the_till(self):
+        template = self.new_template(publish=False)
+        self.assertFalse(template.program_id.active)
+        self.assertNotIn(template.program_id, self.config._get_program_ids())
+        template.action_publish()
+        self.assertEqual(template.state, "live")
+        self.assertIn(template.program_id, self.config._get_program_ids())
+
+    def test_draft_can_change(self):
+        template = self.new_template(publish=False)
+        template.write({"amount": 12.34, "threshold": 0})
+        self.assertEqual(template.amount_fen, 1234)
+        self.assertEqual(template.program_id.reward_ids.discount, 12.34)
+        self.assertFalse(template.program_id.rule_ids)
+
+    def test_published_terms_are_locked(self):
+        for vals in (
+            {"amount_fen": 999900},
+            {"amount": 9999},
+            {"threshold_fen": 0},
+            {"percent_off": 50},
+            {"date_to": fields.Date.today() + timedelta(days=900)},
+            {"product_ids": [(6, 0, self.tea.ids)]},
+        ):
+            with self.subTest(vals=vals), self.assertRaises(UserError):
+                self.template.write(vals)
+        self.template.name = "Another name"
+        self.assertEqual(self.template.program_id.name, "Another name")
+
+    def test_program_is_locked(self):
+        program = self.template.program_id
+        with self.assertRaises(UserError):
+            program.write({"active": False})
+        with self.assertRaises(UserError):
+            program.reward_ids.write({"discount": 1000})
+        with self.assertRaises(UserError):
+            program.rule_ids.write({"minimum_amount": 0})
+        with self.assertRaises(UserError):
+            program.reward_ids.copy({"program_id": program.id, "discount": 99})
+        with self.assertRaises(UserError):
+            program.rule_ids.unlink()
+        with self.assertRaises(UserError):
+            program.write({"reward_ids": [(0, 0, {"discount": 5})]})
+        with self.assertRaises(UserError):
+            # A key that comes over RPC is not the ledger's.
+            program.with_context(wechat_coupon_ledger=True).write({"date_to": False})
+
+    def test_a_program_cannot_be_made_guarded(self):
+        program = self.env["loyalty.program"].create(
+            {"name": "Own", "program_type": "coupons", "wechat_guarded": True}
+        )
+        self.assertFalse(program.wechat_guarded)
+        with self.assertRaises(UserError):
+            program.wechat_guarded = True
+
+    def test_life_cycle(self):
+        template = self.template
+        with self.assertRaises(UserError):
+            template.action_publish()
+        template.action_pause()
+        self.assertFalse(template.program_id.active)
+        template.action_resume()
+        self.assertTrue(template.program_id.active)
+        with self.assertRaises(UserError):
+            template.action_archive()
+        template.action_end()
+        # Coupons that customers hold stay good.
+        self.assertTrue(template.program_id.active)
+        with self.assertRaises(UserError):
+            template._generate(1)
+        with self.assertRaises(UserError):
+            template.action_resume()
+        template.action_archive()
+        self.assertFalse(template.program_id.active)
+
+    def test_copy(self):
+        copy = self.template.copy()
+        self.assertEqual(copy.state, "draft")
+        self.assertEqual(copy.amount_fen, self.template.amount_fen)
+        self.assertNotEqual(copy.program_id, self.template.program_id)
+        self.assertFalse(copy.remote_id)
+
+    def test_delete(self):
+        draft = self.new_template(publish=False)
+        program = draft.program_id
+        draft.unlink()
+        self.assertFalse(program.exists())
+        with self.assertRaises(UserError):
+            self.template.unlink()
+
+    def test_bad_worth(self):
+        for vals in (
+            {"amount_fen": 0},
+            {"coupon_type": "percent", "percent_off": 0},
+            {"coupon_type": "percent", "percent_off": 100},
+            {"date_from": fields.Date.today(), "date_to": False},
+            {"date_to": fields.Date.today() - timedelta(days=9)},
+            {"date_type": "term", "term_days": 0},
+            {"channel": "card"},
+        ):
+            with self.subTest(vals=vals), self.assertRaises(ValidationError):
+                self.new_template(publish=False, **vals)
+
+    def test_validity_in_beijing(self):
+        self.company.partner_id.tz = "Asia/Shanghai"
+        begin, end = self.new_template(
+            date_from="2026-11-01", date_to="2026-11-30", publish=False
+        )._validity()
+        self.assertEqual(begin, datetime(2026, 10, 31, 16))
+        self.assertEqual(end, datetime(2026, 11, 30, 15, 59, 59))
+        term = self.new_template(
+            date_type="term", term_days=3, term_begin_days=1, publish=False
+        )
+        begin, end = term._validity(datetime(2026, 11, 1, 20))
+        self.assertEqual(begin, datetime(2026, 11, 2, 16))
+        self.assertEqual(end, datetime(2026, 11, 5, 15, 59, 59))
+        term.term_latest = "2026-11-04"
+        self.assertEqual(
+            term._validity(datetime(2026, 11, 1, 20))[1],
+            datetime(2026, 11, 4, 15, 59, 59),
+        )
+
+    def test_form(self):
+        form = Form(self.env["coupon.template"])
+        form.name = "Form"
+        form.amount = 8.8
+        template = form.save()
+        self.assertEqual(template.amount_fen, 880)
+        self.assertEqual(template.title, "Form")
+
+
+@tagged("post_install", "-at_install")
+class TestGenerate(CouponCase):
+    def test_generate(self):
+        coupons = self.new_coupons(5)
+        self.assertEqual(len(set(coupons.mapped("code"))), 5)
+        self.assertEqual(set(coupons.mapped("wechat_state")), {"usable"})
+        self.assertEqual(set(coupons.mapped("points")), {1})
+        self.assertEqual(coupons.company_id, self.company)
+        self.assertEqual(coupons.program_id, self.template.program_id)
+        self.assertEqual(
+            set(coupons.mapped("expiration_date")), {self.template.date_to}
+        )
+
+    def test_for_customers(self):
+        partners = self.customer + self.customer.copy()
+        coupons = self.template._generate(0, partners)
+        self.assertEqual(coupons.partner_id, partners)
+
+    def test_a_code_that_exists_is_left_alone(self):
+        coupon = self.new_coupons()
+        made = self.env["loyalty.card"]._wechat_insert(
+            self.template, [{"code": coupon.code}, {"code": "NEWCODE"}]
+        )
+        self.assertEqual(made.code, "NEWCODE")
+
+    def test_wizard(self):
+        wizard = self.env["coupon.generate.wizard"].with_user(self.manager)
+        wizard.create(
+            {"template_id": self.template.id, "quantity": 3}
+        ).action_generate()
+        self.assertEqual(self.template.coupon_count, 3)
+        with self.assertRaises(UserError):
+            wizard.create(
+                {"template_id": self.template.id, "quantity": 0}
+            ).action_generate()
+
+    def test_void(self):
+        coupons = self.new_coupons(2)
+        self.reserve("u1", coupons[1])
+        wizard = self.env["coupon.reason.wizard"].with_user(self.manager)
+
+        def void(coupon):
+            action = coupon.with_user(self.manager).action_wechat_void()
+            wizard.with_context(**action["context"]).create(
+                {"reason": "Printed twice"}
+            ).action_confirm()
+
+        void(coupons[0])
+        self.assertEqual(coupons[0].wechat_state, "void")
+        self.assertEqual(coupons[0].points, 0)
+        self.assertIn("Printed twice", coupons[0].message_ids[0].body)
+        with self.assertRaises(UserError):
+            void(coupons[1])

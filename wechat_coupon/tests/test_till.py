@@ -1,0 +1,306 @@
+from datetime import timedelta
+
+from odoo import fields
+from odoo.exceptions import AccessError
+from odoo.tests import tagged
+
+from ..tools.ledger import as_ledger
+from .common import CouponCase
+
+
+@tagged("post_install", "-at_install")
+class TestReasons(CouponCase):
+    """Each reason code, at look-up, at reserve and in Odoo's own way."""
+
+    def check(self, coupon, reason, cart=None, **order):
+        """The coupon is refused for this reason wherever it is asked for."""
+        till = order.pop("till", None) or self.till
+        cart = cart or self.full_cart
+        partner = order.pop("partner", self.env["res.partner"])
+        found = till.wechat_coupon_lookup(coupon.code, "u1", partner.id or False, cart)
+        if found["ok"]:
+            self.assertFalse(found["eligible"])
+            self.assertEqual(found["reasons"][0]["code"], reason)
+        else:
+            self.assertEqual(found["code"], reason)
+            self.assertTrue(found["is_coupon"])
+        answer = till.wechat_coupon_reserve(
+            "u1", coupon.ids, cart, partner_id=partner.id or False
+        )
+        self.assertEqual(self.refusal_codes(answer), [reason])
+        held = self.redemptions(coupon, "reserved", "redeemed")
+        self.assertNotIn("u1", held.mapped("order_uuid"))
+        return answer["refusals"][0]["message"]
+
+    def check_everywhere(self, coupon, reason, **kwargs):
+        message = self.check(coupon, reason, **kwargs)
+        own = self.till.use_coupon_code(
+            coupon.code, fields.Datetime.to_string(fields.Datetime.now()), False, False
+        )
+        self.assertFalse(own["successful"])
+        self.assertEqual(own["payload"]["wechat_reason"], reason)
+        return message
+
+    def test_good(self):
+        coupon = self.new_coupons()
+        found = self.till.wechat_coupon_lookup(coupon.code, "u1", False, self.full_cart)
+        self.assertTrue(found["ok"])
+        self.assertTrue(found["eligible"])
+        self.assertEqual(found["reasons"], [])
+        self.assertEqual(
+            found["coupon"],
+            {
+                "id": coupon.id,
+                "code": coupon.code,
+                "program_id": self.template.program_id.id,
+                "template_name": self.template.name,
+                "points": 1.0,
+                "expiration_date": self.template.date_to.isoformat(),
+                "partner_id": False,
+                "partner_name": False,
+            },
+        )
+        own = self.till.use_coupon_code(coupon.code, "2026-11-22 08:00:00", False, False)
+        self.assertTrue(own["successful"])
+        self.assertEqual(own["payload"], found["payload"])
+
+    def test_unknown_code(self):
+        found = self.till.wechat_coupon_lookup("NOSUCHCODE", "u1", False, False)
+        self.assertEqual(found["code"], "unknown_code")
+        self.assertFalse(found["ok"])
+        self.assertFalse(found["is_coupon"])
+        self.assertTrue(found["message"])
+
+    def test_too_many_tries(self):
+        answers = {
+            self.till.wechat_coupon_lookup(f"GUESS{i}", "u1", False, False)["code"]
+            for i in range(60)
+        }
+        self.assertEqual(answers, {"unknown_code", "too_many_tries"})
+        # A coupon that is known is found all the same.
+        coupon = self.new_coupons()
+        self.assertTrue(
+            self.till.wechat_coupon_lookup(coupon.code, "u1", False, False)["ok"]
+        )
+
+    def test_used(self):
+        coupon = self.new_coupons()
+        self.pay("done", coupon)
+        message = self.check_everywhere(coupon, "used")
+        self.assertIn(fields.Date.today().strftime("%Y"), message)
+
+    def test_expired(self):
+        coupon = self.new_coupons()
+        as_ledger(coupon).wechat_valid_to = fields.Datetime.now() - timedelta(days=2)
+        self.check_everywhere(coupon, "expired")
+
+    def test_not_yet_valid(self):
+        coupon = self.new_coupons()
+        as_ledger(coupon).wechat_valid_from = fields.Datetime.now() + timedelta(days=2)
+        self.check_everywhere(coupon, "not_yet_valid")
+
+    def test_other_owner(self):
+        coupon = self.template._generate(0, self.customer)
+        stranger = self.customer.copy()
+        self.check(coupon, "other_owner", partner=stranger)
+        # Who shows the code on the phone need not say his name.
+        self.assertTrue(self.reserve("u1", coupon)["ok"])
+        self.assertTrue(self.reserve("u1", coupon, partner_id=self.customer.id)["ok"])
+
+    def test_other_company(self):
+        company = self.new_company("Other Shop CN")
+        self.env.user.company_ids |= company
+        config = self.new_config("Other shop", company)
+        cashier = self.new_user(
+            "coupon_cashier2", "point_of_sale.group_pos_user", company=company
+        )
+        coupon = self.new_coupons()
+        till = config.with_user(cashier).with_context(
+            allowed_company_ids=company.ids
+        )
+        self.check(coupon, "other_company", till=till)
+        self.assertNotIn(
+            "coupon", till.wechat_coupon_lookup(coupon.code, "u1", False, False)
+        )
+
+    def test_below_threshold(self):
+        coupon = self.new_coupons()
+        message = self.check(
+            coupon, "below_threshold", cart=self.cart((self.tea, 6000), (self.rice, 3999))
+        )
+        self.assertIn("100.00", message)
+        self.assertIn("0.01", message)
+        self.assertTrue(self.reserve("u1", coupon, self.cart((self.tea, 10000)))["ok"])
+
+    def test_reward_lines_do_not_count(self):
+        coupon = self.new_coupons()
+        cart = self.full_cart
+        cart["lines"].append(
+            {
+                "uuid": "r",
+                "product_id": self.tea.id,
+                "qty": 1,
+                "price_total_fen": -1000,
+                "is_reward_line": True,
+            }
+        )
+        self.assertTrue(self.reserve("u1", coupon, cart)["ok"])
+
+    def test_no_matching_product(self):
+        template = self.new_template(
+            threshold_fen=0, product_ids=[(6, 0, self.book.ids)]
+        )
+        coupon = self.new_coupons(template=template)
+        self.check(coupon, "no_matching_product")
+        self.assertTrue(self.reserve("u1", coupon, self.cart((self.book, 3333)))["ok"])
+
+    def test_threshold_counts_matching_products_only(self):
+        template = self.new_template(
+            threshold_fen=5000, product_ids=[(6, 0, self.rice.ids)]
+        )
+        coupon = self.new_coupons(template=template)
+        self.check(coupon, "below_threshold")
+
+    def test_held_by_other_order(self):
+        coupon = self.new_coupons()
+        self.reserve("other", coupon)
+        message = self.check_everywhere(coupon, "held_by_other_order")
+        self.assertIn(self.config.name, message)
+
+    def test_states(self):
+        for state, reason in (
+            ("gifting", "gifting"),
+            ("gifted", "given_away"),
+            ("deleted", "deleted"),
+            ("void", "void"),
+            ("expired", "expired"),
+        ):
+            with self.subTest(state=state):
+                coupon = self.new_coupons()
+                coupon._wechat_set_state(state)
+                self.check_everywhere(coupon, reason)
+
+    def test_template_paused(self):
+        coupon = self.new_coupons()
+        self.template.action_pause()
+        self.check_everywhere(coupon, "template_paused")
+
+    def test_template_ended(self):
+        coupon = self.new_coupons()
+        self.template.action_end()
+        self.assertTrue(self.reserve("u1", coupon)["ok"])
+        self.till.wechat_coupon_release("u1")
+        self.template.action_archive()
+        self.check_everywhere(coupon, "template_ended")
+
+    def test_not_at_till(self):
+        other = self.new_config("Shop 2")
+        coupon = self.new_coupons()
+        self.template.pos_config_ids = other
+        self.check_everywhere(coupon, "not_at_till")
+        self.assertTrue(
+            self.reserve("u2", coupon, till=other.with_user(self.cashier))["ok"]
+        )
+
+    def test_not_on_order(self):
+        answer = self.till.wechat_coupon_reserve("u1", [999999999], self.full_cart)
+        self.assertEqual(self.refusal_codes(answer), ["not_on_order"])
+
+    def test_every_sentence_in_both_languages(self):
+        self.env["res.lang"]._activate_lang("zh_CN")
+        reasons = self.env["coupon.reason"]
+        chinese = reasons.with_context(lang="zh_CN")
+        for name in dir(reasons):
+            if not name.startswith("_message_"):
+                continue
+            code = name.removeprefix("_message_")
+            values = {"missing": "1", "threshold": "2", "date": "3", "shop": "4"}
+            values["time"] = "5"
+            for given in ({}, values):
+                english = reasons._message(code, **given)
+                self.assertTrue(english.isascii() or "¥" in english)
+                translated = chinese._message(code, **given)
+                self.assertRegex(translated, "[\u4e00-\u9fff]", code)
+
+
+@tagged("post_install", "-at_install")
+class TestTill(CouponCase):
+    def test_arguments(self):
+        coupon = self.new_coupons()
+        cart = self.full_cart
+        for call in (
+            lambda: self.till.wechat_coupon_lookup(5, "u", False, cart),
+            lambda: self.till.wechat_coupon_lookup("", "u", False, cart),
+            lambda: self.till.wechat_coupon_lookup("x" * 65, "u", False, cart),
+            lambda: self.till.wechat_coupon_lookup("x", "u" * 65, False, cart),
+            lambda: self.till.wechat_coupon_lookup("x", None, False, cart),
+            lambda: self.till.wechat_coupon_lookup("x", "u", "1", cart),
+            lambda: self.till.wechat_coupon_lookup("x", "u", False, {"lines": 1}),
+            lambda: self.till.wechat_coupon_reserve("u", "1", cart),
+            lambda: self.till.wechat_coupon_reserve("u", [True], cart),
+            lambda: self.till.wechat_coupon_reserve("u", ["1"], cart),
+            lambda: self.till.wechat_coupon_reserve("u", [-1], cart),
+            lambda: self.till.wechat_coupon_reserve("u", list(range(1, 22)), cart),
+            lambda: self.till.wechat_coupon_reserve("u", coupon.ids, None),
+            lambda: self.till.wechat_coupon_reserve(1, coupon.ids, cart),
+            lambda: self.till.wechat_coupon_release({}),
+            lambda: self.till.wechat_coupon_status([]),
+            lambda: self.till.wechat_coupon_is_code(1),
+        ):
+            with self.assertRaises(AccessError):
+                call()
+
+    def test_is_code(self):
+        coupon = self.new_coupons()
+        plain = self.env["loyalty.program"].create(
+            {"name": "Own", "program_type": "coupons"}
+        )
+        own = self.env["loyalty.card"].create({"program_id": plain.id})
+        self.assertTrue(self.till.wechat_coupon_is_code(coupon.code))
+        self.assertFalse(self.till.wechat_coupon_is_code(own.code))
+        self.assertFalse(self.till.wechat_coupon_is_code("6901234567892"))
+
+    def test_load(self):
+        coupon = self.new_coupons()
+        load = self.till.wechat_coupon_lookup(coupon.code, "u1", False, False)["load"]
+        program = self.template.program_id
+        self.assertEqual([row["id"] for row in load["loyalty.program"]], program.ids)
+        self.assertEqual(
+            [row["id"] for row in load["loyalty.reward"]], program.reward_ids.ids
+        )
+        self.assertEqual(
+            [row["id"] for row in load["loyalty.rule"]], program.rule_ids.ids
+        )
+        product = program.reward_ids.discount_line_product_id
+        self.assertEqual([row["id"] for row in load["product.product"]], product.ids)
+        self.assertTrue(load["loyalty.program"][0]["wechat_guarded"])
+        self.assertFalse(
+            self.till.wechat_coupon_lookup(
+                coupon.code, "u1", False, False, known_program_ids=program.ids
+            )["load"]
+        )
+
+    def test_start_loads_no_coupon(self):
+        self.new_coupons(5)
+        self.config.open_ui()
+        session = self.config.current_session_id.with_user(self.cashier)
+        data = session.load_data(["loyalty.program", "loyalty.card"])
+        self.assertFalse(data["loyalty.card"])
+        guarded = [row for row in data["loyalty.program"] if row["wechat_guarded"]]
+        self.assertEqual([row["id"] for row in guarded], self.template.program_id.ids)
+
+    def test_own_coupons_work_as_before(self):
+        program = self.env["loyalty.program"].create(
+            {
+                "name": "Own",
+                "program_type": "coupons",
+                "company_id": self.company.id,
+                "reward_ids": [(0, 0, {"discount": 5, "required_points": 1})],
+            }
+        )
+        own = self.env["loyalty.card"].create({"program_id": program.id, "points": 1})
+        today = fields.Datetime.to_string(fields.Datetime.now())
+        answer = self.till.use_coupon_code(own.code, today, False, False)
+        self.assertTrue(answer["successful"], answer)
+        answer = self.till.use_coupon_code("NOSUCH", today, False, False)
+        self.assertFalse(answer["successful"])
