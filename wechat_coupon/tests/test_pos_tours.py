@@ -1,6 +1,10 @@
+from datetime import timedelta
+
+from odoo import fields
 from odoo.tests import HttpCase, tagged
 from odoo.tools.misc import file_path
 
+from odoo.addons.point_of_sale.tests.test_frontend import TestPointOfSaleHttpCommon
 from odoo.addons.web.tests.test_js import unit_test_error_checker
 
 
@@ -47,3 +51,121 @@ def _suite_id(name):
     for char in name:
         number = ((number << 5) - number + ord(char)) & 0xFFFFFFFF
     return f"{number:08x}"
+
+
+@tagged("post_install", "-at_install")
+class TestTillTours(TestPointOfSaleHttpCommon):
+    """Whole stories of a cashier, in Chromium."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env.user.group_ids += cls.env.ref("wechat_coupon.coupon_group_manager")
+        for code in ("en_US", "zh_CN"):
+            cls.env["res.lang"]._activate_lang(code)
+        cls.env.user.lang = cls.pos_user.lang = "en_US"
+        cls.env["loyalty.program"].search(
+            [("wechat_guarded", "=", False)]
+        ).action_archive()
+        cls.tea = cls._product("Tea", 60, "6901234567892")
+        cls.cake = cls._product("Cake", 30, "012345678905")
+        cls.soap = cls._product("Soap", 9, "621234567895")
+        cls.template = cls._template("20 off 100", 2000, threshold_fen=10000)
+        cls.coupon = cls._coupon(cls.template, "621234567890")
+
+    @classmethod
+    def _product(cls, name, price, barcode):
+        return cls.env["product.product"].create(
+            {
+                "name": name,
+                "list_price": price,
+                "barcode": barcode,
+                "available_in_pos": True,
+                "taxes_id": False,
+            }
+        )
+
+    @classmethod
+    def _template(cls, name, amount_fen, **values):
+        template = cls.env["coupon.template"].create(
+            {"name": name, "channel": "local", "amount_fen": amount_fen, **values}
+        )
+        template.action_publish()
+        return template
+
+    @classmethod
+    def _coupon(cls, template, code, **values):
+        return cls.env["loyalty.card"]._wechat_insert(
+            template, [{"code": code, **values}]
+        )
+
+    def _open(self):
+        self.main_pos_config.with_user(self.pos_user).open_ui()
+
+    def _run(self, tour, **kwargs):
+        self._open()
+        self.start_pos_tour(tour, **kwargs)
+
+    def _uses(self, coupon=None):
+        return self.env["coupon.redemption"].search(
+            [("coupon_id", "=", (coupon or self.coupon).id)], order="id"
+        )
+
+    def _assert_redeemed_once(self):
+        self.assertEqual(self._uses().mapped("state"), ["redeemed"])
+        order = self._uses().pos_order_id
+        self.assertEqual(order.state, "paid")
+        self.assertEqual(order.amount_total, 100)
+        self.assertEqual(self._uses().discount_fen, 2000)
+
+    def test_story(self):
+        self._run("WechatCouponStory")
+        self._assert_redeemed_once()
+
+    def test_story_chinese(self):
+        self.pos_user.lang = "zh_CN"
+        self._run("WechatCouponStoryZh")
+        self._assert_redeemed_once()
+
+    def test_refusals(self):
+        now = fields.Datetime.now()
+        early = self._template("early", 100)
+        self._coupon(early, "EXPXRED347", wechat_valid_to=now - timedelta(days=2))
+        self._coupon(early, "FUTXRE3479", wechat_valid_from=now + timedelta(days=2))
+        self._coupon(early, "VXXDED3479")._wechat_void("test")
+        owner = self.env["res.partner"].create({"name": "Owner"})
+        self._coupon(early, "XWNER34791", partner_id=owner.id)
+        self._run("WechatCouponRefusals")
+        self.assertFalse(self._uses())
+
+    def test_router(self):
+        for name, fen, code in (
+            ("5 off", 500, "621234567895"),
+            ("6 off", 600, "042123456789"),
+            ("7 off", 700, "041123456789"),
+            ("8 off", 800, "220512345678"),
+        ):
+            self._coupon(self._template(name, fen), code)
+        self._run("WechatCouponRouter")
+
+    def test_two_tills(self):
+        self._run("WechatCouponTwoTills")
+        self.assertEqual(self._uses().mapped("state"), ["reserved"])
+        order = self.env["pos.order"].search([], order="id desc", limit=1)
+        self.assertEqual(order.amount_total, 120)
+
+    def test_reload(self):
+        self._run("WechatCouponReload")
+        self._assert_redeemed_once()
+
+    def test_abandon(self):
+        self._run("WechatCouponAbandon")
+        self.assertEqual(set(self._uses().mapped("state")), {"released"})
+
+    def test_at_payment(self):
+        self._run("WechatCouponAtPayment")
+        self._assert_redeemed_once()
+
+    def test_offline(self):
+        self._run("WechatCouponOffline")
+        self._assert_redeemed_once()

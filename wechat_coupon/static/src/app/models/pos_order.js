@@ -1,3 +1,5 @@
+// Its patch must come first: ours builds on it.
+import "@pos_loyalty/app/models/pos_order";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
 import { toFen } from "@wechat_coupon/app/utils/coupon_cart";
 import { _t } from "@web/core/l10n/translation";
@@ -144,7 +146,16 @@ patch(PosOrder.prototype, {
                 });
             }
         }
+        if (!this.isApplied(card) && this._hasOtherGlobalDiscount(card)) {
+            return _t("Only one discount on the whole order can be used; the best one is.");
+        }
         return "";
+    },
+    _hasOtherGlobalDiscount(card) {
+        return (
+            card.program_id.reward_ids.some((reward) => reward.is_global_discount) &&
+            this._getGlobalDiscountLines().length > 0
+        );
     },
     /** Whether the server is known to hold exactly these coupons at this moment. */
     holdsExactly(cards) {

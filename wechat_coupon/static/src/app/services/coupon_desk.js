@@ -90,11 +90,17 @@ export class CouponDesk extends Reactive {
     lookup(code, order) {
         const key = `${order.uuid} ${code}`;
         if (!this.lookups.has(key)) {
-            const answer = this._lookup(code, order);
-            this.lookups.set(key, answer);
-            answer.finally(() => setTimeout(() => this.lookups.delete(key), REPEAT_MS));
+            this.lookups.set(key, this._lookupOnce(code, order, key));
         }
         return this.lookups.get(key);
+    }
+
+    async _lookupOnce(code, order, key) {
+        const result = await this._lookup(code, order);
+        // Who scans again after a lost connection wants to know whether it is back.
+        const wait = result.status === "unreachable" ? 0 : REPEAT_MS;
+        setTimeout(() => this.lookups.delete(key), wait);
+        return result;
     }
 
     /** Let the next look-up of a code ask again, for a coupon that left the order. */

@@ -1,3 +1,5 @@
+// Its patch must come first: ours builds on it.
+import "@pos_loyalty/app/services/pos_store";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
 import { CouponDesk } from "@wechat_coupon/app/services/coupon_desk";
 import { cleanTypedCode } from "@wechat_coupon/app/utils/code_router";

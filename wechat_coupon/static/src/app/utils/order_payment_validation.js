@@ -1,3 +1,5 @@
+// Its patch must come first: ours builds on it.
+import "@pos_loyalty/app/utils/order_payment_validation";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
 import { patch } from "@web/core/utils/patch";
 

@@ -49,11 +49,14 @@ test("after a reload the server is asked what it holds", async () => {
     await desk.activate(CODE);
     await settle();
     order.uiState.wechatReservation = null;
-    await mountWithCleanup(PaymentScreen, { props: { orderUuid: order.uuid } });
+    const screen = await mountWithCleanup(PaymentScreen, { props: { orderUuid: order.uuid } });
     await settle();
     expect(order.holdsExactly(order.getAppliedCoupons())).toBe(true);
     expect(store.getOrder().priceIncl).toBe(80);
     expect.verifySteps(["lookup", "status"]);
+    destroy(screen);
+    await settle();
+    expect.verifySteps(["release"]);
 });
 
 test("a coupon can be scanned here, too", async () => {
@@ -63,6 +66,9 @@ test("a coupon can be scanned here, too", async () => {
     expect(order.priceIncl).toBe(80);
     expect(".o_wechat_coupon").toHaveCount(1);
     expect.verifySteps(["lookup", "reserve"]);
+    destroy(screen);
+    await settle();
+    expect.verifySteps(["release"]);
 });
 
 test("payment codes and products are not looked up", async () => {

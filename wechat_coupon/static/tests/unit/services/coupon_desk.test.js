@@ -1,10 +1,11 @@
 import { describe, expect, test } from "@odoo/hoot";
-import { mockDate } from "@odoo/hoot-mock";
+import { Deferred, mockDate } from "@odoo/hoot-mock";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { dialogActions } from "@point_of_sale/../tests/unit/utils";
 import { addProductLineToOrder } from "@pos_loyalty/../tests/unit/utils";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
 import { click } from "@odoo/hoot-dom";
+import { patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { CODE, COUPON_ID, found, loseConnection, mockServer, openOrder, settle } from "../utils";
 
 const { DateTime } = luxon;
@@ -18,6 +19,21 @@ async function withCoupon(amount, terms = {}, answers = {}) {
     await settle();
     expect.verifySteps(["lookup"]);
     return { ...till, result, card: till.store.models["loyalty.card"].get(COUPON_ID) };
+}
+
+/** Odoo updates in turn, so when an update of ours ends, the one before has ended. */
+async function updateRewards(store) {
+    store.updateRewards();
+    const ended = new Deferred();
+    patchWithCleanup(store, {
+        async orderUpdateLoyaltyPrograms() {
+            await super.orderUpdateLoyaltyPrograms(...arguments);
+            ended.resolve();
+        },
+    });
+    store.updateRewards();
+    await ended;
+    await settle();
 }
 
 /** Run something that ends in a dialog, and press a button of it. */
@@ -129,8 +145,7 @@ describe("conditions", () => {
         expect(order.getAppliedCoupons()).toHaveLength(0);
 
         await addProductLineToOrder(store, order, { price_unit: 60 });
-        store.updateRewards();
-        await settle();
+        await updateRewards(store);
         expect(order.priceIncl).toBe(90);
         expect(order.getAppliedCoupons()).toHaveLength(1);
     });
@@ -139,8 +154,7 @@ describe("conditions", () => {
         const { store, order, card } = await withCoupon(120, { threshold: 100 });
         expect(order.priceIncl).toBe(100);
         order.lines.find((line) => !line.is_reward_line).setUnitPrice(80);
-        store.updateRewards();
-        await settle();
+        await updateRewards(store);
         expect(order.priceIncl).toBe(80);
         expect(order.getGuardedCoupons()).toHaveLength(1);
         expect(order.couponShortfall(card)).toInclude("20.00");
@@ -155,8 +169,7 @@ describe("conditions", () => {
     test("reading the order from the server does not lose the coupon", async () => {
         const { store, order } = await withCoupon(100);
         order._code_activated_coupon_ids = [["clear"]];
-        store.updateRewards();
-        await settle();
+        await updateRewards(store);
         expect(order.priceIncl).toBe(80);
         expect(order.getAppliedCoupons()).toHaveLength(1);
     });

@@ -1,3 +1,5 @@
+// Its patch must come first: ours builds on it.
+import "@pos_loyalty/app/screens/product_screen/product_screen";
 import { AlertDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
 import { ProductScreen } from "@point_of_sale/app/screens/product_screen/product_screen";
 import { SelectionPopup } from "@point_of_sale/app/components/popups/selection_popup/selection_popup";

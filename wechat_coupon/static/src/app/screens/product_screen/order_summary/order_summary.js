@@ -1,3 +1,5 @@
+// Its patch must come first: ours builds on it.
+import "@pos_loyalty/app/screens/product_screen/order_summary/order_summary";
 import { OrderSummary } from "@point_of_sale/app/screens/product_screen/order_summary/order_summary";
 import { CouponList } from "@wechat_coupon/app/components/coupon_list/coupon_list";
 import { patch } from "@web/core/utils/patch";
