@@ -65,7 +65,7 @@ class WechatMerchant(models.Model):
     apiv3_key = fields.Char(
         string="APIv3 key",
         compute="_compute_secrets",
-        inverse="_inverse_secrets",
+        inverse="_inverse_apiv3_key",
         groups="base.group_system",
         copy=False,
     )
@@ -73,7 +73,7 @@ class WechatMerchant(models.Model):
     private_key = fields.Text(
         string="API private key",
         compute="_compute_secrets",
-        inverse="_inverse_secrets",
+        inverse="_inverse_private_key",
         groups="base.group_system",
         copy=False,
         help="The content of apiclient_key.pem.",
@@ -147,6 +147,14 @@ class WechatMerchant(models.Model):
         )
         for merchant in self:
             merchant.event_count = counts.get(merchant, 0)
+
+    # === INVERSE METHODS ===#
+
+    def _inverse_apiv3_key(self):
+        self._inverse_secret("apiv3_key")
+
+    def _inverse_private_key(self):
+        self._inverse_secret("private_key")
 
     # === CONSTRAINT METHODS ===#
 

@@ -275,10 +275,13 @@ class TestPayClient(ServerCase):
                     self.assertEqual(len(self.server.requests), times)
 
     def test_refusals_are_not_repeated(self):
-        for status, code in ((429, "FREQUENCY_LIMITED"), (400, "PARAM_ERROR")):
+        for status, code, error_class in (
+            (429, "FREQUENCY_LIMITED", WechatUnavailable),
+            (400, "PARAM_ERROR", WechatRefused),
+        ):
             self.says("/v3/x", {"code": code}, status=status)
             self.server.requests.clear()
-            with self.assertRaises((WechatUnavailable, WechatRefused)):
+            with self.assertRaises(error_class):
                 self.client.request("GET", "/v3/x")
             self.assertEqual(len(self.server.requests), 1)
 
