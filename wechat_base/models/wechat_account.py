@@ -162,13 +162,13 @@ class WechatAccount(models.Model):
     # === INVERSE METHODS ===#
 
     def _inverse_secret(self):
-        self._inverse_secret("secret")
+        self._keep_secret("secret")
 
     def _inverse_token(self):
-        self._inverse_secret("token")
+        self._keep_secret("token")
 
     def _inverse_encoding_aes_key(self):
-        self._inverse_secret("encoding_aes_key")
+        self._keep_secret("encoding_aes_key")
 
     # === CONSTRAINT METHODS ===#
 

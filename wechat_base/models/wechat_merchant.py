@@ -151,10 +151,10 @@ class WechatMerchant(models.Model):
     # === INVERSE METHODS ===#
 
     def _inverse_apiv3_key(self):
-        self._inverse_secret("apiv3_key")
+        self._keep_secret("apiv3_key")
 
     def _inverse_private_key(self):
-        self._inverse_secret("private_key")
+        self._keep_secret("private_key")
 
     # === CONSTRAINT METHODS ===#
 

@@ -18,7 +18,7 @@ class WechatSecretMixin(models.AbstractModel):
 
     A model lists its secrets in ``_SECRET_FIELDS`` and gives each two fields: ``x``
     (computed by :meth:`_compute_secrets`, inverse ``_inverse_x`` that calls
-    :meth:`_inverse_secret`, not stored, for system administrators) and
+    :meth:`_keep_secret`, not stored, for system administrators) and
     ``x_cipher`` (stored, no access).
     """
 
@@ -35,7 +35,7 @@ class WechatSecretMixin(models.AbstractModel):
             for name in self._SECRET_FIELDS:
                 record[name] = MASK if record_sudo[f"{name}_cipher"] else False
 
-    def _inverse_secret(self, name):
+    def _keep_secret(self, name):
         """Encrypt what a person typed into the field ``name``."""
         for record in self:
             value = record[name]
