@@ -94,9 +94,7 @@ class WechatOperation(models.AbstractModel):
         copy=False,
         help="0: a person waits for it. Lower goes first.",
     )
-    remote_next_at = fields.Datetime(
-        string="Next attempt", readonly=True, copy=False
-    )
+    remote_next_at = fields.Datetime(string="Next attempt", readonly=True, copy=False)
     remote_error_code = fields.Char(string="Error code", readonly=True, copy=False)
     remote_error = fields.Char(string="Error", readonly=True, copy=False)
     remote_request_id = fields.Char(
@@ -154,9 +152,9 @@ class WechatOperation(models.AbstractModel):
         )
         if not rows:
             raise UserError(self.env._("There is nothing to be tried again."))
-        rows.filtered(lambda row: row.remote_state == "refused").remote_state = (
-            "pending"
-        )
+        rows.filtered(
+            lambda row: row.remote_state == "refused"
+        ).remote_state = "pending"
         rows._operation_enqueue()
 
     # === TO BE IMPLEMENTED ===#

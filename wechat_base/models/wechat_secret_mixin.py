@@ -143,7 +143,6 @@ class WechatSecretMixin(models.AbstractModel):
         for record_sudo in model_sudo.search([(cipher_name, "!=", False)]):
             record_sudo[cipher_name] = secret_box.rotate(record_sudo[cipher_name])
 
-
     @api.model
     def _secret_forget_unreadable(self):
         """Empty the secrets that cannot be decrypted; return how many."""

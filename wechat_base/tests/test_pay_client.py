@@ -157,7 +157,9 @@ class TestPayClient(ServerCase):
         self.assertEqual(
             pay_crypto.decrypt_field(make_keys("wechat").private, text), "张三"
         )
-        for_us = pay_crypto.encrypt_field(make_keys("merchant").private.public_key(), "李四")
+        for_us = pay_crypto.encrypt_field(
+            make_keys("merchant").private.public_key(), "李四"
+        )
         self.assertEqual(self.client.decrypt_field(for_us), "李四")
         with self.assertRaises(WechatSignatureError):
             self.client.encrypt("x", "PUB_KEY_ID_UNKNOWN")
@@ -309,7 +311,9 @@ class TestPayClient(ServerCase):
         self.client.verify({k.lower(): v for k, v in good.items()}, body)
         for name in ("Timestamp", "Nonce", "Serial", "Signature"):
             with self.subTest(name):
-                self.assert_refused("missing", _without(good, f"Wechatpay-{name}"), body)
+                self.assert_refused(
+                    "missing", _without(good, f"Wechatpay-{name}"), body
+                )
         now = int(time.time())
         self.assert_refused("stale", sign_answer(body, timestamp=now - 301), body)
         self.assert_refused("stale", sign_answer(body, timestamp=now + 310), body)
