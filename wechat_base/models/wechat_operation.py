@@ -130,6 +130,8 @@ class WechatOperation(models.AbstractModel):
             )
 
     def _check_transition(self, state):
+        field = self._fields["remote_state"]
+        labels = dict(field._description_selection(self.env))
         for row in self:
             current = row.remote_state or "none"
             if state != current and state not in self._REMOTE_TRANSITIONS[current]:
@@ -137,8 +139,8 @@ class WechatOperation(models.AbstractModel):
                     self.env._(
                         "“%(name)s” cannot go from “%(current)s” to “%(state)s”.",
                         name=row.display_name,
-                        current=current,
-                        state=state,
+                        current=labels[current],
+                        state=labels.get(state, state),
                     )
                 )
 

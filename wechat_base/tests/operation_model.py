@@ -94,6 +94,10 @@ def _remove(cr):
     """Remove the table and what Odoo has written about the model."""
     cr.execute(f"DROP TABLE IF EXISTS {TABLE} CASCADE")
     for model, where in (
+        (
+            "ir.model.inherit",
+            "model_id IN (SELECT id FROM ir_model WHERE model = %s)",
+        ),
         ("ir.model.constraint", "model IN (SELECT id FROM ir_model WHERE model = %s)"),
         ("ir.model.fields.selection", SELECTIONS),
         ("ir.model.fields", "model = %s"),
