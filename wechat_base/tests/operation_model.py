@@ -3,7 +3,7 @@
 import threading
 from contextlib import contextmanager
 
-from odoo import SUPERUSER_ID, api, fields, models
+from odoo import fields, models
 from odoo.orm.model_classes import add_to_registry
 
 NAME = "wechat.test.operation"

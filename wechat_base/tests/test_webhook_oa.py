@@ -191,8 +191,10 @@ class TestWebhookOA(HttpCase):
             "<xml><Event>x</xml>",
             '{"json": true}',
             f'<!DOCTYPE x [<!ENTITY l0 "l">{laughs}]><xml><Event>&l9;</Event></xml>',
-            '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
-            "<xml><Event>&e;</Event></xml>",
+            (
+                '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
+                "<xml><Event>&e;</Event></xml>"
+            ),
         ):
             with self.subTest(body[:30]):
                 self.assert_refused(self.post(body, self.query()), 400)
