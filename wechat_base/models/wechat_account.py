@@ -112,7 +112,10 @@ class WechatAccount(models.Model):
         "part is the one that is used.",
     )
     callback_key = fields.Char(
-        default=_default_callback_key, required=True, readonly=True, copy=False
+        default=lambda self: self._default_callback_key(),
+        required=True,
+        readonly=True,
+        copy=False,
     )
     callback_url = fields.Char(
         string="Callback address",

@@ -106,7 +106,10 @@ class WechatMerchant(models.Model):
         "wechat.merchant.key", "merchant_id", string="WeChat's keys"
     )
     notify_key = fields.Char(
-        default=_default_notify_key, required=True, readonly=True, copy=False
+        default=lambda self: self._default_notify_key(),
+        required=True,
+        readonly=True,
+        copy=False,
     )
     notify_url = fields.Char(
         string="Notification address", compute="_compute_notify_url"

@@ -154,8 +154,8 @@ class WechatSecretMixin(models.AbstractModel):
                     if not self._secret_is_readable(record_sudo[cipher_name]):
                         record_sudo[cipher_name] = False
                         count += 1
-        # sudo: the tokens are encrypted, too; they are fetched anew.
-        self.env["wechat.token"].sudo().search([]).unlink()
+        # The tokens are encrypted, too; they are fetched anew.
+        self.env.cr.execute("DELETE FROM wechat_token")
         # sudo: the check text is a system parameter.
         parameters_sudo = self.env["ir.config_parameter"].sudo()
         if not self._secret_is_readable(parameters_sudo.get_param(_CHECK_PARAMETER)):

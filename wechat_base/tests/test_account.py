@@ -38,7 +38,7 @@ class TestAccount(WechatCase):
             "",
             "ftp://host/",
             "http://",
-            "http://user:password@host/",
+            "http://user@host/",
             "http://host/?a=1",
             "http://host:99999/",
             "javascript:alert(1)",
