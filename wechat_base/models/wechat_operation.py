@@ -94,9 +94,7 @@ class WechatOperation(models.AbstractModel):
         copy=False,
         help="0: a person waits for it. Lower goes first.",
     )
-    remote_next_at = fields.Datetime(
-        string="Next attempt", readonly=True, copy=False
-    )
+    remote_next_at = fields.Datetime(string="Next attempt", readonly=True, copy=False)
     remote_error_code = fields.Char(string="Error code", readonly=True, copy=False)
     remote_error = fields.Char(string="Error", readonly=True, copy=False)
     remote_request_id = fields.Char(
@@ -132,6 +130,8 @@ class WechatOperation(models.AbstractModel):
             )
 
     def _check_transition(self, state):
+        field = self._fields["remote_state"]
+        labels = dict(field._description_selection(self.env))
         for row in self:
             current = row.remote_state or "none"
             if state != current and state not in self._REMOTE_TRANSITIONS[current]:
@@ -139,8 +139,8 @@ class WechatOperation(models.AbstractModel):
                     self.env._(
                         "“%(name)s” cannot go from “%(current)s” to “%(state)s”.",
                         name=row.display_name,
-                        current=current,
-                        state=state,
+                        current=labels[current],
+                        state=labels.get(state, state),
                     )
                 )
 
@@ -154,9 +154,9 @@ class WechatOperation(models.AbstractModel):
         )
         if not rows:
             raise UserError(self.env._("There is nothing to be tried again."))
-        rows.filtered(lambda row: row.remote_state == "refused").remote_state = (
-            "pending"
-        )
+        rows.filtered(
+            lambda row: row.remote_state == "refused"
+        ).remote_state = "pending"
         rows._operation_enqueue()
 
     # === TO BE IMPLEMENTED ===#

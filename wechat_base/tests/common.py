@@ -253,13 +253,15 @@ class CommittedCase(ServerCase):
         super().setUp()
         self.addCleanup(self.commit, self.clean_up)
         self.committed_account_id = self.commit(
-            lambda env: env["wechat.account"]
-            .create(
-                self.account_vals(
-                    appid="wxcommitted0001", name="Committed", original_id=False
+            lambda env: (
+                env["wechat.account"]
+                .create(
+                    self.account_vals(
+                        appid="wxcommitted0001", name="Committed", original_id=False
+                    )
                 )
+                .id
             )
-            .id
         )
 
     def commit(self, function):

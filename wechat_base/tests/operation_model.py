@@ -3,8 +3,9 @@
 import threading
 from contextlib import contextmanager
 
-from odoo import SUPERUSER_ID, api, fields, models
+from odoo import fields, models
 from odoo.orm.model_classes import add_to_registry
+from odoo.tools import SQL
 
 NAME = "wechat.test.operation"
 TABLE = "wechat_test_operation"
@@ -94,19 +95,26 @@ def _remove(cr):
     """Remove the table and what Odoo has written about the model."""
     cr.execute(f"DROP TABLE IF EXISTS {TABLE} CASCADE")
     for model, where in (
+        (
+            "ir.model.inherit",
+            "model_id IN (SELECT id FROM ir_model WHERE model = %s)",
+        ),
         ("ir.model.constraint", "model IN (SELECT id FROM ir_model WHERE model = %s)"),
         ("ir.model.fields.selection", SELECTIONS),
         ("ir.model.fields", "model = %s"),
         ("ir.model", "model = %s"),
     ):
-        table = model.replace(".", "_")
+        found = SQL(f"SELECT id FROM %s WHERE {where}", _table(model), NAME)
         cr.execute(
-            f"""
-            DELETE FROM ir_model_data
-                  WHERE model = '{model}'
-                    AND res_id IN (SELECT id FROM {table} WHERE {where})
-            """,
-            [NAME],
+            SQL(
+                "DELETE FROM ir_model_data WHERE model = %s AND res_id IN (%s)",
+                model,
+                found,
+            )
         )
-        cr.execute(f"DELETE FROM {table} WHERE {where}", [NAME])
+        cr.execute(SQL("DELETE FROM %s WHERE id IN (%s)", _table(model), found))
     cr.execute("DELETE FROM queue_job WHERE model_name = %s", [NAME])
+
+
+def _table(model):
+    return SQL.identifier(model.replace(".", "_"))

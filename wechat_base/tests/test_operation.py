@@ -59,16 +59,18 @@ class TestOperation(CommittedCase):
 
     def due_now(self, *ids):
         self.commit(
-            lambda env: env[NAME]
-            .browse(ids)
-            .write({"remote_next_at": fields.Datetime.now()})
+            lambda env: (
+                env[NAME].browse(ids).write({"remote_next_at": fields.Datetime.now()})
+            )
         )
 
     def jobs(self):
         return self.commit(
-            lambda env: env["queue.job"]
-            .search([("model_name", "=", NAME), ("state", "=", "pending")])
-            .mapped(lambda job: (job.identity_key, job.channel, bool(job.eta)))
+            lambda env: (
+                env["queue.job"]
+                .search([("model_name", "=", NAME), ("state", "=", "pending")])
+                .mapped(lambda job: (job.identity_key, job.channel, bool(job.eta)))
+            )
         )
 
     # --- number and states ---
@@ -82,9 +84,9 @@ class TestOperation(CommittedCase):
         for value in ("other", False):
             with self.assertRaises(ValidationError):
                 self.commit(
-                    lambda env, value=value: env[NAME]
-                    .browse(row_id)
-                    .write({"request_no": value})
+                    lambda env, value=value: (
+                        env[NAME].browse(row_id).write({"request_no": value})
+                    )
                 )
 
     @mute_logger("odoo.sql_db")
@@ -105,9 +107,9 @@ class TestOperation(CommittedCase):
         for state in ("pending", "sending", "unknown", "refused", "cancelled", "none"):
             with self.subTest(state), self.assertRaises(ValidationError):
                 self.commit(
-                    lambda env, state=state: env[NAME]
-                    .browse(row_id)
-                    .write({"remote_state": state})
+                    lambda env, state=state: (
+                        env[NAME].browse(row_id).write({"remote_state": state})
+                    )
                 )
 
     def test_cancel(self):
@@ -347,9 +349,11 @@ class TestOperation(CommittedCase):
     def test_a_callback_may_be_faster_than_the_answer(self):
         (row_id,) = self.prepare()
         self.remote.during = lambda _number: self.commit(
-            lambda env: env[NAME]
-            .browse(row_id)
-            ._operation_settle_done({"remote_request_id": "BY-CALLBACK"})
+            lambda env: (
+                env[NAME]
+                .browse(row_id)
+                ._operation_settle_done({"remote_request_id": "BY-CALLBACK"})
+            )
         )
         with patch.object(Registry, "_lock", DummyRLock()):
             self.drain()
@@ -397,7 +401,9 @@ class TestOperation(CommittedCase):
             row._operation_prepare()
             row._operation_enqueue()
             row._operation_enqueue()
-            env.cr.execute("SELECT count(*) FROM queue_job WHERE model_name = %s", [NAME])
+            env.cr.execute(
+                "SELECT count(*) FROM queue_job WHERE model_name = %s", [NAME]
+            )
             return env.cr.fetchone()[0]
 
         with patch.object(Registry, "_lock", DummyRLock()):

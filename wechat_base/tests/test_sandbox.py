@@ -71,8 +71,8 @@ class TestSandbox(HttpCase):
                 time.sleep(0.1)
         raise AssertionError("the sandbox does not start")
 
-    def control(self, path, **values):
-        answer = requests.post(f"{self.url}/sandbox/{path}", json=values, timeout=10)
+    def control(self, order, **values):
+        answer = requests.post(f"{self.url}/sandbox/{order}", json=values, timeout=20)
         self.assertLess(answer.status_code, 300, answer.text)
         return answer.json() if answer.content else {}
 
@@ -109,31 +109,30 @@ class TestSandbox(HttpCase):
             self.account._get_client().card.consume_code("000000000000")
 
     def receive(self, **values):
-        self.control(
-            "callbacks/send",
-            appid=self.account.appid,
-            FromUserName="oSANDBOX",
-            MsgType="event",
-            Event="user_view_card",
-            CardId="pCARD",
-            UserCardCode="123456789012",
-            CreateTime=int(time.time()),
-            **values,
-        )
-        for _attempt in range(50):
-            events = self.env["wechat.event"].search(
-                [("account_id", "=", self.account.id)]
+        self.env.flush_all()
+        with self.allow_requests(all_requests=True):
+            self.control(
+                "callbacks/send",
+                appid=self.account.appid,
+                openid="oSANDBOX",
+                event="user_view_card",
+                fields={"CardId": "pCARD", "UserCardCode": "123456789012"},
+                wait=10,
+                no_retry=True,
+                **values,
             )
-            if events:
-                return events
-            time.sleep(0.1)
-        return events
+        return self.env["wechat.event"].search([("account_id", "=", self.account.id)])
+
+    @mute_logger("odoo.addons.wechat_base.controllers.main")
+    def test_spoilt_callbacks(self):
+        for name in ("bad_signature", "broken_xml", "wrong_appid"):
+            with self.subTest(name):
+                self.assertFalse(self.receive(**{name: True}))
 
     def test_callbacks_in_every_mode(self):
         for mode in ("safe", "compat", "plain"):
             with self.subTest(mode):
                 self.account.callback_mode = mode
-                self.env.flush_all()
                 events = self.receive(mode=mode)
                 self.assertEqual(events.mapped("event_type"), ["user_view_card"])
                 events.unlink()
@@ -141,7 +140,8 @@ class TestSandbox(HttpCase):
     @mute_logger("odoo.addons.wechat_base.controllers.main")
     def test_connection_test(self):
         self.env["ir.config_parameter"].set_param("web.base.url", self.base_url())
-        action = self.account.action_test_connection()
+        with self.allow_requests(all_requests=True):
+            action = self.account.action_test_connection()
         check = self.env["wechat.connection.check"].browse(action["res_id"])
         states = {line.name: line.state for line in check.line_ids}
         states.pop("Last callback")

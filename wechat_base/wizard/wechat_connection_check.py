@@ -396,8 +396,10 @@ class WechatConnectionCheck(models.TransientModel):
             keys = keys.filtered(lambda key: key.kind == merchant.key_mode)
         now = fields.Datetime.now()
         valid = keys.filtered(
-            lambda key: key.kind == "public_key"
-            or (key.valid_from and key.valid_from <= now < key.valid_to)
+            lambda key: (
+                key.kind == "public_key"
+                or (key.valid_from and key.valid_from <= now < key.valid_to)
+            )
         )
         if not valid:
             self._add(
