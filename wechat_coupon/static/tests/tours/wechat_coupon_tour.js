@@ -1,5 +1,3 @@
-/* global posmodel */
-
 import * as Dialog from "@point_of_sale/../tests/generic_helpers/dialog_util";
 import * as OfflineUtil from "@point_of_sale/../tests/generic_helpers/offline_util";
 import { refresh, run } from "@point_of_sale/../tests/generic_helpers/utils";
@@ -44,7 +42,7 @@ tours.add("WechatCouponStoryZh", {
             Coupon.open(),
             Coupon.addTea(1),
             Coupon.type("6212 3456 7890"),
-            Coupon.popupSays("还差"),
+            Coupon.popupSays("40.00"),
             Coupon.closePopup(),
             Coupon.isWaiting("20 off 100", "还差"),
             Coupon.addTea(1),

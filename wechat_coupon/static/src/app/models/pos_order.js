@@ -90,7 +90,7 @@ patch(PosOrder.prototype, {
     /** Our coupons that take something off this order: those have to be reserved. */
     getAppliedCoupons() {
         const ids = this.lines
-            .filter((line) => line.is_reward_line && line.coupon_id?.isGuarded())
+            .filter((line) => line.takesCouponOff && line.coupon_id.isGuarded())
             .map((line) => line.coupon_id.id);
         return this.models["loyalty.card"].readMany([...new Set(ids)]);
     },
@@ -100,7 +100,7 @@ patch(PosOrder.prototype, {
     },
     linesOfCoupon(card) {
         return this.lines.filter(
-            (line) => line.is_reward_line && line.coupon_id?.id === card.id
+            (line) => line.takesCouponOff && line.coupon_id.id === card.id
         );
     },
     /** @returns {number} what the coupon takes off, a positive amount */

@@ -39,6 +39,10 @@ patch(PosStore.prototype, {
         await this.wechatCoupon.leavePayment(order);
         return result;
     },
+    async orderUpdateLoyaltyPrograms() {
+        this.getOrder()?._relinkGuardedCoupons();
+        return super.orderUpdateLoyaltyPrograms(...arguments);
+    },
     async _onBeforeDeleteOrder(order) {
         const mayDelete = await super._onBeforeDeleteOrder(...arguments);
         if (mayDelete && (order.uiState?.wechatReservation || order.getAppliedCoupons().length)) {

@@ -7,10 +7,11 @@ import { patch } from "@web/core/utils/patch";
  * The validation gate. Quick payments have no payment screen, so it is here.
  */
 patch(OrderPaymentValidation.prototype, {
-    async askBeforeValidation() {
-        if ((await super.askBeforeValidation(...arguments)) === false) {
+    async validateOrder() {
+        // Before pos_loyalty asks for points: its sentence would not say who has them.
+        if (!(await this.pos.wechatCoupon.mayValidate(this.order))) {
             return false;
         }
-        return this.pos.wechatCoupon.mayValidate(this.order);
+        return super.validateOrder(...arguments);
     },
 });

@@ -1,5 +1,3 @@
-/* global posmodel */
-
 import * as Dialog from "@point_of_sale/../tests/generic_helpers/dialog_util";
 import * as Order from "@point_of_sale/../tests/generic_helpers/order_widget_util";
 import { negate, run, scan_barcode } from "@point_of_sale/../tests/generic_helpers/utils";

@@ -174,6 +174,27 @@ describe("conditions", () => {
         expect(order.getAppliedCoupons()).toHaveLength(1);
     });
 
+    test("the line of a refund is no use of the coupon", async () => {
+        const { store, order } = await withCoupon(100);
+        const refund = store.addNewOrder();
+        await addProductLineToOrder(store, refund, {
+            is_reward_line: true,
+            coupon_id: order.getAppliedCoupons()[0],
+            refunded_orderline_id: order.lines[0],
+            price_unit: 20,
+        });
+        expect(refund.getAppliedCoupons()).toHaveLength(0);
+        expect(refund.savedBy(order.getAppliedCoupons()[0])).toBe(0);
+    });
+
+    test("a coupon that waits is kept in the browser", async () => {
+        const { store, order, card } = await withCoupon(50, { threshold: 100, reasons });
+        const { condition } = store.data.opts.databaseTable["loyalty.card"];
+        expect(condition(card)).toBe(false);
+        order.uiState.wechatCouponIds = [];
+        expect(condition(card)).toBe(undefined);
+    });
+
     test("taking a coupon off restores the price and allows it again", async () => {
         const { desk, order, card } = await withCoupon(100);
         await desk.remove(card, order);
@@ -311,7 +332,7 @@ describe("validation gate", () => {
             orderUuid: order.uuid,
             fastPaymentMethod: order.config.fast_payment_method_ids[0],
         });
-        expect(await validation.askBeforeValidation()).toBe(false);
+        expect(await validation.validateOrder()).toBe(false);
         expect(order.state).toBe("draft");
         expect.verifySteps(["reserve"]);
     });

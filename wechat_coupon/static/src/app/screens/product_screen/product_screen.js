@@ -200,6 +200,10 @@ patch(ProductScreen.prototype, {
             return this.pos.wechatCoupon.notify(result.message);
         }
         this.sound.play("beep");
+        if (this.ui.isSmall) {
+            // The cart is on the other pane.
+            this.pos.wechatCoupon.notify(_t("The coupon was applied."), "success");
+        }
     },
     _refuse(message) {
         this.sound.play("error");
