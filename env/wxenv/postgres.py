@@ -60,7 +60,7 @@ class Database:
         """Run one statement and return its rows, if it has any."""
         with contextlib.closing(self.connect(name)) as connection:
             with connection.cursor() as cursor:
-                cursor.execute(query, arguments)
+                cursor.execute(query, arguments or None)
                 return cursor.fetchall() if cursor.description else []
 
 
