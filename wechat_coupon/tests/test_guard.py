@@ -1,17 +1,19 @@
 import threading
 from datetime import timedelta
+from unittest.mock import patch
 from uuid import uuid4
 
 import psycopg2
 
 from odoo import SUPERUSER_ID, api, fields
+from odoo.modules.registry import DummyRLock, Registry
 from odoo.service.model import retrying
 from odoo.tests import TransactionCase, tagged
 from odoo.tools import mute_logger
 
 from ..tools.cart import Cart, OrderRef
 
-_INDEX = "coupon_redemption__one_active_per_coupon"
+_INDEX = "coupon_redemption_one_active_per_coupon"
 _NAME = "Race of the coupon tests"
 
 
@@ -103,10 +105,12 @@ class TestGuard(TransactionCase):
                 results[index] = error
 
         threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
+        # The runner of the tests holds the registry's lock.
+        with patch.object(Registry, "_lock", DummyRLock()):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(60)
         return results
 
     # === THE INDEX === #
@@ -199,7 +203,10 @@ class TestGuard(TransactionCase):
             winners = self.rows("reserved")
         finally:
             self.commit(
-                lambda env: env.cr.execute("DELETE FROM coupon_redemption WHERE TRUE")
+                lambda env: env.cr.execute(
+                    "DELETE FROM coupon_redemption WHERE coupon_id = %s",
+                    [self.coupon_id],
+                )
             )
             self.commit(
                 lambda env: env.cr.execute(

@@ -63,6 +63,7 @@ class TestSale(CouponCase):
                             0,
                             0,
                             {
+                                "name": "Discount",
                                 "product_id": self.tea.id,
                                 "coupon_id": self.coupon.id,
                                 "reward_id": reward.id,
