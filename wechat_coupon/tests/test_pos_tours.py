@@ -154,6 +154,16 @@ class TestTillTours(TestPointOfSaleHttpCommon):
         order = self.env["pos.order"].search([], order="id desc", limit=1)
         self.assertEqual(order.amount_total, 120)
 
+    def test_quick_payment(self):
+        cash = self.main_pos_config.payment_method_ids.filtered("is_cash_count")[:1]
+        self.main_pos_config.write(
+            {"use_fast_payment": True, "fast_payment_method_ids": cash.ids}
+        )
+        other = self._coupon(self.template, "621234567891")
+        self._run("WechatCouponQuickPayment")
+        self._assert_redeemed_once()
+        self.assertEqual(self._uses(other).mapped("state"), ["reserved"])
+
     def test_reload(self):
         self._run("WechatCouponReload")
         self._assert_redeemed_once()

@@ -134,12 +134,7 @@ tours.add("WechatCouponTwoTills", {
             Coupon.isApplied("20 off 100", "-20.00"),
             Coupon.otherTillTakes("621234567890"),
             ProductScreen.clickPayButton(false),
-            Dialog.bodyIs("another open order"),
-            {
-                content: "back to the order, which is as it was",
-                trigger: '.modal-footer .btn:contains("Back to the order")',
-                run: "click",
-            },
+            Coupon.refusedAtGate("another open order"),
             Coupon.totalIs("100.00"),
             ProductScreen.clickPayButton(false),
             Dialog.confirm("Remove the coupon"),
@@ -149,6 +144,34 @@ tours.add("WechatCouponTwoTills", {
             Coupon.isRefused("another open order"),
             ProductScreen.clickPayButton(),
             Coupon.payWithCash(),
+        ].flat(),
+});
+
+/** Quick payment buttons skip the payment screen, but not the gates. */
+tours.add("WechatCouponQuickPayment", {
+    steps: () =>
+        [
+            Coupon.open(),
+            Coupon.addTea(2),
+            Coupon.scan("621234567890"),
+            Coupon.isApplied("20 off 100", "-20.00"),
+            ProductScreen.clickFastPaymentButton("Cash"),
+            ReceiptScreen.receiptIsThere(),
+            Coupon.receiptNames("20 off 100", "****7890", "-20.00"),
+            ReceiptScreen.clickNextOrder(),
+            Coupon.addTea(2),
+            Coupon.scan("621234567891"),
+            Coupon.isApplied("20 off 100", "-20.00"),
+            Coupon.otherTillTakes("621234567891"),
+            ProductScreen.clickFastPaymentButton("Cash"),
+            Coupon.refusedAtGate("another open order"),
+            ProductScreen.isShown(),
+            Coupon.totalIs("100.00"),
+            run(() => {
+                if (posmodel.getOrder().payment_ids.length) {
+                    throw new Error("a payment was made for a refused order");
+                }
+            }, "nothing was paid"),
         ].flat(),
 });
 
@@ -230,12 +253,7 @@ tours.add("WechatCouponOffline", {
             Coupon.isApplied("20 off 100", "-20.00"),
             OfflineUtil.setOfflineMode(),
             ProductScreen.clickPayButton(false),
-            Dialog.bodyIs("No connection to the server"),
-            {
-                content: "back to the order",
-                trigger: '.modal-footer .btn:contains("Back to the order")',
-                run: "click",
-            },
+            Coupon.refusedAtGate("No connection to the server"),
             Coupon.totalIs("100.00"),
             OfflineUtil.setOnlineMode(),
             ProductScreen.clickPayButton(),

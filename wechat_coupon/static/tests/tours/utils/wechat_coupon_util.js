@@ -95,6 +95,19 @@ export function isRefused(text) {
     ];
 }
 
+/** The payment gate says why; the cashier goes back to the order as it was. */
+export function refusedAtGate(text) {
+    return [
+        Dialog.bodyIs(text),
+        {
+            content: "back to the order",
+            trigger: '.modal-footer .btn:contains("Back to the order")',
+            run: "click",
+        },
+        { content: "the dialogue is closed", trigger: negate(".modal") },
+    ];
+}
+
 export function isNotified(text) {
     return [
         {
