@@ -6,7 +6,7 @@ from psycopg2.errors import SerializationFailure
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
-from odoo.tools import SQL, mute_logger
+from odoo.tools import SQL
 
 from odoo.addons.wechat_base.tools.exceptions import (
     WechatConfigError,
@@ -347,7 +347,7 @@ class CouponRedemption(models.Model):
     def _hold(self, order, coupons):
         """Write the reservation; see :meth:`_reserve`."""
         try:
-            with mute_logger("odoo.sql_db"), self.env.cr.savepoint():
+            with self.env.cr.savepoint():
                 missing = self._hold_now(order, coupons)
                 if missing:
                     raise _Taken()
@@ -402,7 +402,8 @@ class CouponRedemption(models.Model):
                 now,
                 order.uuid,
                 coupons.ids,
-            )
+            ),
+            log_exceptions=False,
         )
         held = {row[0] for row in self.env.cr.fetchall()}
         wanted = coupons.filtered(lambda coupon: coupon.id not in held)
@@ -491,7 +492,9 @@ class CouponRedemption(models.Model):
                 SQL(", ").join(
                     SQL("%s", tuple(row[column] for column in columns)) for row in rows
                 ),
-            )
+            ),
+            # A conflict with another transaction is expected here, and settled.
+            log_exceptions=False,
         )
         return dict(self.env.cr.fetchall())
 
@@ -533,7 +536,8 @@ class CouponRedemption(models.Model):
                 uid=self.env.uid,
                 where=where,
                 limit=_SWEEP_BATCH,
-            )
+            ),
+            log_exceptions=False,
         )
         count = self.env.cr.rowcount
         if count:

@@ -74,7 +74,7 @@ class TestWriteOff(SandboxCase):
         self.check_done()
 
     def test_no_answer_but_done(self):
-        self.fault("/card/code/consume", "drop_connection_after")
+        self.fault("/card/code/consume", "timeout_after", seconds=0.1)
         self.send()
         self.assertEqual(self.redemption.remote_state, "unknown")
         self.assertEqual(self.ask(), "done")
