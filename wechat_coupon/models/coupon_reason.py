@@ -14,20 +14,20 @@ class CouponReason(models.AbstractModel):
         :return: sentence in the language of the user
         :rtype: str
         """
-        method = getattr(self, f"_message_{code}", None)
-        return method(**values) if method else self._message_refused(**values)
+        method = getattr(self, f"_reason_{code}", None)
+        return method(**values) if method else self._reason_refused(**values)
 
-    def _message_unknown_code(self, **_kw):
+    def _reason_unknown_code(self, **_kw):
         return self.env._(
             "No coupon has this code. Check the code and scan or type it again."
         )
 
-    def _message_too_many_tries(self, **_kw):
+    def _reason_too_many_tries(self, **_kw):
         return self.env._(
             "Too many unknown codes were entered. Wait a minute, then try again."
         )
 
-    def _message_used(self, date=None, **_kw):
+    def _reason_used(self, date=None, **_kw):
         if date:
             return self.env._(
                 "This coupon was already used on %(date)s. Ask the customer for "
@@ -38,32 +38,32 @@ class CouponReason(models.AbstractModel):
             "This coupon was already used. Ask the customer for another one."
         )
 
-    def _message_expired(self, date=None, **_kw):
+    def _reason_expired(self, date=None, **_kw):
         if date:
             return self.env._(
                 "This coupon expired on %(date)s. It can no longer be used.", date=date
             )
         return self.env._("This coupon has expired. It can no longer be used.")
 
-    def _message_not_yet_valid(self, date="", **_kw):
+    def _reason_not_yet_valid(self, date="", **_kw):
         return self.env._(
             "This coupon is valid from %(date)s only. Ask the customer to come back "
             "then.",
             date=date,
         )
 
-    def _message_other_owner(self, **_kw):
+    def _reason_other_owner(self, **_kw):
         return self.env._(
             "This coupon belongs to another customer. Select its owner on the order, "
             "or take the coupon off."
         )
 
-    def _message_other_company(self, **_kw):
+    def _reason_other_company(self, **_kw):
         return self.env._(
             "This coupon was issued by another company and cannot be used here."
         )
 
-    def _message_below_threshold(self, missing="", threshold="", **_kw):
+    def _reason_below_threshold(self, missing="", threshold="", **_kw):
         return self.env._(
             "This coupon needs goods for ¥%(threshold)s. Add ¥%(missing)s more, or "
             "take the coupon off.",
@@ -71,13 +71,13 @@ class CouponReason(models.AbstractModel):
             missing=missing,
         )
 
-    def _message_no_matching_product(self, **_kw):
+    def _reason_no_matching_product(self, **_kw):
         return self.env._(
             "Nothing on this order goes with this coupon. Add one of its products, "
             "or take the coupon off."
         )
 
-    def _message_held_by_other_order(self, shop="", time="", **_kw):
+    def _reason_held_by_other_order(self, shop="", time="", **_kw):
         if shop:
             return self.env._(
                 "This coupon is on another open order (%(shop)s, until %(time)s). "
@@ -89,68 +89,68 @@ class CouponReason(models.AbstractModel):
             "This coupon is on another open order. Finish or empty that order first."
         )
 
-    def _message_gifting(self, **_kw):
+    def _reason_gifting(self, **_kw):
         return self.env._(
             "The customer is giving this coupon to a friend. It can be used once the "
             "gift is accepted or taken back in WeChat."
         )
 
-    def _message_given_away(self, **_kw):
+    def _reason_given_away(self, **_kw):
         return self.env._(
             "This coupon was given to a friend and now has a new code. Scan the code "
             "on the friend's phone."
         )
 
-    def _message_deleted(self, **_kw):
+    def _reason_deleted(self, **_kw):
         return self.env._(
             "The customer has deleted this coupon in WeChat. It can no longer be used."
         )
 
-    def _message_void(self, **_kw):
+    def _reason_void(self, **_kw):
         return self.env._("This coupon was made invalid. It can no longer be used.")
 
-    def _message_remote_unavailable(self, **_kw):
+    def _reason_remote_unavailable(self, **_kw):
         return self.env._(
             "WeChat does not answer, so this coupon cannot be checked. Try again in "
             "a moment, or take the coupon off."
         )
 
-    def _message_account_misconfigured(self, **_kw):
+    def _reason_account_misconfigured(self, **_kw):
         return self.env._(
             "WeChat does not accept the shop's account, so this coupon cannot be "
             "checked. Take the coupon off and inform the administrator."
         )
 
-    def _message_template_paused(self, **_kw):
+    def _reason_template_paused(self, **_kw):
         return self.env._(
             "This coupon is stopped at the moment. Take the coupon off, or ask the "
             "manager."
         )
 
-    def _message_template_ended(self, **_kw):
+    def _reason_template_ended(self, **_kw):
         return self.env._("This coupon is no longer accepted.")
 
-    def _message_template_incomplete(self, **_kw):
+    def _reason_template_incomplete(self, **_kw):
         return self.env._(
             "It is not yet set up what this coupon gives. Ask the manager to complete "
             "its template."
         )
 
-    def _message_not_at_till(self, **_kw):
+    def _reason_not_at_till(self, **_kw):
         return self.env._(
             "This coupon cannot be used in this shop. Take the coupon off, or ask the "
             "manager."
         )
 
-    def _message_not_on_order(self, **_kw):
+    def _reason_not_on_order(self, **_kw):
         return self.env._(
             "This coupon is not known here any more. Take it off and scan it again."
         )
 
-    def _message_refused(self, **_kw):
+    def _reason_refused(self, **_kw):
         return self.env._("WeChat does not accept this coupon.")
 
-    def _message_sales_order(self, **_kw):
+    def _reason_sales_order(self, **_kw):
         return self.env._(
             "WeChat coupons can be used at the till only. Take the coupon off this "
             "sales order."

@@ -393,6 +393,7 @@ class CouponTemplate(models.Model):
         vals = _in_fen(vals)
         changed = _TERMS & vals.keys()
         if changed:
+            self.check_access("write")
             self._check_terms_open(changed)
         res = super().write(vals)
         if _PROGRAM_FIELDS & vals.keys():

@@ -202,7 +202,7 @@ class TestRights(CouponCase):
             with self.subTest(method=method), self.assertRaises(AccessError):
                 self.rpc(self.auditor, record, method)
         for record in (self.template, redemption, self.coupon):
-            with self.subTest(record=record), self.assertRaises(AccessError):
+            with self.subTest(record=record), self.assertRaises(UserError):
                 record.with_user(self.auditor).write({"company_id": False})
         with self.assertRaises(AccessError):
             self.env["coupon.template"].with_user(self.auditor).create({"name": "x"})

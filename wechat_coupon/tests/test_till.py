@@ -211,9 +211,9 @@ class TestReasons(CouponCase):
         reasons = self.env["coupon.reason"]
         chinese = reasons.with_context(lang="zh_CN")
         for name in dir(reasons):
-            if not name.startswith("_message_"):
+            if not name.startswith("_reason_"):
                 continue
-            code = name.removeprefix("_message_")
+            code = name.removeprefix("_reason_")
             values = {"missing": "1", "threshold": "2", "date": "3", "shop": "4"}
             values["time"] = "5"
             for given in ({}, values):
