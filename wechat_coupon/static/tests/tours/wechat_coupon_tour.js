@@ -42,7 +42,7 @@ tours.add("WechatCouponStoryZh", {
             Coupon.open(),
             Coupon.addTea(1),
             Coupon.type("6212 3456 7890"),
-            Coupon.popupSays("40.00"),
+            Coupon.popupSays("还差 ¥40.00"),
             Coupon.closePopup(),
             Coupon.isWaiting("20 off 100", "还差"),
             Coupon.addTea(1),
