@@ -93,7 +93,7 @@ def operation_model(registry, remote):
 
 def _remove(cr):
     """Remove the table and what Odoo has written about the model."""
-    cr.execute(f"DROP TABLE IF EXISTS {TABLE} CASCADE")
+    cr.execute(SQL("DROP TABLE IF EXISTS %s CASCADE", SQL.identifier(TABLE)))
     for model, where in (
         (
             "ir.model.inherit",
