@@ -10,8 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from wxenv import odoo_source, paths, stamps, system, venv  # noqa: E402
-from wxenv.console import main_guard  # noqa: E402
+from wxenv import odoo_source, paths, stamps, system, venv
+from wxenv.console import main_guard
 
 
 def prepare(browser: bool) -> None:

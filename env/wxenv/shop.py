@@ -46,13 +46,12 @@ def template(database: Database, **settings) -> str:
     }
     code = f"SETTINGS = {known!r}\n{CONTENT.read_text()}"
     source = databases.with_addons(database)
-    return databases.derived(
-        database,
-        "shop",
-        source,
-        digest(source, code),
-        lambda name: databases.shell(database, name, code),
-    )
+
+    def build(name: str) -> None:
+        databases.odoo(database, name, "--load-language", "zh_CN")
+        databases.shell(database, name, code)
+
+    return databases.derived(database, "shop", source, digest(source, code), build)
 
 
 def aim(stack: Stack) -> None:
@@ -87,12 +86,16 @@ def connect(stack: Stack, **options) -> None:
         "callback_mode": "safe",
         "callback_url": f"{stack.url}/wechat/oa/{rows[0][0]}",
         "can_create_coupons": True,
-        "auto_review_seconds": 1,
         **options,
     }
+    _post(stack, "accounts", account)
+    _post(stack, "settings", {"auto_review_seconds": 1, "time_scale": 0.1})
+
+
+def _post(stack: Stack, path: str, body: dict) -> None:
     request = urllib.request.Request(
-        f"{stack.sandbox_url}/sandbox/accounts",
-        json.dumps(account).encode(),
+        f"{stack.sandbox_url}/sandbox/{path}",
+        json.dumps(body).encode(),
         {"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=10):

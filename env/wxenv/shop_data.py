@@ -10,7 +10,11 @@ from odoo.fields import Command
 company = env.ref("base.demo_asbe_company_cn")
 env = env(
     user=env.ref("base.user_admin"),
-    context={"allowed_company_ids": [company.id], "lang": "zh_CN", "tracking_disable": 1},
+    context={
+        "allowed_company_ids": [company.id],
+        "lang": "zh_CN",
+        "tracking_disable": 1,
+    },
 )
 
 

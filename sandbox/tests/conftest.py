@@ -1,153 +1,13 @@
-"""The sandbox as a subprocess on a free port, and small helpers."""
+"""Fixtures: a running sandbox, an account that may do everything, a callback URL."""
 
-import json
-import os
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-import requests
+from harness import Api, Process, Receiver, cash_card
 
-ROOT = Path(__file__).resolve().parent.parent
-LOGO = "http://mmbiz.qpic.cn/mmbiz_png/logo/0"
-
-
-class Process:
-    """A running sandbox and its control API."""
-
-    def __init__(self, *args: str) -> None:
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-m", "wechat_sandbox", "--port", "0", *args]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, env=environment, text=True
-        )
-        line = self.process.stdout.readline()
-        assert "http://" in line, line
-        self.url = line.split()[-1].removesuffix("/phone")
-        self.http = requests.Session()
-        self.http.trust_env = False
-
-    def stop(self) -> int:
-        self.process.terminate()
-        try:
-            return self.process.wait(10)
-        finally:
-            self.process.kill()
-            self.process.stdout.close()
-            self.http.close()
-
-    def control(self, method: str, path: str, body=None, status: int = 200):
-        answer = self.http.request(
-            method, f"{self.url}/sandbox/{path}", json=body, timeout=30
-        )
-        assert answer.status_code == status, answer.text
-        return answer.json()
-
-    def post(self, path: str, status: int = 200, **body):
-        return self.control("POST", path, body, status)
-
-    def get(self, path: str, status: int = 200):
-        return self.control("GET", path, None, status)
-
-    def wait_callbacks(self) -> None:
-        assert self.post("callbacks/wait", timeout=20)["idle"]
-
-    def code(self, code: str) -> dict:
-        (found,) = self.get(f"state?code={code}")["codes"]
-        return found
-
-
-class Api:
-    """A plain client of the Official Account API: no library, no retries."""
-
-    def __init__(self, box: Process, appid: str, secret: str) -> None:
-        self.box = box
-        self.appid = appid
-        self.secret = secret
-        self.token = ""
-
-    def login(self) -> str:
-        reply = self.box.http.get(
-            f"{self.box.url}/cgi-bin/token",
-            params={
-                "grant_type": "client_credential",
-                "appid": self.appid,
-                "secret": self.secret,
-            },
-            timeout=10,
-        ).json()
-        self.token = reply["access_token"]
-        return self.token
-
-    def raw(self, method: str, path: str, data=None, params=None, **options):
-        if not self.token:
-            self.login()
-        query = {"access_token": self.token, **(params or {})}
-        return self.box.http.request(
-            method,
-            f"{self.box.url}/{path}",
-            params=query,
-            data=data,
-            timeout=options.pop("timeout", 10),
-            **options,
-        )
-
-    def post(self, path: str, **body) -> dict:
-        data = json.dumps(body, ensure_ascii=False).encode()
-        answer = self.raw("POST", path, data)
-        assert answer.status_code == 200
-        return json.loads(answer.content)
-
-    def get(self, path: str, **params) -> dict:
-        return json.loads(self.raw("GET", path, params=params).content)
-
-
-def base_info(**changes) -> dict:
-    now = int(time.time())
-    values = {
-        "logo_url": LOGO,
-        "brand_name": "测试商店",
-        "code_type": "CODE_TYPE_QRCODE",
-        "title": "十元代金券",
-        "color": "Color010",
-        "notice": "请出示二维码",
-        "description": "全场通用",
-        "date_info": {
-            "type": "DATE_TYPE_FIX_TIME_RANGE",
-            "begin_timestamp": now - 3600,
-            "end_timestamp": now + 30 * 86400,
-        },
-        "sku": {"quantity": 100},
-        "get_limit": 5,
-        "can_give_friend": True,
-    }
-    values.update(changes)
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def cash_card(least_cost: int = 0, reduce_cost: int = 1000, **changes) -> dict:
-    return {
-        "card_type": "CASH",
-        "cash": {
-            "base_info": base_info(**changes),
-            "least_cost": least_cost,
-            "reduce_cost": reduce_cost,
-        },
-    }
-
-
-def member_card(base=None, **changes) -> dict:
-    dates = {"type": "DATE_TYPE_PERMANENT"}
-    body = {
-        "base_info": base_info(title="会员卡", date_info=dates, **(base or {})),
-        "prerogative": "会员九折",
-        "supply_bonus": True,
-        "supply_balance": False,
-        **changes,
-    }
-    return {"card_type": "MEMBER_CARD", "member_card": body}
+# Some tests look at single functions of the package.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 
 @pytest.fixture(scope="session")
@@ -197,3 +57,17 @@ def card(box, api):
     card_id = api.post("card/create", card=cash_card())["card_id"]
     box.post(f"cards/{card_id}/review", **{"pass": True})
     return card_id
+
+
+@pytest.fixture
+def receiver():
+    server = Receiver()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def listening(box, account, card, receiver):
+    """From now on the receiver is the account's callback URL."""
+    box.post("accounts", appid=account, callback_url=receiver.url)
+    return receiver

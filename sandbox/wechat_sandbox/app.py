@@ -81,29 +81,33 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     try:
         body = await request.read()
     except web.HTTPRequestEntityTooLarge:
-        body = b"\0" * (limit + 1)
+        return web.Response(status=413, text="request entity too large")
     if len(body) > limit:
         return web.Response(status=413, text="request entity too large")
     box = request.app[BOX]
     fault = box.faults.take_request(request.method, request.host, path)
+    response, hold = None, None
     if fault:
-        response = await _faulty(box, request, handler, fault)
+        response, hold = await _faulty(box, request, handler, fault)
     else:
         response = await _call(request, handler)
+    # Written before a connection is held: what was committed can be seen at once.
     box.log.add(
         time=started,
         method=request.method,
         path=path,
         query=request.query_string,
         body=body,
-        status=response.status if response else None,
-        response=getattr(response, "body", None) if response else None,
+        status=response.status if response is not None else None,
+        response=getattr(response, "body", None),
         fault=fault["kind"] if fault else None,
+        answered=hold is None,
         seconds=round(time.time() - started, 4),
     )
-    if response is None:
-        return _drop(request)
-    return response
+    if hold is None:
+        return response
+    await asyncio.sleep(hold)
+    return _drop(request)
 
 
 async def _own(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -133,35 +137,34 @@ def _drop(request: web.Request) -> web.Response:
 
 async def _faulty(
     box: Sandbox, request: web.Request, handler: Handler, fault: dict[str, Any]
-) -> web.StreamResponse | None:
-    """Let a request go wrong; None means that no answer goes out."""
+) -> tuple[web.StreamResponse | None, float | None]:
+    """Let a request go wrong.
+
+    :return: the answer, and how long to hold the connection before it is cut without
+        an answer (None: the answer goes out)
+    """
     kind = fault["kind"]
     seconds = float(fault.get("seconds") or 0)
-    if kind == "delay":
-        await asyncio.sleep(seconds)
-        return await _call(request, handler)
     if kind == "drop_connection":
-        return None
+        return None, 0.0
     if kind == "timeout_before":
-        await asyncio.sleep(seconds or HOLD_SECONDS)
-        return None
+        return None, seconds or HOLD_SECONDS
     if kind == "timeout_after":
         # The change is made; only the answer is lost.
-        await _call(request, handler)
-        await asyncio.sleep(seconds or HOLD_SECONDS)
-        return None
+        return await _call(request, handler), seconds or HOLD_SECONDS
+    if kind == "delay":
+        await asyncio.sleep(seconds)
     if kind == "expire_token":
         _expire_tokens(box, request.query.get("access_token", ""))
-        return await _call(request, handler)
-    if kind == "bad_signature":
-        response = await _call(request, handler)
-        signature = response.headers.get("Wechatpay-Signature")
-        if signature:
-            response.headers["Wechatpay-Signature"] = signature[::-1].replace("=", "A")
-        return response
-    if fault.get("commit"):
-        await _call(request, handler)
-    return _answer(box, request, fault)
+    if kind in ("http_status", "errcode"):
+        if fault.get("commit"):
+            await _call(request, handler)
+        return _answer(box, request, fault), None
+    response = await _call(request, handler)
+    signature = response.headers.get("Wechatpay-Signature")
+    if kind == "bad_signature" and signature:
+        response.headers["Wechatpay-Signature"] = signature[::-1].replace("=", "A")
+    return response, None
 
 
 def _expire_tokens(box: Sandbox, value: str) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import json
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,8 @@ MERCHANT_FIELDS = {
     "generate": bool,
 }
 
+_logger = logging.getLogger(__name__)
+
 routes: list[tuple[str, str, Callable]] = []
 
 
@@ -98,6 +101,10 @@ def _wrap(handler: Callable) -> Callable:
         except OaError as error:
             payload = {"ok": False, "errcode": error.errcode, "errmsg": str(error)}
             return _json(payload, 409)
+        except (TypeError, ValueError, OverflowError) as error:
+            # A value of the wrong kind; the caller is a test and wants to know.
+            _logger.info("control call failed", exc_info=error)
+            return _json({"ok": False, "error": f"bad value: {error}"}, 400)
 
     return serve
 
@@ -261,7 +268,7 @@ def show_account(account: Account) -> dict:
 
 
 def _account(box: "Sandbox", appid: Any) -> Account:
-    account = box.state.accounts.get(appid)
+    account = box.state.accounts.get(appid) if isinstance(appid, str) else None
     if account is None:
         raise ControlError("unknown appid", 404)
     return account
@@ -466,7 +473,7 @@ async def send_pay_callback(box: "Sandbox", request: web.Request, data: dict) ->
 
 
 def _merchant(box: "Sandbox", mchid: Any) -> Merchant:
-    merchant = box.state.merchants.get(mchid)
+    merchant = box.state.merchants.get(mchid) if isinstance(mchid, str) else None
     if merchant is None:
         raise ControlError("unknown mchid", 404)
     return merchant
@@ -529,6 +536,18 @@ def show_card(card: "Card") -> dict:
     return shown
 
 
+def _candidates(box: "Sandbox", wanted: dict[str, str]) -> list["Code"]:
+    """Return the codes that a filter may mean, by an index where there is one."""
+    if "code" in wanted:
+        found = []
+        for appid in box.state.accounts:
+            found += box.state.account_codes.get((appid, wanted["code"]), [])
+        return found
+    if "openid" in wanted:
+        return box.state.wallets.get(wanted["openid"], [])
+    return list(box.state.codes.values())
+
+
 @control("GET", "/sandbox/state")
 def read_state(box: "Sandbox", request: web.Request, data: dict) -> dict:
     """Show cards, codes, users, tokens; filters: code, card_id, openid, appid."""
@@ -538,10 +557,11 @@ def read_state(box: "Sandbox", request: web.Request, data: dict) -> dict:
         if name in request.query
     }
     codes = [
-        show_code(box, code)
-        for code in box.state.codes.values()
+        code
+        for code in _candidates(box, wanted)
         if all(getattr(code, name) == value for name, value in wanted.items())
     ]
+    people = {code.openid for code in codes} | {wanted.get("openid", "")}
     return {
         "now": box.clock.now(),
         "accounts": [show_account(item) for item in box.state.accounts.values()],
@@ -550,8 +570,12 @@ def read_state(box: "Sandbox", request: web.Request, data: dict) -> dict:
             for m in box.state.merchants.values()
         ],
         "cards": [show_card(card) for card in box.state.cards.values()],
-        "codes": codes,
-        "users": [vars(user) for user in box.state.users.values()],
+        "codes": [show_code(box, code) for code in codes],
+        "users": [
+            vars(user)
+            for user in box.state.users.values()
+            if not wanted or user.openid in people
+        ],
         "tokens": len(box.state.tokens),
         "orders": list(box.state.orders.values()),
         "settings": dict(box.state.settings),

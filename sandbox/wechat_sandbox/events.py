@@ -12,9 +12,10 @@ import logging
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, ParseError
 
 import aiohttp
+from defusedxml import DefusedXmlException, ElementTree
 from yarl import URL
 
 from . import oa_crypto
@@ -29,6 +30,7 @@ _logger = logging.getLogger(__name__)
 
 MAX_DELIVERIES = 20000
 MAX_REPLY = 65536
+HELD_SECONDS = 1.0
 
 #: Messages and most events: 3 more tries.
 OA_RETRY = [5, 5, 5]
@@ -147,14 +149,15 @@ class Outbox:
             copies.append(self._new(source, owner, event, content, [], delay))
         if "disorder" in kinds:
             self.held.setdefault(owner, []).extend(copies)
-            self._later(1.0, self._release, owner)
+            # Without a newer one it goes out after all.
+            self._later(HELD_SECONDS, self._release, owner)
             self.idle.clear()
             return delivery
         for copy in copies:
-            self._spawn(copy)
-        if owner in self.held:
-            # What was held back follows the newer callback.
-            self._later(0.05, self._release, owner)
+            task = self._spawn(copy)
+            if owner in self.held:
+                # What was held back follows the newer callback.
+                task.add_done_callback(lambda _task: self._release(owner))
         return delivery
 
     def _new(
@@ -192,11 +195,12 @@ class Outbox:
         self._check_idle()
 
     # -- sending --------------------------------------------------
-    def _spawn(self, delivery: dict[str, Any]) -> None:
+    def _spawn(self, delivery: dict[str, Any]) -> asyncio.Task:
         self.idle.clear()
         task = asyncio.get_running_loop().create_task(self._deliver(delivery))
         self.tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     def _done(self, task: asyncio.Task) -> None:
         self.tasks.discard(task)
@@ -344,14 +348,14 @@ class Outbox:
             return True
         try:
             root = ElementTree.fromstring(reply)
-        except ElementTree.ParseError:
+        except (ParseError, DefusedXmlException):
             return False
         account = self.box.state.accounts[delivery["owner"]]
         if account.callback_mode != "safe":
             return True
         return self._reply_ok(account, root)
 
-    def _reply_ok(self, account: "Account", root: ElementTree.Element) -> bool:
+    def _reply_ok(self, account: "Account", root: Element) -> bool:
         values = {child.tag: (child.text or "").strip() for child in root}
         cipher = values.get("Encrypt", "")
         expected = oa_crypto.sha1_sorted(

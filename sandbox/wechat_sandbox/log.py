@@ -8,12 +8,12 @@ from urllib.parse import parse_qsl, urlencode
 MAX_ENTRIES = 20000
 MAX_TEXT = 16000
 
-_SECRET_NAMES = (
+_HIDDEN = (
     "secret|access_token|refresh_token|apiv3_key|encoding_aes_key|appsecret|auth_code"
 )
-_SECRET_JSON = re.compile(rf'("(?:{_SECRET_NAMES})"\s*:\s*")(?:[^"\\]|\\.)*(")')
+_SECRET_JSON = re.compile(rf'("(?:{_HIDDEN})"\s*:\s*")(?:[^"\\]|\\.)*(")')
 _TICKET_JSON = re.compile(r'("ticket"\s*:\s*")(?:[^"\\]|\\.)*(")')
-_SECRET_QUERY = set(_SECRET_NAMES.split("|"))
+_SECRET_QUERY = set(_HIDDEN.split("|"))
 
 
 def mask_text(text: str, path: str = "") -> str:

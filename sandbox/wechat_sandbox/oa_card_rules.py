@@ -51,6 +51,8 @@ CARD_TYPES = COUPONS | OTHERS
 PERMANENT = {"MEMBER_CARD", "GENERAL_CARD"}
 MAX_QUANTITY = 100_000_000
 MAX_GET_LIMIT = 50
+MAX_TIME = 2**32
+MAX_DAYS = 36500
 LOGO_HOST = "mmbiz.qpic.cn"
 
 FIX_RANGE = ("DATE_TYPE_FIX_TIME_RANGE", 1)
@@ -259,16 +261,18 @@ def check_dates(card_type: str, info: dict, now: float) -> None:
     if kind in FIX_RANGE and not isinstance(kind, bool):
         begin = integer(info, "begin_timestamp")
         end = integer(info, "end_timestamp")
-        if not begin or not end or begin >= end or end <= now:
+        if not begin or not end or begin >= end or not now < end < MAX_TIME:
             raise OaError(40079)
         return
     if kind in FIX_TERM:
         term = integer(info, "fixed_term")
         begin_term = integer(info, "fixed_begin_term")
         end = integer(info, "end_timestamp")
-        if not term or term < 1 or begin_term is None or begin_term < 0:
+        if term is None or not 1 <= term <= MAX_DAYS:
             raise OaError(40079)
-        if end is not None and end <= now:
+        if begin_term is None or not 0 <= begin_term <= MAX_DAYS:
+            raise OaError(40079)
+        if end is not None and not now < end < MAX_TIME:
             raise OaError(40079)
         return
     if kind == FOREVER and card_type in PERMANENT:
@@ -398,7 +402,7 @@ def check_member_fields(body: dict) -> None:
         raise OaError(40150, "discount")
 
 
-# -- card/update ------------------------------------------------------------------------
+# -- card/update
 UPDATABLE_MEMBER = {
     *MEMBER_TEXTS,
     *MEMBER_FLAGS,
@@ -483,12 +487,15 @@ def check_new_dates(old: dict, new: dict) -> None:
     if kind == FIX_RANGE[0]:
         begin = integer(new, "begin_timestamp", old["begin_timestamp"])
         end = integer(new, "end_timestamp", old["end_timestamp"])
-        if begin > old["begin_timestamp"] or end < old["end_timestamp"]:
+        if not 0 < begin <= old["begin_timestamp"]:
+            raise OaError(40100)
+        if not old["end_timestamp"] <= end < MAX_TIME:
             raise OaError(40100)
     if kind == FIX_TERM[0]:
         term = integer(new, "fixed_term", old["fixed_term"])
         begin = integer(new, "fixed_begin_term", old["fixed_begin_term"])
-        if begin > old["fixed_begin_term"] or begin + term < (
-            old["fixed_begin_term"] + old["fixed_term"]
-        ):
+        last = old["fixed_begin_term"] + old["fixed_term"]
+        if not 0 <= begin <= old["fixed_begin_term"] or term > MAX_DAYS:
+            raise OaError(40100)
+        if begin + term < last:
             raise OaError(40100)

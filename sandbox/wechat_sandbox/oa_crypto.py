@@ -18,7 +18,9 @@ BLOCK = 32
 
 def sha1_sorted(*values: str) -> str:
     """Return the SHA-1 of the sorted values, joined without separator."""
-    return hashlib.sha1("".join(sorted(values)).encode()).hexdigest()
+    return hashlib.sha1(
+        "".join(sorted(values)).encode(), usedforsecurity=False
+    ).hexdigest()
 
 
 def aes_key(encoding_aes_key: str) -> bytes:

@@ -97,7 +97,7 @@ class PayCore:
         self._private: dict[str, Any] = {}
         self._public: dict[str, Any] = {}
 
-    # -- keys ----------------------------------------------------------------------
+    # -- keys --------------------------------------------------
     @property
     def platform(self) -> dict[str, Any]:
         """Return the platform's keys; made when first needed."""
@@ -176,7 +176,7 @@ class PayCore:
             key = self._private[pem] = pay_keys.load_private(pem)
         return serial, key
 
-    # -- who calls ---------------------------------------------------------------------
+    # -- who calls --------------------------------------------------
     def authenticate(self, request: web.Request, body: bytes) -> "Merchant":
         """Check the Authorization header; return the merchant.
 
@@ -237,7 +237,7 @@ class PayCore:
             return "public_key"
         return "certificate"
 
-    # -- answers ------------------------------------------------------------------------
+    # -- answers --------------------------------------------------
     def headers(
         self, merchant: "Merchant | None", kind: str, body: bytes, shift: int = 0
     ) -> dict[str, str]:
@@ -289,7 +289,7 @@ class PayCore:
             error.status, payload, merchant, kind, error.number, signed=signed
         )
 
-    # -- notifications --------------------------------------------------------------------
+    # -- notifications --------------------------------------------------
     def notify(
         self,
         merchant: "Merchant",
@@ -449,6 +449,9 @@ def _parse(request: web.Request, body: bytes) -> dict[str, Any]:
         return {}
     try:
         data = json.loads(body.decode("utf-8"))
+        if b"\\u" in body:
+            # Half of a surrogate pair is not a character.
+            json.dumps(data, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         message = "请求的body不是合法的JSON"
         raise PayError(400, "PARAM_ERROR", message, pay_schema.BAD_PARAM) from None

@@ -107,14 +107,12 @@ class View:
 
     def render(self, name: str, title: str, status: int = 200, **values: Any) -> Any:
         flash = self.request.query.get("flash", "")
-        problem = self.request.query.get("problem", "")
         html = environment.get_template(name).render(
             lang=self.lang,
             lang_url=self._lang_url(),
             t=self.t,
             title=title,
             flash=self.t(flash) if flash.isidentifier() else "",
-            problem=reason(problem, self.lang) if problem.isdigit() else "",
             **values,
         )
         return web.Response(text=html, status=status, content_type="text/html")
@@ -337,13 +335,12 @@ def _group(code: str) -> str:
 def _symbols(card: "Card", code: "Code") -> dict[str, Any]:
     """Return QR code, barcode and text as the card's code_type wants them."""
     kind = card.base_info["code_type"]
-    parts = {"qr": "", "bars": "", "show_text": True}
+    parts: dict[str, Any] = {"qr": "", "bars": "", "show_text": True}
+    parts["bars_first"] = kind == "CODE_TYPE_BARCODE"
     if kind in ("CODE_TYPE_QRCODE", "CODE_TYPE_BARCODE", "CODE_TYPE_ONLY_QRCODE"):
         parts["qr"] = Markup(symbols.qr_svg(code.code))
     if kind in ("CODE_TYPE_QRCODE", "CODE_TYPE_BARCODE", "CODE_TYPE_ONLY_BARCODE"):
         parts["bars"] = Markup(symbols.barcode_svg(code.code))
-    if kind == "CODE_TYPE_ONLY_QRCODE":
-        parts["bars"] = ""
     if kind in ("CODE_TYPE_ONLY_QRCODE", "CODE_TYPE_ONLY_BARCODE", "CODE_TYPE_NONE"):
         parts["show_text"] = False
     return parts

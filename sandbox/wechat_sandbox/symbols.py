@@ -1,6 +1,7 @@
 """QR codes and CODE128 barcodes as SVG and PNG."""
 
 import io
+import re
 
 import barcode
 import qrcode
@@ -32,7 +33,16 @@ def barcode_svg(text: str) -> str:
     stream = io.BytesIO()
     options = {"write_text": False, "quiet_zone": 6, "module_height": 18}
     barcode.get("code128", text, writer=SVGWriter()).write(stream, options)
-    return _strip(stream.getvalue().decode())
+    return _scalable(_strip(stream.getvalue().decode()))
+
+
+def _scalable(svg: str) -> str:
+    """Turn millimetres into a view box, so that the page decides on the size."""
+    width, height = re.findall(r'(?:width|height)="([\d.]+)mm"', svg)[:2]
+    head, rest = svg.split(">", 1)
+    head = re.sub(r'(width|height)="[\d.]+mm"', r'\1="100%"', head)
+    head += f' viewBox="0 0 {width} {height}" preserveAspectRatio="none"'
+    return head + ">" + re.sub(r"([0-9.]+)mm", r"\1", rest)
 
 
 def _strip(svg: str) -> str:

@@ -41,13 +41,15 @@ class Person:
 
     taken = 0
 
-    def __init__(self, browser: Browser, url: str, shots: Path, viewport=None, **options):
+    def __init__(
+        self, browser: Browser, url: str, shots: Path, viewport=None, **options
+    ):
         self.url = url
         self.shots = shots
         self.context = browser.new_context(
             viewport=viewport or DESKTOP, locale="zh-CN", **options
         )
-        self.context.set_default_timeout(60_000)
+        self.context.set_default_timeout(30_000)
         self.page: Page = self.context.new_page()
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))

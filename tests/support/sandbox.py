@@ -7,7 +7,7 @@ class Sandbox:
     def __init__(self, url: str):
         self.url = url
 
-    def ask(self, method: str, path: str, **body):
+    def ask(self, method: str, path: str, /, **body):
         """Send a control call and return its JSON answer."""
         answer = requests.request(
             method, f"{self.url}/sandbox/{path}", json=body or None, timeout=30

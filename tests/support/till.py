@@ -31,7 +31,9 @@ class Cashier(OdooUser):
         self.page.keyboard.press("Enter")
 
     def total(self) -> str:
-        return self.page.locator(".order-summary .total, .product-screen .total").first.inner_text()
+        return self.page.locator(
+            ".order-summary .total, .product-screen .total"
+        ).first.inner_text()
 
     def go_to_payment(self) -> None:
         self.page.locator(".product-screen button.pay-order-button:visible").click()
@@ -42,9 +44,9 @@ class Cashier(OdooUser):
         self.page.wait_for_selector(".paymentlines .paymentline")
 
     def validate(self) -> None:
-        self.page.locator(".payment-screen .button.next:visible, .payment-screen .validation-button:visible").first.click()
+        self.page.locator(".payment-screen .button.next:visible").first.click()
         self.page.wait_for_selector(".receipt-screen")
 
     def next_order(self) -> None:
-        self.page.locator(".receipt-screen .button.next:visible, .receipt-screen button:has-text('新订单'):visible").first.click()
+        self.page.locator(".receipt-screen .button.next:visible").first.click()
         self.page.wait_for_selector(".product-screen")

@@ -77,7 +77,7 @@ class WechatAccount(models.Model):
     secret = fields.Char(
         string="AppSecret",
         compute="_compute_secrets",
-        inverse="_inverse_secrets",
+        inverse="_inverse_secret",
         groups="base.group_system",
         copy=False,
     )
@@ -85,7 +85,7 @@ class WechatAccount(models.Model):
     token = fields.Char(
         string="Callback token",
         compute="_compute_secrets",
-        inverse="_inverse_secrets",
+        inverse="_inverse_token",
         groups="base.group_system",
         copy=False,
     )
@@ -93,7 +93,7 @@ class WechatAccount(models.Model):
     encoding_aes_key = fields.Char(
         string="EncodingAESKey",
         compute="_compute_secrets",
-        inverse="_inverse_secrets",
+        inverse="_inverse_encoding_aes_key",
         groups="base.group_system",
         copy=False,
     )
@@ -112,7 +112,10 @@ class WechatAccount(models.Model):
         "part is the one that is used.",
     )
     callback_key = fields.Char(
-        default=_default_callback_key, required=True, readonly=True, copy=False
+        default=lambda self: self._default_callback_key(),
+        required=True,
+        readonly=True,
+        copy=False,
     )
     callback_url = fields.Char(
         string="Callback address",
@@ -158,6 +161,17 @@ class WechatAccount(models.Model):
         )
         for account in self:
             account.identity_count = counts.get(account, 0)
+
+    # === INVERSE METHODS ===#
+
+    def _inverse_secret(self):
+        self._keep_secret("secret")
+
+    def _inverse_token(self):
+        self._keep_secret("token")
+
+    def _inverse_encoding_aes_key(self):
+        self._keep_secret("encoding_aes_key")
 
     # === CONSTRAINT METHODS ===#
 

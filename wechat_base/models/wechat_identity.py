@@ -76,6 +76,8 @@ class WechatIdentity(models.Model):
                 "now": fields.Datetime.now(),
                 "uid": self.env.uid,
             },
+            # A conflict makes the request or the job run again.
+            log_exceptions=False,
         )
         identity = self.browse(self.env.cr.fetchone()[0])
         identity.invalidate_recordset(["last_seen"])

@@ -65,7 +65,7 @@ class WechatMerchant(models.Model):
     apiv3_key = fields.Char(
         string="APIv3 key",
         compute="_compute_secrets",
-        inverse="_inverse_secrets",
+        inverse="_inverse_apiv3_key",
         groups="base.group_system",
         copy=False,
     )
@@ -73,7 +73,7 @@ class WechatMerchant(models.Model):
     private_key = fields.Text(
         string="API private key",
         compute="_compute_secrets",
-        inverse="_inverse_secrets",
+        inverse="_inverse_private_key",
         groups="base.group_system",
         copy=False,
         help="The content of apiclient_key.pem.",
@@ -106,7 +106,10 @@ class WechatMerchant(models.Model):
         "wechat.merchant.key", "merchant_id", string="WeChat's keys"
     )
     notify_key = fields.Char(
-        default=_default_notify_key, required=True, readonly=True, copy=False
+        default=lambda self: self._default_notify_key(),
+        required=True,
+        readonly=True,
+        copy=False,
     )
     notify_url = fields.Char(
         string="Notification address", compute="_compute_notify_url"
@@ -147,6 +150,14 @@ class WechatMerchant(models.Model):
         )
         for merchant in self:
             merchant.event_count = counts.get(merchant, 0)
+
+    # === INVERSE METHODS ===#
+
+    def _inverse_apiv3_key(self):
+        self._keep_secret("apiv3_key")
+
+    def _inverse_private_key(self):
+        self._keep_secret("private_key")
 
     # === CONSTRAINT METHODS ===#
 

@@ -94,9 +94,7 @@ class WechatOperation(models.AbstractModel):
         copy=False,
         help="0: a person waits for it. Lower goes first.",
     )
-    remote_next_at = fields.Datetime(
-        string="Next attempt", readonly=True, copy=False
-    )
+    remote_next_at = fields.Datetime(string="Next attempt", readonly=True, copy=False)
     remote_error_code = fields.Char(string="Error code", readonly=True, copy=False)
     remote_error = fields.Char(string="Error", readonly=True, copy=False)
     remote_request_id = fields.Char(
@@ -132,6 +130,8 @@ class WechatOperation(models.AbstractModel):
             )
 
     def _check_transition(self, state):
+        field = self._fields["remote_state"]
+        labels = dict(field._description_selection(self.env))
         for row in self:
             current = row.remote_state or "none"
             if state != current and state not in self._REMOTE_TRANSITIONS[current]:
@@ -139,8 +139,8 @@ class WechatOperation(models.AbstractModel):
                     self.env._(
                         "“%(name)s” cannot go from “%(current)s” to “%(state)s”.",
                         name=row.display_name,
-                        current=current,
-                        state=state,
+                        current=labels[current],
+                        state=labels.get(state, state),
                     )
                 )
 
@@ -154,9 +154,9 @@ class WechatOperation(models.AbstractModel):
         )
         if not rows:
             raise UserError(self.env._("There is nothing to be tried again."))
-        rows.filtered(lambda row: row.remote_state == "refused").remote_state = (
-            "pending"
-        )
+        rows.filtered(
+            lambda row: row.remote_state == "refused"
+        ).remote_state = "pending"
         rows._operation_enqueue()
 
     # === TO BE IMPLEMENTED ===#
@@ -262,14 +262,15 @@ class WechatOperation(models.AbstractModel):
     @api.model
     def _operation_drain(self):
         """Job: carry out the operations that are due, each on its own."""
-        count, tried = 0, set()
+        count, tried, row_id = 0, set(), None
         for _step in self._drain_steps():
             row_id = self._operation_step(tried)
             if not row_id:
                 break
             tried.add(row_id)
             count += 1
-        self._drain_again(progress=bool(count))
+        if row_id is not False:
+            self._drain_again(progress=bool(count))
         return self.env._("%s operations", count)
 
     @api.model
@@ -277,15 +278,15 @@ class WechatOperation(models.AbstractModel):
         """Carry out one operation.
 
         :param set tried: rows that this job has dealt with
-        :return: id of the row, or ``None`` if there is nothing (more) to do
+        :return: id of the row, ``None`` if there is nothing (more) to do, ``False``
+            if the rate is used up and a later job has been provided for
         """
         for row_id in self._operation_candidates(tried):
             with self._operation_alive(row_id) as alone:
                 if not alone:
                     continue
                 if self._operation_run(row_id) is False:
-                    # The rate is used up; the rest must wait too.
-                    return None
+                    return False
                 return row_id
         return None
 

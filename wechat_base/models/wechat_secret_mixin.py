@@ -17,8 +17,9 @@ class WechatSecretMixin(models.AbstractModel):
     """Write-only fields: encrypted in the database, masked when read.
 
     A model lists its secrets in ``_SECRET_FIELDS`` and gives each two fields: ``x``
-    (computed by :meth:`_compute_secrets`, inverse :meth:`_inverse_secrets`, not
-    stored, for system administrators) and ``x_cipher`` (stored, no access).
+    (computed by :meth:`_compute_secrets`, inverse ``_inverse_x`` that calls
+    :meth:`_keep_secret`, not stored, for system administrators) and
+    ``x_cipher`` (stored, no access).
     """
 
     _name = "wechat.secret.mixin"
@@ -34,19 +35,19 @@ class WechatSecretMixin(models.AbstractModel):
             for name in self._SECRET_FIELDS:
                 record[name] = MASK if record_sudo[f"{name}_cipher"] else False
 
-    def _inverse_secrets(self):
+    def _keep_secret(self, name):
+        """Encrypt what a person typed into the field ``name``."""
         for record in self:
-            typed = {name: record[name] for name in self._SECRET_FIELDS}
-            changes = {}
-            for name, value in typed.items():
-                if value == MASK:
-                    continue
-                value = record._clean_secret(name, value)
-                changes[f"{name}_cipher"] = value and self._secret_encrypt(value)
+            value = record[name]
+            if value == MASK:
+                continue
+            value = record._clean_secret(name, value)
+            cipher = value and self._secret_encrypt(value)
             # sudo: nobody may write the encrypted columns directly.
-            record.sudo().write(changes)
-        # The clear text must not stay where a later read() finds it.
-        self.invalidate_recordset(self._SECRET_FIELDS)
+            record.sudo()[f"{name}_cipher"] = cipher
+        # The clear text must not stay where a later read() finds it. Only this
+        # field: the others of the same write() have yet to be encrypted.
+        self.invalidate_recordset([name])
 
     def _clean_secret(self, name, value):
         """Return the secret as it is to be kept; raise if it cannot be right.
@@ -142,7 +143,6 @@ class WechatSecretMixin(models.AbstractModel):
         for record_sudo in model_sudo.search([(cipher_name, "!=", False)]):
             record_sudo[cipher_name] = secret_box.rotate(record_sudo[cipher_name])
 
-
     @api.model
     def _secret_forget_unreadable(self):
         """Empty the secrets that cannot be decrypted; return how many."""
@@ -154,8 +154,8 @@ class WechatSecretMixin(models.AbstractModel):
                     if not self._secret_is_readable(record_sudo[cipher_name]):
                         record_sudo[cipher_name] = False
                         count += 1
-        # sudo: the tokens are encrypted, too; they are fetched anew.
-        self.env["wechat.token"].sudo().search([]).unlink()
+        # The tokens are encrypted, too; they are fetched anew.
+        self.env.cr.execute("DELETE FROM wechat_token")
         # sudo: the check text is a system parameter.
         parameters_sudo = self.env["ir.config_parameter"].sudo()
         if not self._secret_is_readable(parameters_sudo.get_param(_CHECK_PARAMETER)):

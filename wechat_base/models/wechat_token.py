@@ -73,6 +73,7 @@ class WechatToken(models.Model):
             ON CONFLICT DO NOTHING
             """,
             [account_id, kind],
+            log_exceptions=False,
         )
         cr.execute(
             """
@@ -82,6 +83,7 @@ class WechatToken(models.Model):
                FOR UPDATE
             """,
             [account_id, kind],
+            log_exceptions=False,
         )
         value = self._usable(cr.fetchone())
         if value and value != stale:

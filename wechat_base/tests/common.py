@@ -5,6 +5,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
@@ -14,7 +15,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 
 from odoo import SUPERUSER_ID, api
+from odoo.modules.registry import DummyRLock, Registry
 from odoo.tests import TransactionCase, new_test_user
+from odoo.tools import mute_logger
 
 APPID = "wx2421b1c4370ec43b"
 APPSECRET = "0123456789abcdef0123456789abcdef"
@@ -250,13 +253,15 @@ class CommittedCase(ServerCase):
         super().setUp()
         self.addCleanup(self.commit, self.clean_up)
         self.committed_account_id = self.commit(
-            lambda env: env["wechat.account"]
-            .create(
-                self.account_vals(
-                    appid="wxcommitted0001", name="Committed", original_id=False
+            lambda env: (
+                env["wechat.account"]
+                .create(
+                    self.account_vals(
+                        appid="wxcommitted0001", name="Committed", original_id=False
+                    )
                 )
+                .id
             )
-            .id
         )
 
     def commit(self, function):
@@ -287,10 +292,18 @@ class CommittedCase(ServerCase):
             except Exception as error:
                 errors.append(error)
 
-        threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(60)
+        threads = [
+            threading.Thread(target=run, args=(i,), daemon=True) for i in range(count)
+        ]
+        # The tests' thread holds the registry's lock; conflicts are expected.
+        with (
+            patch.object(Registry, "_lock", DummyRLock()),
+            mute_logger("odoo.sql_db"),
+        ):
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(30)
+        self.assertFalse([thread for thread in threads if thread.is_alive()])
         self.assertEqual(errors, [])
         return results

@@ -3,11 +3,13 @@
 import threading
 from contextlib import contextmanager
 
-from odoo import SUPERUSER_ID, api, fields, models
+from odoo import fields, models
 from odoo.orm.model_classes import add_to_registry
+from odoo.tools import SQL
 
 NAME = "wechat.test.operation"
 TABLE = "wechat_test_operation"
+SELECTIONS = "field_id IN (SELECT id FROM ir_model_fields WHERE model = %s)"
 
 
 class Killed(BaseException):
@@ -81,15 +83,38 @@ def operation_model(registry, remote):
         yield
     finally:
         with registry.cursor() as cr:
-            cr.execute(f"DROP TABLE IF EXISTS {TABLE} CASCADE")
-            env = api.Environment(cr, SUPERUSER_ID, {})
-            env["ir.model"].search([("model", "=", NAME)]).with_context(
-                _force_unlink=True
-            )
-            cr.execute("DELETE FROM ir_model_data WHERE model = 'ir.model' AND res_id IN (SELECT id FROM ir_model WHERE model = %s)", [NAME])
-            cr.execute("DELETE FROM ir_model WHERE model = %s", [NAME])
+            _remove(cr)
         del registry.models[NAME]
         for parent in ("wechat.operation", "base"):
             registry[parent]._inherit_children.discard(NAME)
         with registry.cursor() as cr:
             registry._setup_models__(cr, [])
+
+
+def _remove(cr):
+    """Remove the table and what Odoo has written about the model."""
+    cr.execute(SQL("DROP TABLE IF EXISTS %s CASCADE", SQL.identifier(TABLE)))
+    for model, where in (
+        (
+            "ir.model.inherit",
+            "model_id IN (SELECT id FROM ir_model WHERE model = %s)",
+        ),
+        ("ir.model.constraint", "model IN (SELECT id FROM ir_model WHERE model = %s)"),
+        ("ir.model.fields.selection", SELECTIONS),
+        ("ir.model.fields", "model = %s"),
+        ("ir.model", "model = %s"),
+    ):
+        found = SQL(f"SELECT id FROM %s WHERE {where}", _table(model), NAME)
+        cr.execute(
+            SQL(
+                "DELETE FROM ir_model_data WHERE model = %s AND res_id IN (%s)",
+                model,
+                found,
+            )
+        )
+        cr.execute(SQL("DELETE FROM %s WHERE id IN (%s)", _table(model), found))
+    cr.execute("DELETE FROM queue_job WHERE model_name = %s", [NAME])
+
+
+def _table(model):
+    return SQL.identifier(model.replace(".", "_"))

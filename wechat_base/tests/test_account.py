@@ -38,7 +38,7 @@ class TestAccount(WechatCase):
             "",
             "ftp://host/",
             "http://",
-            "http://user:password@host/",
+            "http://user@host/",
             "http://host/?a=1",
             "http://host:99999/",
             "javascript:alert(1)",
@@ -67,7 +67,9 @@ class TestAccount(WechatCase):
 
     def test_callback_address(self):
         self.assertTrue(
-            self.account.callback_url.endswith(f"/wechat/oa/{self.account.callback_key}")
+            self.account.callback_url.endswith(
+                f"/wechat/oa/{self.account.callback_key}"
+            )
         )
         self.assertGreaterEqual(len(self.account.callback_key), 30)
         before = self.account.callback_key

@@ -184,7 +184,8 @@ class TestCallbackTools(BaseCase):
         ):
             with self.subTest(name):
                 self.assertNotEqual(
-                    callback.event_key(event), callback.event_key({**event, name: value})
+                    callback.event_key(event),
+                    callback.event_key({**event, name: value}),
                 )
         self.assertEqual(callback.event_key({"MsgId": "42"}), "msg:42")
         long = callback.event_key({**event, "EventKey": "x" * 500})

@@ -115,9 +115,7 @@ class TestEvent(WechatCase):
         self.assertEqual(jobs.channel, "root.wechat.inbox")
         self.assertEqual(jobs.method_name, "_event_drain")
         # One that runs does not count: its last look may lie before our commit.
-        jobs.with_context(
-            _job_edit_sentinel=type(jobs).EDIT_SENTINEL
-        ).state = "started"
+        jobs.with_context(_job_edit_sentinel=type(jobs).EDIT_SENTINEL).state = "started"
         self.env.flush_all()
         events._drain_enqueue()
         jobs = self.env["queue.job"].search([("identity_key", "=", "wechat.event:now")])

@@ -69,9 +69,9 @@ class TestIdentityRace(CommittedCase):
             ids = self.in_threads(6, lambda env, index: _again(env, create))
         finally:
             self.commit(
-                lambda env: env["wechat.identity"]
-                .search([("openid", "=", "oRACE")])
-                .unlink()
+                lambda env: (
+                    env["wechat.identity"].search([("openid", "=", "oRACE")]).unlink()
+                )
             )
         self.assertEqual(len(set(ids)), 1)
 

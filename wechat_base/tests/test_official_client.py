@@ -257,7 +257,9 @@ class TestOfficialClient(ServerCase):
         self.assertEqual(self.body_of("/card/code/unavailable"), {"code": "123"})
 
     def test_user_title_url(self):
-        self.server.says("/card/invoice/biz/getusertitleurl", {"errcode": 0, "url": "u"})
+        self.server.says(
+            "/card/invoice/biz/getusertitleurl", {"errcode": 0, "url": "u"}
+        )
         self.assertEqual(self.client.invoice.get_user_title_url(True), "u")
         self.assertEqual(
             self.client.invoice.get_user_title_url(False, title="公司"), "u"
@@ -281,7 +283,9 @@ class TestOfficialClient(ServerCase):
             "/cgi-bin/media/uploadimg", {"errcode": 42001}, {"url": "http://img"}
         )
         self.client.media.upload_image(io.BytesIO(b"PNGDATA"))
-        bodies = [call["body"] for call in self.server.asked("/cgi-bin/media/uploadimg")]
+        bodies = [
+            call["body"] for call in self.server.asked("/cgi-bin/media/uploadimg")
+        ]
         self.assertEqual([b"PNGDATA" in body for body in bodies], [True, True])
 
     def test_card_ext(self):
@@ -297,7 +301,10 @@ class TestOfficialClient(ServerCase):
         signed = "".join(
             sorted(["TICKET", "1700000000", "NONCE", "pCARD", "123", "oABC"])
         )
-        self.assertEqual(ext["signature"], hashlib.sha1(signed.encode()).hexdigest())
+        self.assertEqual(
+            ext["signature"],
+            hashlib.sha1(signed.encode(), usedforsecurity=False).hexdigest(),
+        )
         self.assertEqual(ext["outer_str"], "desk1")
         self.assertNotIn("card_id", ext)
         self.assertNotIn("card_type", ext)
@@ -312,12 +319,14 @@ class TestOfficialClient(ServerCase):
         )
         signed = "".join(sorted([APPID, "TICKET", "1700000000", "NONCE", "pCARD"]))
         self.assertEqual(
-            params["cardSign"], hashlib.sha1(signed.encode()).hexdigest()
+            params["cardSign"],
+            hashlib.sha1(signed.encode(), usedforsecurity=False).hexdigest(),
         )
 
     def test_tickets_are_kept(self):
         self.server.says(
-            "/cgi-bin/ticket/getticket", {"errcode": 0, "ticket": "T", "expires_in": 7200}
+            "/cgi-bin/ticket/getticket",
+            {"errcode": 0, "ticket": "T", "expires_in": 7200},
         )
         for _time in range(2):
             self.assertEqual(self.client.jsapi.get_jsapi_card_ticket(), "T")

@@ -157,7 +157,9 @@ class TestPayClient(ServerCase):
         self.assertEqual(
             pay_crypto.decrypt_field(make_keys("wechat").private, text), "张三"
         )
-        for_us = pay_crypto.encrypt_field(make_keys("merchant").private.public_key(), "李四")
+        for_us = pay_crypto.encrypt_field(
+            make_keys("merchant").private.public_key(), "李四"
+        )
         self.assertEqual(self.client.decrypt_field(for_us), "李四")
         with self.assertRaises(WechatSignatureError):
             self.client.encrypt("x", "PUB_KEY_ID_UNKNOWN")
@@ -275,10 +277,13 @@ class TestPayClient(ServerCase):
                     self.assertEqual(len(self.server.requests), times)
 
     def test_refusals_are_not_repeated(self):
-        for status, code in ((429, "FREQUENCY_LIMITED"), (400, "PARAM_ERROR")):
+        for status, code, error_class in (
+            (429, "FREQUENCY_LIMITED", WechatUnavailable),
+            (400, "PARAM_ERROR", WechatRefused),
+        ):
             self.says("/v3/x", {"code": code}, status=status)
             self.server.requests.clear()
-            with self.assertRaises((WechatUnavailable, WechatRefused)):
+            with self.assertRaises(error_class):
                 self.client.request("GET", "/v3/x")
             self.assertEqual(len(self.server.requests), 1)
 
@@ -306,7 +311,9 @@ class TestPayClient(ServerCase):
         self.client.verify({k.lower(): v for k, v in good.items()}, body)
         for name in ("Timestamp", "Nonce", "Serial", "Signature"):
             with self.subTest(name):
-                self.assert_refused("missing", _without(good, f"Wechatpay-{name}"), body)
+                self.assert_refused(
+                    "missing", _without(good, f"Wechatpay-{name}"), body
+                )
         now = int(time.time())
         self.assert_refused("stale", sign_answer(body, timestamp=now - 301), body)
         self.assert_refused("stale", sign_answer(body, timestamp=now + 310), body)

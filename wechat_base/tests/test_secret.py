@@ -113,7 +113,7 @@ class TestSecret(WechatCase):
                         account.search([(name, "like", "gAAAA")])
                     with self.assertRaises(AccessError):
                         account.write({name: "x"})
-                    with self.assertRaises(AccessError):
+                    with self.assertRaises(UserError):
                         account.export_data([name])
                     with self.assertRaises(AccessError):
                         account._read_group([], [name])

@@ -61,9 +61,7 @@ class TestToken(CommittedCase):
             env = self.env(cr=cr)
             self.obtain(env, lambda: ("KEPT", 7200))
             cr.rollback()
-        self.assertEqual(
-            self.commit(lambda env: self.obtain(env, self.fail)), "KEPT"
-        )
+        self.assertEqual(self.commit(lambda env: self.obtain(env, self.fail)), "KEPT")
 
     def test_old_tokens_are_replaced(self):
         self.commit(lambda env: self.obtain(env, lambda: ("A", TOKEN_MARGIN - 1)))

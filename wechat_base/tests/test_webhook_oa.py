@@ -88,9 +88,7 @@ class TestWebhookOA(HttpCase):
     def test_echo(self):
         answer = self.url_open(
             f"/wechat/oa/{self.account.callback_key}?"
-            + "&".join(
-                f"{k}={v}" for k, v in self.query(echostr="<b>123</b>").items()
-            )
+            + "&".join(f"{k}={v}" for k, v in self.query(echostr="<b>123</b>").items())
         )
         self.assertEqual((answer.status_code, answer.text), (200, "<b>123</b>"))
         self.assertTrue(answer.headers["Content-Type"].startswith("text/plain"))
@@ -187,16 +185,16 @@ class TestWebhookOA(HttpCase):
     @mute_logger(LOGGER)
     def test_broken_and_hostile_xml(self):
         self.account.callback_mode = "plain"
-        laughs = "".join(
-            f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10)
-        )
+        laughs = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 10))
         for body in (
-            "",
+            " ",
             "<xml><Event>x</xml>",
             '{"json": true}',
             f'<!DOCTYPE x [<!ENTITY l0 "l">{laughs}]><xml><Event>&l9;</Event></xml>',
-            '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
-            "<xml><Event>&e;</Event></xml>",
+            (
+                '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
+                "<xml><Event>&e;</Event></xml>"
+            ),
         ):
             with self.subTest(body[:30]):
                 self.assert_refused(self.post(body, self.query()), 400)

@@ -129,7 +129,9 @@ class TestWebhookPay(HttpCase):
         unknown = {**good, "Wechatpay-Serial": f"{PUBLIC_KEY_ID}9"}
         self.assert_refused(self.post(body, unknown), 401)
         probe = f"WECHATPAY/SIGNTEST/{good['Wechatpay-Signature']}"
-        self.assert_refused(self.post(body, {**good, "Wechatpay-Signature": probe}), 401)
+        self.assert_refused(
+            self.post(body, {**good, "Wechatpay-Signature": probe}), 401
+        )
 
     @mute_logger(LOGGER)
     def test_content(self):

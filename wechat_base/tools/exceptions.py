@@ -163,8 +163,8 @@ _RETRY_AFTER: dict[int, float] = {45009: 3600.0, 45011: 10.0}
 
 
 def plain_translate(message):
-    """Stand-in for ``env._`` where there is no environment."""
-    return str(message)
+    """Stand-in for ``env._`` where there is no environment: English."""
+    return message._translate("en_US")
 
 
 def make_error(

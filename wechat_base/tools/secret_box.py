@@ -9,6 +9,7 @@ The key is looked for in this order:
 Several keys may be given, separated by commas: the first encrypts, all decrypt.
 """
 
+import logging
 import os
 import tempfile
 from functools import lru_cache
@@ -17,6 +18,8 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from odoo.tools import config
+
+_logger = logging.getLogger(__name__)
 
 ENVIRONMENT_VARIABLE = "WECHAT_SECRET_KEY"
 CONFIG_OPTION = "wechat_secret_key"
@@ -78,7 +81,7 @@ def create_key_file():
         # key that another one has just begun to use.
         os.link(name, path)
     except FileExistsError:
-        pass
+        _logger.info("Another process has made the key just now")
     finally:
         os.unlink(name)
 

@@ -396,8 +396,10 @@ class WechatConnectionCheck(models.TransientModel):
             keys = keys.filtered(lambda key: key.kind == merchant.key_mode)
         now = fields.Datetime.now()
         valid = keys.filtered(
-            lambda key: key.kind == "public_key"
-            or (key.valid_from and key.valid_from <= now < key.valid_to)
+            lambda key: (
+                key.kind == "public_key"
+                or (key.valid_from and key.valid_from <= now < key.valid_to)
+            )
         )
         if not valid:
             self._add(
@@ -440,10 +442,21 @@ class WechatConnectionCheck(models.TransientModel):
         except WechatConfigError as error:
             self._add(name, "error", error.code or "", error)
         except WechatUnavailable as error:
-            self._add(name, "error", error, self._advice_unreachable(merchant))
+            self._add(name, "error", error, self._advice_pay(merchant, error))
         else:
             self._add(name, "ok", self.env._("Both signatures are accepted"))
         self._check_clock(client.last_date)
+
+    def _advice_pay(self, merchant, error):
+        if error.code in ("unknown_key", "wrong"):
+            return self.env._(
+                "WeChat signed with a key that is not listed here. Compare the public "
+                "key and its ID with the merchant platform, or download the platform "
+                "certificates."
+            )
+        if error.code == "stale":
+            return self.env._("Set the server's clock; use a time service (NTP).")
+        return self._advice_unreachable(merchant)
 
     def _check_notify(self, merchant):
         name = self.env._("Notification address")

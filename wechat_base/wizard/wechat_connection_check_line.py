@@ -13,7 +13,7 @@ class WechatConnectionCheckLine(models.TransientModel):
     )
     name = fields.Char(string="Check", required=True, readonly=True)
     state = fields.Selection(
-        [("ok", "Good"), ("warning", "Look at it"), ("error", "Not working")],
+        [("ok", "Good"), ("warning", "Look at it"), ("error", "Faulty")],
         string="Result",
         required=True,
         readonly=True,

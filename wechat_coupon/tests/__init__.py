@@ -1,6 +1,7 @@
 from . import test_card_channel
 from . import test_events
 from . import test_guard
+from . import test_pos_tours
 from . import test_redemption
 from . import test_rights
 from . import test_sale

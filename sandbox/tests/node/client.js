@@ -1,0 +1,64 @@
+/* A Native order through wechatpay-axios-plugin in public-key mode.
+ * Settings come as JSON on standard input, the report goes out as JSON. */
+'use strict';
+
+const { Wechatpay } = require('wechatpay-axios-plugin');
+
+async function main(settings) {
+  const options = {
+    mchid: settings.mchid,
+    serial: settings.merchant_serial,
+    privateKey: settings.merchant_private_key_pem,
+    baseURL: settings.url,
+    proxy: false,
+  };
+  const certs = { [settings.public_key_id]: settings.public_key_pem };
+  const wxpay = new Wechatpay({ ...options, certs });
+  const order = {
+    appid: settings.appid,
+    mchid: settings.mchid,
+    description: '咖啡',
+    out_trade_no: 'NODE-ORDER-1',
+    notify_url: settings.notify_url,
+    amount: { total: 100 },
+  };
+  const headers = { 'Wechatpay-Serial': settings.public_key_id };
+  const created = await wxpay.v3.pay.transactions.native.post(order, { headers });
+  const number = wxpay.v3.pay.transactions.outTradeNo.$out_trade_no$;
+  const query = await number.get({
+    params: { mchid: settings.mchid }, out_trade_no: 'NODE-ORDER-1', headers,
+  });
+  const refused = await wxpay.v3.pay.transactions.native
+    .post({ ...order, extra: 1 }, { headers })
+    .catch((error) => ({ status: error.response.status, code: error.response.data.code }));
+  const closed = await number.close.post(
+    { mchid: settings.mchid }, { out_trade_no: 'NODE-ORDER-1', headers },
+  );
+
+  // The same client with another key in place of the platform's must refuse.
+  const other = require('crypto').generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const deceived = new Wechatpay({
+    ...options, certs: { [settings.public_key_id]: other.publicKey },
+  });
+  const forged = await deceived.v3.pay.transactions.native
+    .post(order, { headers })
+    .then(() => false, () => true);
+
+  process.stdout.write(JSON.stringify({
+    created: created.status,
+    code_url: created.data.code_url,
+    state: query.data.trade_state,
+    refused,
+    closed: closed.status,
+    forged,
+  }));
+}
+
+let text = '';
+process.stdin.on('data', (chunk) => { text += chunk; });
+process.stdin.on('end', () => {
+  main(JSON.parse(text)).catch((error) => {
+    process.stderr.write(`${error.stack}\n`);
+    process.exit(1);
+  });
+});

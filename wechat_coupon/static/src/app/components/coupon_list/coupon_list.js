@@ -1,0 +1,72 @@
+import { Component } from "@odoo/owl";
+import { usePos } from "@point_of_sale/app/hooks/pos_hook";
+import { maskCode } from "@wechat_coupon/app/utils/code_router";
+import { _t } from "@web/core/l10n/translation";
+import { formatDate, parseDate } from "@web/core/l10n/dates";
+
+/**
+ * The coupons of an order: what they take off, or what they wait for.
+ */
+export class CouponList extends Component {
+    static template = "wechat_coupon.CouponList";
+    static props = {
+        order: Object,
+        detailed: { type: Boolean, optional: true },
+    };
+    static defaultProps = { detailed: false };
+
+    setup() {
+        this.pos = usePos();
+    }
+
+    get desk() {
+        return this.pos.wechatCoupon;
+    }
+
+    get busyCodes() {
+        return this.desk.busyCodes.map(maskCode);
+    }
+
+    get rows() {
+        const { order } = this.props;
+        return order.getGuardedCoupons().map((card) => {
+            const isApplied = order.isApplied(card);
+            return {
+                card,
+                isApplied,
+                name: card.couponName,
+                code: card.maskedCode,
+                amount: isApplied ? this.env.utils.formatCurrency(-order.savedBy(card)) : "",
+                state: isApplied ? this.stateOf(card) : this.reasonOf(card),
+                validity: this.validityOf(card),
+            };
+        });
+    }
+
+    stateOf(card) {
+        const held = this.props.order.uiState.wechatReservation;
+        if (held?.ids.includes(card.id) && held.until > Date.now()) {
+            return _t("Reserved for this order until %(time)s", {
+                time: this.desk.clock(held.until),
+            });
+        }
+        return _t("Applied; reserved when you go to payment");
+    }
+
+    reasonOf(card) {
+        return this.props.order.couponShortfall(card) || _t("Not used on this order");
+    }
+
+    validityOf(card) {
+        const date = card.expiration_date;
+        if (!date) {
+            return _t("No expiry");
+        }
+        const value = typeof date === "string" ? parseDate(date) : date;
+        return _t("Valid until %(date)s", { date: formatDate(value) });
+    }
+
+    async remove(card) {
+        await this.desk.remove(card, this.props.order);
+    }
+}

@@ -1,0 +1,50 @@
+import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
+import { useBarcodeReader } from "@point_of_sale/app/hooks/barcode_reader_hook";
+import { CouponList } from "@wechat_coupon/app/components/coupon_list/coupon_list";
+import { productSpellings, routeOf } from "@wechat_coupon/app/utils/code_router";
+import { _t } from "@web/core/l10n/translation";
+import { patch } from "@web/core/utils/patch";
+import { onWillUnmount } from "@odoo/owl";
+
+patch(PaymentScreen, { components: { ...PaymentScreen.components, CouponList } });
+
+patch(PaymentScreen.prototype, {
+    setup() {
+        super.setup(...arguments);
+        useBarcodeReader({ wechat_coupon: this._onAnyScan });
+        // However the cashier leaves: the back button of the browser navigates nowhere.
+        onWillUnmount(() => this.pos.wechatCoupon.leavePayment(this.currentOrder));
+    },
+    onMounted() {
+        super.onMounted(...arguments);
+        this.pos.wechatCoupon.resumePayment(this.currentOrder);
+    },
+    /** Odoo calls every code "unknown" here; customers show coupons here, too. */
+    _onAnyScan(scan) {
+        const desk = this.pos.wechatCoupon;
+        const product = this._isKnownProduct(scan);
+        switch (routeOf(scan, { product })) {
+            case "payment":
+                desk.onPaymentCode(scan.code);
+                return true;
+            case "core": // GS1: products, too
+            case "product":
+                return this._refuseProduct();
+            default:
+                desk.activateWhilePaying(scan.code, this.currentOrder);
+                return true;
+        }
+    },
+    _refuseProduct() {
+        this.pos.wechatCoupon.notify(
+            _t("This is a product. Go back to the order to add it.")
+        );
+        return true;
+    },
+    _isKnownProduct({ code, parsed }) {
+        const products = this.pos.models["product.product"];
+        return productSpellings(code, parsed || {}).some((spelling) =>
+            products.getBy("barcode", spelling)
+        );
+    },
+});

@@ -1,0 +1,234 @@
+// Its patch must come first: ours builds on it.
+import "@pos_loyalty/app/screens/product_screen/product_screen";
+import { AlertDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
+import { ProductScreen } from "@point_of_sale/app/screens/product_screen/product_screen";
+import { SelectionPopup } from "@point_of_sale/app/components/popups/selection_popup/selection_popup";
+import { useBarcodeReader } from "@point_of_sale/app/hooks/barcode_reader_hook";
+import { makeAwaitable } from "@point_of_sale/app/utils/make_awaitable_dialog";
+import {
+    isTwelveDigits,
+    productSpellings,
+    routeOf,
+} from "@wechat_coupon/app/utils/code_router";
+import { _t } from "@web/core/l10n/translation";
+import { patch } from "@web/core/utils/patch";
+
+patch(ProductScreen.prototype, {
+    setup() {
+        super.setup(...arguments);
+        useBarcodeReader({ wechat_coupon: this._onAnyScan });
+    },
+    /**
+     * Decide who gets a code. What needs the server runs on its own, so that the next
+     * customer's products never wait for a coupon.
+     *
+     * @param {{raw: string, code: string, parsed: Object|Object[]|null}} scan
+     * @returns {boolean|Promise<boolean>} whether Odoo has nothing more to do
+     */
+    _onAnyScan(scan) {
+        const desk = this.pos.wechatCoupon;
+        const product = this._knownProduct(scan);
+        const partner = this.pos.models["res.partner"].getBy("barcode", scan.code);
+        const route = routeOf(scan, { product: Boolean(product), partner: Boolean(partner) });
+        switch (route) {
+            case "core":
+                return false;
+            case "payment":
+                desk.onPaymentCode();
+                return true;
+            case "product":
+                return this._scanProduct(scan, product);
+            case "coupon":
+                this._scanOdooCoupon(scan);
+                return true;
+            case "record_first":
+                this._scanPartner(scan);
+                return true;
+            case "coupon_first":
+                this._scanCoupon(scan);
+                return true;
+            default:
+                this._scanUnknown(scan);
+                return true;
+        }
+    },
+    _knownProduct({ code, parsed }) {
+        const { models } = this.pos;
+        for (const spelling of productSpellings(code, parsed || {})) {
+            const product =
+                models["product.product"].getBy("barcode", spelling) ||
+                models["product.uom"].getBy("barcode", spelling)?.product_id;
+            if (product) {
+                return { product, barcode: spelling };
+            }
+        }
+        return null;
+    },
+    /** A product that the till has: it is sold at once, in the order of the scans. */
+    async _scanProduct(scan, known) {
+        await this._sell(scan, known);
+        if (isTwelveDigits(scan.code)) {
+            this._askIfAlsoCoupon(scan, known.product);
+        }
+        return true;
+    },
+    async _sell({ code, parsed }, { barcode }) {
+        const isPlain = !["product", "quantity", "weight", "price"].includes(parsed?.type);
+        const read = isPlain ? { code, type: "product", value: 0, encoding: "any" } : parsed;
+        await this._barcodeProductAction({ ...read, base_code: barcode });
+    },
+    _sellInTurn(scan, known) {
+        return this.barcodeReader.mutex.exec(() => this._sell(scan, known));
+    },
+    async _askIfAlsoCoupon(scan, product) {
+        const desk = this.pos.wechatCoupon;
+        const order = this.currentOrder;
+        if (!(await desk.isCouponCode(scan.code)) || !desk.isOpen(order)) {
+            return;
+        }
+        if ((await this._askWhich(scan, product)) === "coupon") {
+            this._takeBack(product, order);
+            await this._redeem(scan);
+        }
+    },
+    _askWhich({ code }, product) {
+        return makeAwaitable(this.dialog, SelectionPopup, {
+            title: _t("What is %(code)s?", { code }),
+            list: [
+                { id: 1, label: product.display_name, item: "product" },
+                { id: 2, label: _t("The customer's WeChat coupon"), item: "coupon" },
+            ],
+        });
+    },
+    /** One piece of a product that was not meant goes away again. */
+    _takeBack(product, order) {
+        const line = order.lines.findLast(
+            (item) => item.product_id.id === product.id && !item.is_reward_line
+        );
+        if (line?.getQuantity() > 1) {
+            line.setQuantity(line.getQuantity() - 1);
+        } else if (line) {
+            order.removeOrderline(line);
+        }
+    },
+    /** Neither the till nor the nomenclature knows: a product, a coupon, or nothing. */
+    async _scanUnknown(scan) {
+        const desk = this.pos.wechatCoupon;
+        const order = this.currentOrder;
+        const loaded = this._loadProduct(scan);
+        const looked = isTwelveDigits(scan.code)
+            ? desk.lookup(scan.code, order)
+            : loaded.then(({ product }) => (product ? null : desk.lookup(scan.code, order)));
+        const [{ product, problem }, result] = await Promise.all([loaded, looked]);
+        const isCoupon = ["found", "refused"].includes(result?.status);
+        if (desk.isPaying(order)) {
+            return desk.notify(
+                _t("Payment was opened meanwhile. Scan %(code)s again.", { code: scan.code })
+            );
+        }
+        if (!desk.isOpen(order)) {
+            return desk.notify(
+                _t("Another order was opened. Scan %(code)s again on its order.", {
+                    code: scan.code,
+                })
+            );
+        }
+        if (product && isCoupon && (await this._askWhich(scan, product.product)) !== "coupon") {
+            return this._sellInTurn(scan, product);
+        }
+        if (product && !isCoupon) {
+            return this._sellInTurn(scan, product);
+        }
+        if (isCoupon) {
+            return this._redeem(scan);
+        }
+        this._refuse(problem || this._unknownSentence(scan, result));
+    },
+    /**
+     * @returns {Promise<{product: Object|null, problem: string}>} like `_knownProduct`
+     */
+    async _loadProduct(scan) {
+        const desk = this.pos.wechatCoupon;
+        try {
+            await this.pos.loadNewProducts([
+                [
+                    "product_variant_ids.barcode",
+                    "in",
+                    productSpellings(scan.code, scan.parsed || {}),
+                ],
+            ]);
+            return { product: this._knownProduct(scan), problem: "" };
+        } catch (error) {
+            const problem = desk.sentenceOf(error, this._offlineSentence(scan));
+            return { product: null, problem };
+        }
+    },
+    async _scanPartner(scan) {
+        const desk = this.pos.wechatCoupon;
+        const order = this.currentOrder;
+        try {
+            if (await this._getPartnerByBarcode(scan)) {
+                return await this.barcodeReader.scanAsOdoo(scan.raw);
+            }
+        } catch (error) {
+            return this._refuse(desk.sentenceOf(error, this._offlineSentence(scan)));
+        }
+        const result = await desk.lookup(scan.code, order);
+        if (["found", "refused"].includes(result.status)) {
+            return this._redeem(scan);
+        }
+        this._refuse(this._unknownSentence(scan, result));
+    },
+    /** Odoo would give a discount or change the cashier without asking anybody. */
+    async _scanCoupon(scan) {
+        const result = await this.pos.wechatCoupon.lookup(scan.code, this.currentOrder);
+        if (["found", "refused"].includes(result.status)) {
+            return this._redeem(scan);
+        }
+        await this.barcodeReader.scanAsOdoo(scan.raw);
+    },
+    async _scanOdooCoupon({ code }) {
+        const desk = this.pos.wechatCoupon;
+        try {
+            const result = await this.pos.activateCode(code);
+            if (result !== true) {
+                this._refuse(result);
+            }
+        } catch (error) {
+            this._refuse(desk.sentenceOf(error, this._offlineSentence({ code })));
+        }
+    },
+    async _redeem({ code }) {
+        const result = await this.pos.wechatCoupon.activate(code, this.currentOrder);
+        if (result.status === "refused") {
+            return this._refuseCoupon(result.message);
+        }
+        if (result.message) {
+            return this.pos.wechatCoupon.notify(result.message);
+        }
+        this.sound.play("beep");
+        if (this.ui.isSmall) {
+            // The cart is on the other pane.
+            this.pos.wechatCoupon.notify(_t("The coupon was applied."), "success");
+        }
+    },
+    _refuse(message) {
+        this.sound.play("error");
+        this.pos.wechatCoupon.notify(message, "danger");
+    },
+    _refuseCoupon(message) {
+        this.sound.play("error");
+        this.dialog.add(AlertDialog, { title: _t("This coupon cannot be used"), body: message });
+    },
+    _offlineSentence({ code }) {
+        return _t(
+            "No connection to the server: %(code)s is not known to this till, and nobody could be asked. Nothing was added.",
+            { code }
+        );
+    },
+    _unknownSentence({ code }, result) {
+        return result?.status === "unreachable"
+            ? result.message
+            : _t("There is no product and no coupon with the code %(code)s.", { code });
+    },
+});

@@ -1,0 +1,37 @@
+import { BarcodeReader } from "@point_of_sale/app/services/barcode_reader_service";
+import { GS1BarcodeError } from "@barcodes_gs1_nomenclature/js/barcode_parser";
+import { cleanCode } from "@wechat_coupon/app/utils/code_router";
+import { patch } from "@web/core/utils/patch";
+
+/**
+ * A screen may register a callback `wechat_coupon`: it sees each code as it was
+ * scanned, before the nomenclature rewrites it, and returns true to keep it.
+ */
+patch(BarcodeReader.prototype, {
+    async _scan(code) {
+        if (code && !this.exclusiveCbMap) {
+            const scan = { raw: code, code: cleanCode(code), parsed: this._parse(code) };
+            for (const { wechat_coupon } of this.cbMaps) {
+                if (await wechat_coupon?.(scan)) {
+                    return;
+                }
+            }
+        }
+        return super._scan(...arguments);
+    },
+    /** Do with a code what Odoo would have done, after it turned out not to be ours. */
+    scanAsOdoo(code) {
+        return this.mutex.exec(() => super._scan(code));
+    },
+    /** @returns {Object|Object[]|null} null when the nomenclature refuses the code */
+    _parse(code) {
+        try {
+            return this.parser.parse_barcode(code);
+        } catch (error) {
+            if (!(error instanceof GS1BarcodeError)) {
+                throw error;
+            }
+            return this.fallbackParser?.parse_barcode(code) || null;
+        }
+    },
+});

@@ -1,0 +1,115 @@
+/**
+ * What a scanned or typed code may be, told from its shape alone.
+ *
+ * Nothing here talks to the server or knows an order, so that the order of the
+ * questions can be read and tested in one place. @see routeOf
+ */
+
+// WeChat: 18 digits from 10 to 15. Alipay: 16 to 24 digits from 25 to 30.
+// UnionPay: 19 digits from 62. They are bearer tokens: who has one can charge it.
+const PAYMENT_CODES = [/^1[0-5]\d{16}$/, /^(?:2[5-9]|30)\d{14,22}$/, /^62\d{17}$/];
+const PRODUCT_TYPES = ["product", "quantity", "weight", "price"];
+const MASK_TAIL = 4;
+
+/**
+ * Remove what a scanner or an input method adds to a code.
+ *
+ * Full-width digits become plain ones; invisible characters go away, except the GS1
+ * separator (0x1D), which means something to the nomenclature.
+ *
+ * @param {string} code
+ * @returns {string}
+ */
+export function cleanCode(code) {
+    return String(code ?? "")
+        .normalize("NFKC")
+        .replace(/[\u0000-\u001c\u001e\u001f\u007f\u200b-\u200f\ufeff]/g, "")
+        .trim();
+}
+
+/**
+ * As `cleanCode`, for a code that a person typed: phones show the twelve digits in
+ * groups, and people copy the gaps.
+ *
+ * @param {string} code
+ * @returns {string}
+ */
+export function cleanTypedCode(code) {
+    const clean = cleanCode(code).replace(/\s+/g, "");
+    return /^[\d-]+$/.test(clean) ? clean.replaceAll("-", "") : clean;
+}
+
+/** @returns {boolean} whether the code may be a code that charges its owner */
+export function isPaymentCode(code) {
+    return PAYMENT_CODES.some((pattern) => pattern.test(code));
+}
+
+/** @returns {boolean} whether a WeChat coupon and a UPC-A product may share the code */
+export function isTwelveDigits(code) {
+    return /^\d{12}$/.test(code);
+}
+
+/**
+ * The ways in which a product's barcode may have been stored.
+ *
+ * The nomenclature may have put a zero before a UPC-A code, or the product may have
+ * been entered with it.
+ *
+ * @param {string} code as it was scanned
+ * @param {{base_code?: string, code?: string}} [parsed] as the nomenclature reads it
+ * @returns {string[]} the likeliest first
+ */
+export function productSpellings(code, parsed = {}) {
+    const spellings = [parsed.base_code, parsed.code, code];
+    if (isTwelveDigits(code)) {
+        spellings.push(`0${code}`);
+    } else if (/^0\d{12}$/.test(code)) {
+        spellings.push(code.slice(1));
+    }
+    return [...new Set(spellings.filter(Boolean))];
+}
+
+/** @returns {string} the end of the code, enough to tell two coupons apart */
+export function maskCode(code) {
+    const text = String(code ?? "");
+    return text.length > MASK_TAIL ? `****${text.slice(-MASK_TAIL)}` : "****";
+}
+
+/**
+ * Who has to be asked what this code is.
+ *
+ * - `payment`: a payment code; it goes nowhere
+ * - `product`: a product that the till has; it wins without waiting
+ * - `core`: Odoo knows what to do
+ * - `coupon`: Odoo takes it for a coupon; ours are looked up before its own
+ * - `coupon_first`: Odoo would act on it unasked (discount, badge); look it up first
+ * - `record_first`: Odoo takes it for a customer; look for a coupon if there is none
+ * - `ask`: the server is asked for a product and for a coupon
+ *
+ * @param {Object} scan
+ * @param {string} scan.code
+ * @param {Object|Object[]|null} scan.parsed null when the nomenclature refuses it
+ * @param {Object} known
+ * @param {boolean} known.product whether the till has a product with this code
+ * @param {boolean} known.partner whether the till has a customer with this code
+ * @returns {string}
+ */
+export function routeOf({ code, parsed }, { product = false, partner = false } = {}) {
+    if (isPaymentCode(code) && !product) {
+        return "payment";
+    }
+    if (Array.isArray(parsed)) {
+        return "core";
+    }
+    const type = parsed?.type || "error";
+    if (type === "client") {
+        return partner ? "core" : "record_first";
+    }
+    if (product) {
+        return "product";
+    }
+    if (type === "coupon") {
+        return "coupon";
+    }
+    return PRODUCT_TYPES.includes(type) || type === "error" ? "ask" : "coupon_first";
+}

@@ -1,0 +1,409 @@
+import { describe, expect, test } from "@odoo/hoot";
+import { Deferred, mockDate } from "@odoo/hoot-mock";
+import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
+import { dialogActions } from "@point_of_sale/../tests/unit/utils";
+import { addProductLineToOrder } from "@pos_loyalty/../tests/unit/utils";
+import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
+import { click } from "@odoo/hoot-dom";
+import { patchWithCleanup } from "@web/../tests/web_test_helpers";
+import { CODE, COUPON_ID, found, loseConnection, mockServer, openOrder, settle } from "../utils";
+
+const { DateTime } = luxon;
+
+definePosModels();
+
+async function withCoupon(amount, terms = {}, answers = {}) {
+    mockServer({ lookup: found(terms), ...answers });
+    const till = await openOrder(amount);
+    const result = await till.desk.activate(CODE);
+    await settle();
+    expect.verifySteps(["lookup"]);
+    return { ...till, result, card: till.store.models["loyalty.card"].get(COUPON_ID) };
+}
+
+/** Odoo updates in turn, so when an update of ours ends, the one before has ended. */
+async function updateRewards(store) {
+    store.updateRewards();
+    const ended = new Deferred();
+    patchWithCleanup(store, {
+        async orderUpdateLoyaltyPrograms() {
+            await super.orderUpdateLoyaltyPrograms(...arguments);
+            ended.resolve();
+        },
+    });
+    store.updateRewards();
+    await ended;
+    await settle();
+}
+
+/** Run something that ends in a dialog, and press a button of it. */
+const answering = (button, action) =>
+    dialogActions(action, [() => click(`.modal-footer button:contains(${button})`)]);
+
+describe("look up", () => {
+    test("a coupon is loaded with its program and taken off the price", async () => {
+        const { order, result, card } = await withCoupon(100);
+        expect(result.applied).toBe(true);
+        expect(result.message).toBe("");
+        expect(order.priceIncl).toBe(80);
+        expect(order.savedBy(card)).toBe(20);
+        expect(order.getCouponSavings()).toEqual([
+            { id: COUPON_ID, name: "20 off 0", code: "****7890", saved: 20 },
+        ]);
+    });
+
+    test("two quick scans of a code are one question", async () => {
+        mockServer({ lookup: found() });
+        const { desk, order } = await openOrder(100);
+        await Promise.all([desk.activate(CODE), desk.activate(CODE)]);
+        await desk.activate(CODE);
+        expect.verifySteps(["lookup"]);
+        expect(order.priceIncl).toBe(80);
+    });
+
+    test("an unknown code changes nothing and says so", async () => {
+        mockServer();
+        const { desk, order } = await openOrder(100);
+        const result = await desk.activate(CODE);
+        expect(result.status).toBe("unknown");
+        expect(result.message).toBe("No such code.");
+        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect.verifySteps(["lookup"]);
+    });
+
+    test("a used coupon is refused with the server's sentence", async () => {
+        const reasons = [{ code: "used", message: "Used yesterday." }];
+        const { order, result } = await withCoupon(100, { reasons });
+        expect(result.status).toBe("refused");
+        expect(result.message).toBe("Used yesterday.");
+        expect(order.priceIncl).toBe(100);
+        expect(order.getGuardedCoupons()).toHaveLength(0);
+    });
+
+    test("without a connection the cashier is told, and nothing changes", async () => {
+        mockServer();
+        const { desk, store, order } = await openOrder(100);
+        loseConnection(store);
+        const result = await desk.activate(CODE);
+        expect(result.status).toBe("unreachable");
+        expect(result.message).toInclude("No connection to the server");
+        expect(result.message).toInclude("****7890");
+        expect(order.priceIncl).toBe(100);
+        expect(desk.busyCodes).toHaveLength(0);
+        expect.verifySteps([]);
+    });
+
+    test("a payment code is never sent", async () => {
+        mockServer();
+        const { desk, store } = await openOrder(100);
+        const result = await desk.activate("134567890123456789");
+        expect(result.message).toInclude("payment code");
+        expect(await store.activateCode("134567890123456789")).toInclude("payment code");
+        expect.verifySteps([]);
+    });
+
+    test("a second coupon of the same kind is refused", async () => {
+        const { desk, order } = await withCoupon(100, {}, {
+            lookup: ([, code]) =>
+                found(code === CODE ? {} : { code, id: COUPON_ID + 1 }),
+        });
+        const result = await desk.activate("621234567891");
+        expect(result.status).toBe("refused");
+        expect(result.message).toInclude("Only one coupon");
+        expect(order.priceIncl).toBe(80);
+        expect.verifySteps(["lookup"]);
+    });
+
+    test("an order that was closed meanwhile gets no coupon", async () => {
+        mockServer({ lookup: found() });
+        const { desk, store, order } = await openOrder(100);
+        const pending = desk.activate(CODE);
+        store.addNewOrder();
+        const result = await pending;
+        expect(result.message).toInclude("Another order was opened");
+        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect.verifySteps(["lookup"]);
+    });
+
+    test("the code box of Odoo finds our coupons first", async () => {
+        mockServer({ lookup: found() });
+        const { store, order } = await openOrder(100);
+        expect(await store.activateCode("6212 3456 7890")).toBe(true);
+        expect(order.priceIncl).toBe(80);
+        expect.verifySteps(["lookup"]);
+    });
+});
+
+describe("conditions", () => {
+    const reasons = [{ code: "below_threshold", message: "¥50.00 more." }];
+
+    test("below its threshold a coupon waits, and applies itself later", async () => {
+        const { store, order, result } = await withCoupon(50, { threshold: 100, reasons });
+        expect(result.message).toBe("¥50.00 more.");
+        expect(order.priceIncl).toBe(50);
+        expect(order.getGuardedCoupons()).toHaveLength(1);
+        expect(order.getAppliedCoupons()).toHaveLength(0);
+
+        await addProductLineToOrder(store, order, { price_unit: 60 });
+        await updateRewards(store);
+        expect(order.priceIncl).toBe(90);
+        expect(order.getAppliedCoupons()).toHaveLength(1);
+    });
+
+    test("a coupon leaves the price when the cart falls below its threshold", async () => {
+        const { store, order, card } = await withCoupon(120, { threshold: 100 });
+        expect(order.priceIncl).toBe(100);
+        order.lines.find((line) => !line.is_reward_line).setUnitPrice(80);
+        await updateRewards(store);
+        expect(order.priceIncl).toBe(80);
+        expect(order.getGuardedCoupons()).toHaveLength(1);
+        expect(order.couponShortfall(card)).toInclude("20.00");
+    });
+
+    test("the threshold counts the goods, not what other coupons leave", async () => {
+        const { order, card } = await withCoupon(100, { threshold: 100 });
+        expect(order.priceIncl).toBe(80);
+        expect(order._canGenerateRewards(card.program_id)).toBe(true);
+    });
+
+    test("reading the order from the server does not lose the coupon", async () => {
+        const { store, order } = await withCoupon(100);
+        order._code_activated_coupon_ids = [["clear"]];
+        await updateRewards(store);
+        expect(order.priceIncl).toBe(80);
+        expect(order.getAppliedCoupons()).toHaveLength(1);
+    });
+
+    test("the line of a refund is no use of the coupon", async () => {
+        const { store, order } = await withCoupon(100);
+        const refund = store.addNewOrder();
+        await addProductLineToOrder(store, refund, {
+            is_reward_line: true,
+            coupon_id: order.getAppliedCoupons()[0],
+            refunded_orderline_id: order.lines[0],
+            price_unit: 20,
+        });
+        expect(refund.getAppliedCoupons()).toHaveLength(0);
+        expect(refund.savedBy(order.getAppliedCoupons()[0])).toBe(0);
+    });
+
+    test("a coupon that waits is kept in the browser", async () => {
+        const { store, order, card } = await withCoupon(50, { threshold: 100, reasons });
+        const { condition } = store.data.opts.databaseTable["loyalty.card"];
+        expect(condition(card)).toBe(false);
+        order.uiState.wechatCouponIds = [];
+        expect(condition(card)).toBe(undefined);
+    });
+
+    test("taking a coupon off restores the price and allows it again", async () => {
+        const { desk, order, card } = await withCoupon(100);
+        await desk.remove(card, order);
+        expect(order.priceIncl).toBe(100);
+        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect.verifySteps([]);
+        await desk.activate(CODE);
+        await settle();
+        expect(order.priceIncl).toBe(80);
+        expect.verifySteps(["lookup"]);
+    });
+});
+
+describe("payment gate", () => {
+    test("an order without our coupons asks nobody", async () => {
+        mockServer();
+        const { desk, store, order } = await openOrder(100);
+        await store.pay();
+        expect(store.router.state.current).toBe("PaymentScreen");
+        expect(await desk.mayValidate(order)).toBe(true);
+        await desk.leavePayment(order);
+        expect.verifySteps([]);
+    });
+
+    test("going to payment holds the coupons, going back lets them go", async () => {
+        const { desk, store, order, card } = await withCoupon(100);
+        await store.pay();
+        expect.verifySteps(["reserve"]);
+        expect(store.router.state.current).toBe("PaymentScreen");
+        expect(order.holdsExactly([card])).toBe(true);
+        await desk.leavePayment(order);
+        expect.verifySteps(["release"]);
+        expect(order.uiState.wechatReservation).toBe(null);
+    });
+
+    test("a refusal keeps the order open and offers to remove the coupon", async () => {
+        const refusals = [{ coupon_id: COUPON_ID, code: "held", message: "Held by till 2." }];
+        const { store, order } = await withCoupon(100, {}, { reserve: { ok: false, refusals } });
+        await answering("Back to the order", () => store.pay());
+        expect(store.router.state.current).not.toBe("PaymentScreen");
+        expect(order.priceIncl).toBe(80);
+        expect.verifySteps(["reserve"]);
+        await answering("Remove the coupon", () => store.pay());
+        expect(store.router.state.current).not.toBe("PaymentScreen");
+        expect(order.priceIncl).toBe(100);
+        expect(order.state).toBe("draft");
+        expect.verifySteps(["reserve"]);
+    });
+
+    test("a quick payment passes the gate before the payment exists", async () => {
+        const refusals = [{ coupon_id: COUPON_ID, code: "held", message: "Held by till 2." }];
+        const { store, order } = await withCoupon(100, {}, { reserve: { ok: false, refusals } });
+        const method = order.config.fast_payment_method_ids[0];
+        await answering("Back to the order", () => store.validateOrderFast(method));
+        expect(order.payment_ids).toHaveLength(0);
+        expect(order.state).toBe("draft");
+        expect.verifySteps(["reserve"]);
+    });
+
+    test("deleting an order lets its coupons go", async () => {
+        const { store, order } = await withCoupon(100);
+        await store.pay();
+        expect.verifySteps(["reserve"]);
+        await store.deleteOrders([order]);
+        expect.verifySteps(["release"]);
+    });
+
+    test("money under way keeps the reservation", async () => {
+        const { desk, store, order } = await withCoupon(100);
+        await store.pay();
+        expect.verifySteps(["reserve"]);
+        const { data } = order.addPaymentline(store.models["pos.payment.method"].getFirst());
+        data.setPaymentStatus("done");
+        await desk.leavePayment(order);
+        expect.verifySteps([]);
+    });
+});
+
+describe("validation gate", () => {
+    test("a reservation is renewed, unless it was made this moment", async () => {
+        mockDate("2031-05-01 10:00:00", 0);
+        const { desk, order } = await withCoupon(100, {}, {
+            reserve: { ok: true, expires_at: "2031-05-01T10:15:00Z" },
+        });
+        expect(await desk.mayPay(order)).toBe(true);
+        expect(await desk.mayValidate(order)).toBe(true);
+        expect.verifySteps(["reserve"]);
+        mockDate("2031-05-01 10:01:00", 0);
+        expect(await desk.mayValidate(order)).toBe(true);
+        expect.verifySteps(["reserve"]);
+    });
+
+    test("offline: valid until the reservation ends, then refused", async () => {
+        mockDate("2031-05-01 10:00:00", 0);
+        const { desk, store, order } = await withCoupon(100, {}, {
+            reserve: { ok: true, expires_at: "2031-05-01T10:15:00Z" },
+        });
+        expect(await desk.mayPay(order)).toBe(true);
+        loseConnection(store);
+        mockDate("2031-05-01 10:14:00", 0);
+        expect(await desk.mayValidate(order)).toBe(true);
+        mockDate("2031-05-01 10:16:00", 0);
+        expect(await desk.mayValidate(order)).toBe(false);
+        expect(order.state).toBe("draft");
+        expect(order.priceIncl).toBe(80);
+        expect.verifySteps(["reserve"]);
+    });
+
+    test("offline and never reserved: refused, the order stays", async () => {
+        const { desk, store, order } = await withCoupon(100);
+        loseConnection(store);
+        expect(await desk.mayValidate(order)).toBe(false);
+        expect(order.priceIncl).toBe(80);
+        expect(order.state).toBe("draft");
+        expect.verifySteps([]);
+    });
+
+    test("a customer who has paid by phone is never sent away", async () => {
+        const refusals = [{ coupon_id: COUPON_ID, code: "held", message: "Held by till 2." }];
+        const { desk, store, order } = await withCoupon(100, {}, {
+            reserve: { ok: false, refusals },
+        });
+        const { data } = order.addPaymentline(store.models["pos.payment.method"].getFirst());
+        data.setPaymentStatus("done");
+        const finish = await answering("Finish the order", () => desk.mayValidate(order));
+        expect(finish).toBe(true);
+        expect.verifySteps(["reserve"]);
+    });
+
+    test("Odoo's validation asks the gate, also without a payment screen", async () => {
+        const refusals = [{ coupon_id: COUPON_ID, code: "held", message: "Held by till 2." }];
+        const { store, order } = await withCoupon(100, {}, { reserve: { ok: false, refusals } });
+        const validation = new OrderPaymentValidation({
+            pos: store,
+            orderUuid: order.uuid,
+            fastPaymentMethod: order.config.fast_payment_method_ids[0],
+        });
+        expect(await validation.validateOrder()).toBe(false);
+        expect(order.state).toBe("draft");
+        expect.verifySteps(["reserve"]);
+    });
+
+    test("a coupon taken off after the reservation is let go", async () => {
+        const { desk, store, order, card } = await withCoupon(100);
+        await store.pay();
+        expect.verifySteps(["reserve"]);
+        await desk.remove(card, order);
+        expect.verifySteps(["release"]);
+        expect(await desk.mayValidate(order)).toBe(true);
+        expect.verifySteps([]);
+    });
+});
+
+describe("after a reload", () => {
+    test("a reservation that the server still holds is taken up", async () => {
+        const expires_at = DateTime.utc().plus({ minutes: 9 }).toISO();
+        const { desk, order, card } = await withCoupon(100, {}, {
+            status: {
+                ok: true,
+                redemptions: [{ coupon_id: COUPON_ID, state: "reserved", expires_at }],
+            },
+        });
+        await desk.resumePayment(order);
+        expect(order.holdsExactly([card])).toBe(true);
+        expect.verifySteps(["status"]);
+    });
+
+    test("one that has lapsed is made again", async () => {
+        const { desk, order, card } = await withCoupon(100);
+        await desk.resumePayment(order);
+        expect(order.holdsExactly([card])).toBe(true);
+        expect.verifySteps(["status", "reserve"]);
+    });
+});
+
+describe("on the payment screen", () => {
+    test("a scanned coupon lowers the amount that was to be paid", async () => {
+        mockServer({ lookup: found() });
+        const { desk, store, order } = await openOrder(100);
+        await store.pay();
+        const method = store.models["pos.payment.method"].getFirst();
+        order.addPaymentline(method);
+        expect(order.payment_ids[0].amount).toBe(100);
+        await desk.activateWhilePaying(CODE, order);
+        expect(order.priceIncl).toBe(80);
+        expect(order.payment_ids[0].amount).toBe(80);
+        expect.verifySteps(["lookup", "reserve"]);
+    });
+
+    test("one that another till holds is taken off again", async () => {
+        const refusals = [{ coupon_id: COUPON_ID, code: "held", message: "Held by till 2." }];
+        mockServer({ lookup: found(), reserve: { ok: false, refusals } });
+        const { desk, store, order } = await openOrder(100);
+        await store.pay();
+        await desk.activateWhilePaying(CODE, order);
+        await settle();
+        expect(order.priceIncl).toBe(100);
+        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect.verifySteps(["lookup", "reserve"]);
+    });
+
+    test("not while a payment is under way", async () => {
+        mockServer({ lookup: found() });
+        const { desk, store, order } = await openOrder(100);
+        await store.pay();
+        const { data } = order.addPaymentline(store.models["pos.payment.method"].getFirst());
+        data.setPaymentStatus("waiting");
+        await desk.activateWhilePaying(CODE, order);
+        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect.verifySteps([]);
+    });
+});

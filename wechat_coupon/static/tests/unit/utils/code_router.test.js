@@ -1,0 +1,92 @@
+import { describe, expect, test } from "@odoo/hoot";
+import {
+    cleanCode,
+    cleanTypedCode,
+    isPaymentCode,
+    isTwelveDigits,
+    maskCode,
+    productSpellings,
+    routeOf,
+} from "@wechat_coupon/app/utils/code_router";
+
+describe.current.tags("headless");
+
+test("scanners and input methods leave marks on a code", () => {
+    expect(cleanCode(" 621234567890\r\n")).toBe("621234567890");
+    expect(cleanCode("６２１２３４５６７８９０")).toBe("621234567890");
+    expect(cleanCode("\u200b\ufeffAX34")).toBe("AX34");
+    expect(cleanCode("0112345\u001d21")).toBe("0112345\u001d21");
+    expect(cleanCode(undefined)).toBe("");
+});
+
+test("people type the gaps that the phone shows", () => {
+    expect(cleanTypedCode("6212 3456 7890")).toBe("621234567890");
+    expect(cleanTypedCode("6212-3456-7890")).toBe("621234567890");
+    expect(cleanTypedCode("044e-7d1c")).toBe("044e-7d1c");
+});
+
+test("payment codes are known by their shape", () => {
+    expect(isPaymentCode("134567890123456789")).toBe(true); // WeChat
+    expect(isPaymentCode("284567890123456789")).toBe(true); // Alipay
+    expect(isPaymentCode("6223456789012345678")).toBe(true); // UnionPay
+    expect(isPaymentCode("164567890123456789")).toBe(false);
+    expect(isPaymentCode("621234567890")).toBe(false);
+    expect(isPaymentCode("6901234567892")).toBe(false);
+    expect(isPaymentCode("AXE4567890123456789")).toBe(false);
+});
+
+test("a product may be stored with or without the zero before a UPC-A code", () => {
+    expect(isTwelveDigits("012345678905")).toBe(true);
+    expect(productSpellings("012345678905")).toEqual(["012345678905", "0012345678905"]);
+    expect(productSpellings("0012345678905")).toEqual(["0012345678905", "012345678905"]);
+    const parsed = { base_code: "0012345678905", code: "0012345678905" };
+    expect(productSpellings("012345678905", parsed)).toEqual(["0012345678905", "012345678905"]);
+    const weighted = { base_code: "2100001000008", code: "2100001012346" };
+    expect(productSpellings("2100001012346", weighted)).toEqual([
+        "2100001000008",
+        "2100001012346",
+    ]);
+});
+
+test("only the end of a code is shown", () => {
+    expect(maskCode("621234567890")).toBe("****7890");
+    expect(maskCode("AX3")).toBe("****");
+});
+
+describe("route", () => {
+    const scan = (code, type = "product") => ({
+        code,
+        parsed: type && { type, code, base_code: code },
+    });
+
+    test("a product of the till wins, whatever its code looks like", () => {
+        const known = { product: true };
+        expect(routeOf(scan("621234567890"), known)).toBe("product");
+        expect(routeOf(scan("134567890123456789"), known)).toBe("product");
+        expect(routeOf(scan("2205000000000", "discount"), known)).toBe("product");
+    });
+
+    test("a payment code goes nowhere", () => {
+        expect(routeOf(scan("134567890123456789"))).toBe("payment");
+        expect(routeOf(scan("134567890123456789", "client"))).toBe("payment");
+    });
+
+    test("what nobody at the till knows is asked", () => {
+        expect(routeOf(scan("621234567890"))).toBe("ask");
+        expect(routeOf(scan("2305000123459", "price"))).toBe("ask");
+        expect(routeOf(scan("AXE347", "error"))).toBe("ask");
+        expect(routeOf(scan("AXE347", null))).toBe("ask");
+    });
+
+    test("Odoo's prefixes do not swallow a coupon", () => {
+        expect(routeOf(scan("042123456789", "client"))).toBe("record_first");
+        expect(routeOf(scan("042123456789", "client"), { partner: true })).toBe("core");
+        expect(routeOf(scan("041123456789", "cashier"))).toBe("coupon_first");
+        expect(routeOf(scan("220512345678", "discount"))).toBe("coupon_first");
+        expect(routeOf(scan("044123456789", "coupon"))).toBe("coupon");
+    });
+
+    test("GS1 codes are Odoo's", () => {
+        expect(routeOf({ code: "01095011015300031", parsed: [{ type: "product" }] })).toBe("core");
+    });
+});

@@ -1,0 +1,181 @@
+from datetime import timedelta
+
+from odoo import fields
+from odoo.tests import HttpCase, tagged
+from odoo.tools.misc import file_path
+
+from odoo.addons.point_of_sale.tests.test_frontend import TestPointOfSaleHttpCommon
+from odoo.addons.web.tests.test_js import unit_test_error_checker
+
+
+# Debian's package of Odoo lacks this file of `mail`. The browser reports it as an
+# error when the page is loaded, and Odoo's test runner stops at any error.
+_MISSING = "mail/static/lib/selfie_segmentation/selfie_segmentation.js"
+
+
+@tagged("post_install", "-at_install")
+class TestTillUnits(HttpCase):
+    """The hoot tests of the till, alone: `static/tests/unit`."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        try:
+            file_path(_MISSING)
+        except FileNotFoundError:
+            cls.env["ir.asset"].create(
+                {
+                    "name": "Without the missing file",
+                    "bundle": "web.assets_backend",
+                    "directive": "remove",
+                    "path": _MISSING,
+                }
+            )
+
+    def test_hoot(self):
+        suite = _suite_id("@wechat_coupon")
+        self.browser_js(
+            f"/web/tests?headless&loglevel=2&preset=desktop&timeout=15000&id={suite}",
+            "",
+            "",
+            login="admin",
+            timeout=600,
+            success_signal="[HOOT] Test suite succeeded",
+            error_checker=unit_test_error_checker,
+        )
+
+
+def _suite_id(name):
+    """Return how hoot calls a suite: Java's hash of its name, in hexadecimal."""
+    number = 0
+    for char in name:
+        number = ((number << 5) - number + ord(char)) & 0xFFFFFFFF
+    return f"{number:08x}"
+
+
+@tagged("post_install", "-at_install")
+class TestTillTours(TestPointOfSaleHttpCommon):
+    """Whole stories of a cashier, in Chromium."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.env.user.group_ids += cls.env.ref("wechat_coupon.coupon_group_manager")
+        for code in ("en_US", "zh_CN"):
+            cls.env["res.lang"]._activate_lang(code)
+        cls.env.user.lang = cls.pos_user.lang = "en_US"
+        cls.env["loyalty.program"].search(
+            [("wechat_guarded", "=", False)]
+        ).action_archive()
+        cls.tea = cls._product("Tea", 60, "6901234567892")
+        cls.cake = cls._product("Cake", 30, "012345678905")
+        cls.soap = cls._product("Soap", 9, "621234567895")
+        cls.template = cls._template("20 off 100", 2000, threshold_fen=10000)
+        cls.coupon = cls._coupon(cls.template, "621234567890")
+
+    @classmethod
+    def _product(cls, name, price, barcode):
+        return cls.env["product.product"].create(
+            {
+                "name": name,
+                "list_price": price,
+                "barcode": barcode,
+                "available_in_pos": True,
+                "taxes_id": False,
+            }
+        )
+
+    @classmethod
+    def _template(cls, name, amount_fen, **values):
+        template = cls.env["coupon.template"].create(
+            {"name": name, "channel": "local", "amount_fen": amount_fen, **values}
+        )
+        template.action_publish()
+        return template
+
+    @classmethod
+    def _coupon(cls, template, code, **values):
+        return cls.env["loyalty.card"]._wechat_insert(
+            template, [{"code": code, **values}]
+        )
+
+    def _open(self):
+        self.main_pos_config.with_user(self.pos_user).open_ui()
+
+    def _run(self, tour, **kwargs):
+        self._open()
+        self.start_pos_tour(tour, **kwargs)
+
+    def _uses(self, coupon=None):
+        return self.env["coupon.redemption"].search(
+            [("coupon_id", "=", (coupon or self.coupon).id)], order="id"
+        )
+
+    def _assert_redeemed_once(self):
+        self.assertEqual(self._uses().mapped("state"), ["redeemed"])
+        order = self._uses().pos_order_id
+        self.assertEqual(order.state, "paid")
+        self.assertEqual(order.amount_total, 100)
+        self.assertEqual(self._uses().discount_fen, 2000)
+
+    def test_story(self):
+        self._run("WechatCouponStory")
+        self._assert_redeemed_once()
+
+    def test_story_chinese(self):
+        self.pos_user.lang = "zh_CN"
+        self._run("WechatCouponStoryZh")
+        self._assert_redeemed_once()
+
+    def test_refusals(self):
+        now = fields.Datetime.now()
+        early = self._template("early", 100)
+        self._coupon(early, "EXPXRED347", wechat_valid_to=now - timedelta(days=2))
+        self._coupon(early, "FUTXRE3479", wechat_valid_from=now + timedelta(days=2))
+        self._coupon(early, "VXXDED3479")._wechat_void("test")
+        owner = self.env["res.partner"].create({"name": "Owner"})
+        self._coupon(early, "XWNER34791", partner_id=owner.id)
+        self._run("WechatCouponRefusals")
+        self.assertFalse(self._uses())
+
+    def test_router(self):
+        for name, fen, code in (
+            ("5 off", 500, "621234567895"),
+            ("6 off", 600, "042123456789"),
+            ("7 off", 700, "041123456789"),
+            ("8 off", 800, "220512345678"),
+        ):
+            self._coupon(self._template(name, fen), code)
+        self._run("WechatCouponRouter")
+
+    def test_two_tills(self):
+        self._run("WechatCouponTwoTills")
+        self.assertEqual(self._uses().mapped("state"), ["reserved"])
+        order = self.env["pos.order"].search([], order="id desc", limit=1)
+        self.assertEqual(order.amount_total, 120)
+
+    def test_quick_payment(self):
+        cash = self.main_pos_config.payment_method_ids.filtered("is_cash_count")[:1]
+        self.main_pos_config.write(
+            {"use_fast_payment": True, "fast_payment_method_ids": cash.ids}
+        )
+        other = self._coupon(self.template, "621234567891")
+        self._run("WechatCouponQuickPayment")
+        self._assert_redeemed_once()
+        self.assertEqual(self._uses(other).mapped("state"), ["reserved"])
+
+    def test_reload(self):
+        self._run("WechatCouponReload")
+        self._assert_redeemed_once()
+
+    def test_abandon(self):
+        self._run("WechatCouponAbandon")
+        self.assertEqual(set(self._uses().mapped("state")), {"released"})
+
+    def test_at_payment(self):
+        self._run("WechatCouponAtPayment")
+        self._assert_redeemed_once()
+
+    def test_offline(self):
+        self._run("WechatCouponOffline")
+        self._assert_redeemed_once()
