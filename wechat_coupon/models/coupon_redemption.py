@@ -55,13 +55,13 @@ class CouponRedemption(models.Model):
         index=True,
         ondelete="restrict",
     )
-    program_id = fields.Many2one(
-        "loyalty.program", readonly=True, ondelete="restrict"
-    )
+    program_id = fields.Many2one("loyalty.program", readonly=True, ondelete="restrict")
     channel = fields.Selection(
-        selection=lambda self: self.env["coupon.template"]
-        ._fields["channel"]
-        ._description_selection(self.env),
+        selection=lambda self: (
+            self.env["coupon.template"]
+            ._fields["channel"]
+            ._description_selection(self.env)
+        ),
         readonly=True,
     )
     company_id = fields.Many2one(
@@ -121,7 +121,6 @@ class CouponRedemption(models.Model):
     order_total_fen = fields.Integer(string="Order Total (fen)", readonly=True)
     discount_amount = fields.Monetary(string="Discount", readonly=True)
     order_amount = fields.Monetary(
-        string="Order Amount",
         readonly=True,
         help="What the customer paid for the order, after all discounts.",
     )
@@ -217,9 +216,7 @@ class CouponRedemption(models.Model):
     @api.model
     def _active_for(self, coupons):
         """Return the redemptions that hold or have used coupons."""
-        return self.search(
-            [("coupon_id", "in", coupons.ids), ("state", "in", _ACTIVE)]
-        )
+        return self.search([("coupon_id", "in", coupons.ids), ("state", "in", _ACTIVE)])
 
     @api.model
     def _holders(self, coupon_ids, order_uuid=None):
@@ -415,7 +412,10 @@ class CouponRedemption(models.Model):
         wanted = coupons.filtered(lambda coupon: coupon.id not in held.values())
         held.update(
             self._insert(
-                order, wanted, "reserved", {"reserved_at": now, "expires_at": expires_at}
+                order,
+                wanted,
+                "reserved",
+                {"reserved_at": now, "expires_at": expires_at},
             )
         )
         missing = coupons.filtered(lambda coupon: coupon.id not in held.values())
@@ -639,7 +639,10 @@ class CouponRedemption(models.Model):
 
     def _redeem_columns(self, coupon, uses, now):
         values = uses.get(coupon) or {}
-        discount, total = values.get("discount_fen", 0), values.get("order_total_fen", 0)
+        discount, total = (
+            values.get("discount_fen", 0),
+            values.get("order_total_fen", 0),
+        )
         return {
             "discount_fen": discount,
             "order_total_fen": total,
@@ -751,7 +754,9 @@ class CouponRedemption(models.Model):
                     "card_id": redemption.coupon_id.id,
                     "order_model": "pos.order",
                     "order_id": redemption.pos_order_id.id,
-                    "description": self.env._("Coupon used on %s", redemption.order_name),
+                    "description": self.env._(
+                        "Coupon used on %s", redemption.order_name
+                    ),
                     "used": 1,
                     "issued": 0,
                 }

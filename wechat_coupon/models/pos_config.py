@@ -285,8 +285,8 @@ class PosConfig(models.Model):
         """Return why a coupon does not fit, as the till is told."""
         redemptions = self.env["coupon.redemption"].sudo()
         holder = redemptions._holders(coupon.ids).get(coupon.id)
-        found = redemptions.with_user(self.env.user).sudo()._holder_refusal(
-            holder, order
+        found = (
+            redemptions.with_user(self.env.user).sudo()._holder_refusal(holder, order)
         )
         reasons = [found] if found else []
         reasons += [
