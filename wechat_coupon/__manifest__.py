@@ -35,5 +35,4 @@
             "wechat_coupon/static/tests/unit/**/*",
         ],
     },
-    "installable": True,
 }

@@ -12,6 +12,18 @@ MISSES_PER_MINUTE = 30
 # Questions about codes per account and second, shared by all tills.
 QUERIES_PER_SECOND = 50
 
+# What the checks of a till read of a coupon, in one query.
+COUPON_FIELDS: tuple[str, ...] = (
+    "code",
+    "company_id",
+    "coupon_template_id",
+    "partner_id",
+    "program_id",
+    "wechat_state",
+    "wechat_valid_from",
+    "wechat_valid_to",
+)
+
 # --- Official-account cards (卡券) --------------------------------------------------
 
 # Inner key of the card in `card/create` and `card/get` -> our kind of coupon.

@@ -88,7 +88,9 @@ class CouponChannelCard(models.AbstractModel):
     def _check_numbers(self, template):
         if template.coupon_type == "amount":
             if template.amount_fen < const.CARD_MIN_AMOUNT_FEN:
-                raise UserError(self.env._("WeChat wants “Amount Off” to be ¥1 at least."))
+                raise UserError(
+                    self.env._("WeChat wants “Amount Off” to be ¥1 at least.")
+                )
             if template.threshold_fen and (
                 template.threshold_fen <= template.amount_fen
             ):
@@ -188,7 +190,9 @@ class CouponChannelCard(models.AbstractModel):
             "fixed_begin_term": template.term_begin_days,
         }
         if template.term_latest:
-            info["end_timestamp"] = _timestamp(template._end_of_day(template.term_latest))
+            info["end_timestamp"] = _timestamp(
+                template._end_of_day(template.term_latest)
+            )
         return info
 
     def _find_published(self, template, since):

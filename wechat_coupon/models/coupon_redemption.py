@@ -55,13 +55,13 @@ class CouponRedemption(models.Model):
         index=True,
         ondelete="restrict",
     )
-    program_id = fields.Many2one(
-        "loyalty.program", readonly=True, ondelete="restrict"
-    )
+    program_id = fields.Many2one("loyalty.program", readonly=True, ondelete="restrict")
     channel = fields.Selection(
-        selection=lambda self: self.env["coupon.template"]
-        ._fields["channel"]
-        ._description_selection(self.env),
+        selection=lambda self: (
+            self.env["coupon.template"]
+            ._fields["channel"]
+            ._description_selection(self.env)
+        ),
         readonly=True,
     )
     company_id = fields.Many2one(
@@ -121,7 +121,6 @@ class CouponRedemption(models.Model):
     order_total_fen = fields.Integer(string="Order Total (fen)", readonly=True)
     discount_amount = fields.Monetary(string="Discount", readonly=True)
     order_amount = fields.Monetary(
-        string="Order Amount",
         readonly=True,
         help="What the customer paid for the order, after all discounts.",
     )
@@ -217,13 +216,15 @@ class CouponRedemption(models.Model):
     @api.model
     def _active_for(self, coupons):
         """Return the redemptions that hold or have used coupons."""
-        return self.search(
-            [("coupon_id", "in", coupons.ids), ("state", "in", _ACTIVE)]
-        )
+        return self.search([("coupon_id", "in", coupons.ids), ("state", "in", _ACTIVE)])
 
     @api.model
-    def _holders(self, coupon_ids):
-        """Return who has the coupons, as ``{coupon_id: row}`` with plain values."""
+    def _holders(self, coupon_ids, order_uuid=None):
+        """Return who has coupons, as ``{coupon_id: row}`` with plain values.
+
+        :param list coupon_ids: the coupons
+        :param str order_uuid: what this order has is returned as well
+        """
         self.flush_model()
         return {
             row["coupon_id"]: row
@@ -233,10 +234,11 @@ class CouponRedemption(models.Model):
                     SELECT r.id, r.coupon_id, r.state, r.order_uuid, r.expires_at,
                            r.redeemed_at, r.config_id
                       FROM coupon_redemption r
-                     WHERE r.coupon_id = ANY(%s)
+                     WHERE (r.coupon_id = ANY(%s) OR r.order_uuid = %s)
                        AND r.state IN ('reserved', 'redeemed')
                     """,
                     list(coupon_ids),
+                    order_uuid,
                 )
             )
         }
@@ -260,6 +262,14 @@ class CouponRedemption(models.Model):
             "shop": config_sudo.name,
             "time": self._local(holder["expires_at"], "%H:%M"),
         }
+
+    def _held_until(self):
+        """Return when the first of these reservations is over, or ``None``."""
+        self.env.cr.execute(
+            "SELECT min(expires_at) FROM coupon_redemption WHERE id = ANY(%s)",
+            [self.ids],
+        )
+        return self.env.cr.fetchone()[0]
 
     def _local(self, value, pattern):
         if not value:
@@ -287,7 +297,7 @@ class CouponRedemption(models.Model):
         """
         ledger = self.sudo()
         coupons = coupons.sudo().sorted("id")
-        holders = ledger._holders(coupons.ids)
+        holders = ledger._holders(coupons.ids, order.uuid)
         refusals = ledger._refusals(order, coupons, cart, holders)
         if not refusals:
             # The only call to the outside, before anything is locked. It changes
@@ -295,7 +305,7 @@ class CouponRedemption(models.Model):
             refusals = ledger._ask_channels(order, coupons, holders)
         if refusals:
             return ledger.browse(), refusals
-        return ledger._hold(order, coupons)
+        return ledger._hold(order, coupons, holders)
 
     def _refusals(self, order, coupons, cart, holders):
         refusals = []
@@ -344,51 +354,78 @@ class CouponRedemption(models.Model):
             _logger.info("WeChat gave no answer on coupon %s", coupon.id)
             return "remote_unavailable"
 
-    def _hold(self, order, coupons):
-        """Write the reservation; see :meth:`_reserve`."""
+    def _hold(self, order, coupons, holders):
+        """Write the reservation; see :meth:`_reserve`.
+
+        :param dict holders: what :meth:`_holders` says in this transaction
+        """
+        held, refusals = {}, []
         try:
             with self.env.cr.savepoint():
-                missing = self._hold_now(order, coupons)
-                if missing:
+                held, refusals = self._hold_now(order, coupons, holders)
+                if refusals:
                     raise _Taken()
         except _Taken:
-            pass
+            return self.browse(), refusals
         except SerializationFailure:
             # Somebody took a coupon after our transaction began. Odoo would run the
             # request again after a pause of up to two seconds; a look at what is
             # committed now often gives the answer at once.
-            missing = self._taken_now(order, coupons)
-            if not missing:
+            refusals = self._taken_now(order, coupons)
+            if not refusals:
                 raise
-        if missing:
-            return self.browse(), missing
+            return self.browse(), refusals
         self.invalidate_model()
-        return self.search(
-            [("order_uuid", "=", order.uuid), ("state", "in", _ACTIVE)]
-        ), []
+        return self.browse(sorted(held)), []
 
-    def _hold_now(self, order, coupons):
+    def _hold_now(self, order, coupons, holders):
         """Release, renew and insert, coupons in the order of their ids.
 
-        :return: refusals; when there are any, the caller undoes everything
+        :return: ``{id: coupon_id}`` of what the order has now, and refusals; when
+            there are any, the caller undoes everything
+        :rtype: tuple
         """
         now = fields.Datetime.now()
-        expires_at = now + timedelta(minutes=order.company.wechat_coupon_ttl)
-        self._release_where(
-            SQL("order_uuid = %s AND coupon_id != ALL(%s)", order.uuid, coupons.ids),
-            "changed",
+        # sudo: the company's settings are not for every user of the till to read.
+        minutes = order.company.sudo().wechat_coupon_ttl
+        expires_at = now + timedelta(minutes=minutes)
+        own = [row for row in holders.values() if row["order_uuid"] == order.uuid]
+        if any(row["coupon_id"] not in coupons._ids for row in own):
+            self._release_where(
+                SQL(
+                    "order_uuid = %s AND coupon_id != ALL(%s)", order.uuid, coupons.ids
+                ),
+                "changed",
+            )
+        if len(own) < len(holders):
+            # Others have them, but their time is over, or we would not be here.
+            self._release_where(
+                SQL(
+                    "coupon_id = ANY(%s) AND order_uuid != %s AND expires_at < %s",
+                    coupons.ids,
+                    order.uuid,
+                    now,
+                ),
+                "expired",
+            )
+        held = self._renew(order, coupons, expires_at) if own else {}
+        wanted = coupons.filtered(lambda coupon: coupon.id not in held.values())
+        held.update(
+            self._insert(
+                order,
+                wanted,
+                "reserved",
+                {"reserved_at": now, "expires_at": expires_at},
+            )
         )
-        if not coupons:
-            return []
-        self._release_where(
-            SQL(
-                "coupon_id = ANY(%s) AND order_uuid != %s AND expires_at < %s",
-                coupons.ids,
-                order.uuid,
-                now,
-            ),
-            "expired",
-        )
+        missing = coupons.filtered(lambda coupon: coupon.id not in held.values())
+        return held, self._missing_refusals(order, missing)
+
+    def _renew(self, order, coupons, expires_at):
+        """Give the order more time for what it has.
+
+        :return: ``{id: coupon_id}``
+        """
         self.env.cr.execute(
             SQL(
                 """
@@ -396,23 +433,18 @@ class CouponRedemption(models.Model):
                    SET expires_at = greatest(expires_at, %s), write_date = %s
                  WHERE order_uuid = %s AND coupon_id = ANY(%s)
                    AND state IN ('reserved', 'redeemed')
-                RETURNING coupon_id
+                RETURNING id, coupon_id
                 """,
                 expires_at,
-                now,
+                fields.Datetime.now(),
                 order.uuid,
                 coupons.ids,
             ),
             log_exceptions=False,
         )
-        held = {row[0] for row in self.env.cr.fetchall()}
-        wanted = coupons.filtered(lambda coupon: coupon.id not in held)
-        held |= set(
-            self._insert(
-                order, wanted, "reserved", {"reserved_at": now, "expires_at": expires_at}
-            ).values()
-        )
-        missing = coupons.filtered(lambda coupon: coupon.id not in held)
+        return dict(self.env.cr.fetchall())
+
+    def _missing_refusals(self, order, missing):
         if not missing:
             return []
         holders = self._holders(missing.ids)
@@ -607,7 +639,10 @@ class CouponRedemption(models.Model):
 
     def _redeem_columns(self, coupon, uses, now):
         values = uses.get(coupon) or {}
-        discount, total = values.get("discount_fen", 0), values.get("order_total_fen", 0)
+        discount, total = (
+            values.get("discount_fen", 0),
+            values.get("order_total_fen", 0),
+        )
         return {
             "discount_fen": discount,
             "order_total_fen": total,
@@ -719,7 +754,9 @@ class CouponRedemption(models.Model):
                     "card_id": redemption.coupon_id.id,
                     "order_model": "pos.order",
                     "order_id": redemption.pos_order_id.id,
-                    "description": self.env._("Coupon used on %s", redemption.order_name),
+                    "description": self.env._(
+                        "Coupon used on %s", redemption.order_name
+                    ),
                     "used": 1,
                     "issued": 0,
                 }

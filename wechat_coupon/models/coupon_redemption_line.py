@@ -39,13 +39,13 @@ class CouponRedemptionLine(models.Model):
     company_id = fields.Many2one(
         "res.company", required=True, readonly=True, index=True, ondelete="restrict"
     )
-    template_id = fields.Many2one(
-        "coupon.template", readonly=True, ondelete="restrict"
-    )
+    template_id = fields.Many2one("coupon.template", readonly=True, ondelete="restrict")
     channel = fields.Selection(
-        selection=lambda self: self.env["coupon.template"]
-        ._fields["channel"]
-        ._description_selection(self.env),
+        selection=lambda self: (
+            self.env["coupon.template"]
+            ._fields["channel"]
+            ._description_selection(self.env)
+        ),
         readonly=True,
     )
     config_id = fields.Many2one(

@@ -92,10 +92,11 @@ class CouponTask(models.Model):
         """Override of ``wechat.operation``: the result is the template's."""
         vals = dict(vals)
         result = vals.pop("result", None)
-        super()._operation_record_done(vals)
+        done = super()._operation_record_done(vals)
         if result:
             template = as_ledger(self.template_id)
             template._set_state(result.pop("state", "review"), result)
+        return done
 
     def _operation_refused(self, error):
         """Override of ``wechat.operation``: the marketer reads why."""

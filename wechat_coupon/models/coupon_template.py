@@ -81,9 +81,7 @@ class CouponTemplate(models.Model):
     )
     remote_status = fields.Char(string="Status at WeChat", readonly=True, copy=False)
     remote_type = fields.Char(string="Card Type", readonly=True, copy=False)
-    custom_code = fields.Boolean(
-        string="Codes of Our Own", readonly=True, copy=False
-    )
+    custom_code = fields.Boolean(string="Codes of Our Own", readonly=True, copy=False)
     remote_event_at = fields.Datetime(readonly=True, copy=False)
     remote_synced_at = fields.Datetime(
         string="Last Compared", readonly=True, copy=False
@@ -134,7 +132,6 @@ class CouponTemplate(models.Model):
         string="Amount Off", compute="_compute_amounts", inverse="_inverse_amount"
     )
     percent_off = fields.Integer(
-        string="Percent Off",
         tracking=True,
         help="30 means that the customer pays 70 percent (七折).",
     )
@@ -163,7 +160,7 @@ class CouponTemplate(models.Model):
     gift_qty = fields.Integer(string="Quantity", default=1)
     product_ids = fields.Many2many("product.product", string="Products")
     product_category_id = fields.Many2one("product.category", string="Category")
-    product_tag_id = fields.Many2one("product.tag", string="Product Tag")
+    product_tag_id = fields.Many2one("product.tag")
     needs_setup = fields.Boolean(compute="_compute_needs_setup", store=True)
     pos_config_ids = fields.Many2many(
         "pos.config",
@@ -205,7 +202,10 @@ class CouponTemplate(models.Model):
     color_hex = fields.Char(compute="_compute_color_hex")
     logo = fields.Image(max_width=300, max_height=300)
     logo_url = fields.Char(
-        string="Logo at WeChat", readonly=True, copy=False, help="An address that WeChat gave out for the picture."
+        string="Logo at WeChat",
+        readonly=True,
+        copy=False,
+        help="An address that WeChat gave out for the picture.",
     )
     code_type = fields.Selection(
         selection=[
@@ -227,9 +227,11 @@ class CouponTemplate(models.Model):
 
     task_ids = fields.One2many("coupon.task", "template_id", readonly=True)
     task_state = fields.Selection(
-        selection=lambda self: self.env["coupon.task"]
-        ._fields["remote_state"]
-        ._description_selection(self.env),
+        selection=lambda self: (
+            self.env["coupon.task"]
+            ._fields["remote_state"]
+            ._description_selection(self.env)
+        ),
         string="Last Order to WeChat",
         compute="_compute_task",
     )
@@ -333,9 +335,7 @@ class CouponTemplate(models.Model):
                     self.env._("“Percent Off” is a number from 1 to 99.")
                 )
 
-    @api.constrains(
-        "date_type", "date_from", "date_to", "term_days", "term_begin_days"
-    )
+    @api.constrains("date_type", "date_from", "date_to", "term_days", "term_begin_days")
     def _check_dates(self):
         for template in self:
             if template.date_type == "range":
@@ -574,9 +574,7 @@ class CouponTemplate(models.Model):
         self.ensure_one()
         if self.state != "draft":
             raise UserError(
-                self.env._(
-                    "“%(template)s” is published already.", template=self.name
-                )
+                self.env._("“%(template)s” is published already.", template=self.name)
             )
         if self.needs_setup:
             raise UserError(
@@ -662,7 +660,9 @@ class CouponTemplate(models.Model):
             "product_category_id": self.product_category_id.id,
             "product_tag_id": self.product_tag_id.id,
         }
-        scoped = bool(self.product_ids or self.product_category_id or self.product_tag_id)
+        scoped = bool(
+            self.product_ids or self.product_category_id or self.product_tag_id
+        )
         if self.threshold_fen or scoped:
             rules.append(
                 Command.create(
@@ -678,7 +678,10 @@ class CouponTemplate(models.Model):
             )
         return {
             "rule_ids": rules,
-            "reward_ids": [Command.clear(), Command.create(self._reward_values(scoped))],
+            "reward_ids": [
+                Command.clear(),
+                Command.create(self._reward_values(scoped)),
+            ],
         }
 
     def _reward_values(self, scoped):
@@ -692,7 +695,9 @@ class CouponTemplate(models.Model):
             }
         values = {
             "reward_type": "discount",
-            "discount_mode": "percent" if self.coupon_type == "percent" else "per_order",
+            "discount_mode": "percent"
+            if self.coupon_type == "percent"
+            else "per_order",
             "discount": self.percent_off
             if self.coupon_type == "percent"
             else money.from_fen(self.amount_fen),
@@ -772,8 +777,10 @@ class CouponTemplate(models.Model):
         self.ensure_one()
         if not self._channel()._can_generate:
             raise UserError(
-                self.env._("WeChat makes the codes of this coupon; customers get them "
-                "on their phones.")
+                self.env._(
+                    "WeChat makes the codes of this coupon; customers get them "
+                    "on their phones."
+                )
             )
         if self.state != "live":
             raise UserError(self.env._("Publish the template before you hand it out."))

@@ -81,8 +81,7 @@ class LoyaltyCard(models.Model):
         string="OpenID",
         readonly=True,
         copy=False,
-        groups="wechat_coupon.coupon_group_manager,"
-        "wechat_coupon.coupon_group_auditor",
+        groups="wechat_coupon.coupon_group_manager,wechat_coupon.coupon_group_auditor",
     )
     wechat_identity_id = fields.Many2one(
         "wechat.identity",
@@ -311,9 +310,7 @@ class LoyaltyCard(models.Model):
         return (
             self.sudo()
             .with_context(active_test=False)
-            .search(
-                [("code", "=", code), ("coupon_template_id", "!=", False)], limit=1
-            )
+            .search([("code", "=", code), ("coupon_template_id", "!=", False)], limit=1)
         )
 
     # === BUSINESS METHODS - ELIGIBILITY === #

@@ -74,8 +74,9 @@ class PosConfig(models.Model):
         cart = self._wechat_cart(cart)
         # sudo: a coupon of another company gets a refusal that says so.
         coupons = self.env["loyalty.card"].sudo().with_context(active_test=False)
-        coupons = coupons.search(
-            [("id", "in", ids), ("coupon_template_id", "!=", False)]
+        coupons = coupons.search_fetch(
+            [("id", "in", ids), ("coupon_template_id", "!=", False)],
+            const.COUPON_FIELDS,
         )
         unknown = [
             {
@@ -103,10 +104,10 @@ class PosConfig(models.Model):
                     for coupon, reason, values in refusals
                 ],
             }
-        expiries = redemptions.mapped("expires_at")
+        held_until = redemptions._held_until()
         return {
             "ok": True,
-            "expires_at": min(expiries).isoformat() + "Z" if expiries else False,
+            "expires_at": held_until.isoformat() + "Z" if held_until else False,
             "redemption_ids": redemptions.ids,
         }
 
@@ -217,7 +218,8 @@ class PosConfig(models.Model):
             uuid=order_uuid,
             company=self.company_id,
             config=self,
-            session=self.current_session_id,
+            # Which one the order belongs to is known when it is paid.
+            session=self.env["pos.session"],
             partner=partner,
         )
 
@@ -283,8 +285,8 @@ class PosConfig(models.Model):
         """Return why a coupon does not fit, as the till is told."""
         redemptions = self.env["coupon.redemption"].sudo()
         holder = redemptions._holders(coupon.ids).get(coupon.id)
-        found = redemptions.with_user(self.env.user).sudo()._holder_refusal(
-            holder, order
+        found = (
+            redemptions.with_user(self.env.user).sudo()._holder_refusal(holder, order)
         )
         reasons = [found] if found else []
         reasons += [

@@ -56,9 +56,11 @@ class PosOrder(models.Model):
         """
         self.ensure_one()
         reward_lines = self.lines.filtered(
-            lambda line: line.coupon_id
-            and line.is_reward_line
-            and not line.refunded_orderline_id
+            lambda line: (
+                line.coupon_id
+                and line.is_reward_line
+                and not line.refunded_orderline_id
+            )
         )
         if not reward_lines:
             return {}
@@ -164,7 +166,8 @@ class PosOrder(models.Model):
         return {
             key: vals
             for key, vals in coupon_data.items()
-            if int(key) not in guarded and vals.get("program_id") not in guarded_programs
+            if int(key) not in guarded
+            and vals.get("program_id") not in guarded_programs
         }
 
 

@@ -137,9 +137,7 @@ class WechatEvent(models.Model):
             return
         if coupon.wechat_state in ("gifting", "gifted", "deleted"):
             # A code of our own making stays the same when it changes hands.
-            coupon._wechat_set_state(
-                "usable", **owner, wechat_event_time=happened_at
-            )
+            coupon._wechat_set_state("usable", **owner, wechat_event_time=happened_at)
         else:
             as_ledger(coupon).write({**owner, "wechat_event_time": happened_at})
 
@@ -183,7 +181,10 @@ class WechatEvent(models.Model):
         coupon = self._coupon(template, code)
         source = payload.get("ConsumeSource")
         redeemed = self.env["coupon.redemption"].search_count(
-            [("coupon_id", "in", coupon.ids), ("state", "in", ("redeemed", "conflict"))],
+            [
+                ("coupon_id", "in", coupon.ids),
+                ("state", "in", ("redeemed", "conflict")),
+            ],
             limit=1,
         )
         if redeemed and source == "FROM_API":

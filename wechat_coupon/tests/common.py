@@ -5,12 +5,9 @@ import os
 import socket
 import subprocess
 import sys
-import threading
 import time
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
@@ -67,9 +64,7 @@ class CouponCase(TransactionCase):
     @classmethod
     def new_config(cls, name, company=None):
         company = company or cls.company
-        env = cls.env(
-            context={**cls.env.context, "allowed_company_ids": company.ids}
-        )
+        env = cls.env(context={**cls.env.context, "allowed_company_ids": company.ids})
         journal = env["account.journal"].search(
             [("type", "=", "bank"), ("company_id", "=", company.id)], limit=1
         )
@@ -142,7 +137,9 @@ class CouponCase(TransactionCase):
         super().setUp()
         # The guard counts in transactions of its own, which no test takes back.
         with self.env.registry.cursor() as cr:
-            cr.execute("DELETE FROM wechat_rate_guard WHERE key LIKE 'co%' OR key LIKE 'ca%'")
+            cr.execute(
+                "DELETE FROM wechat_rate_guard WHERE key LIKE 'co%' OR key LIKE 'ca%'"
+            )
 
     # === THE TILL === #
 
@@ -465,37 +462,3 @@ class SandboxCase(CouponCase):
         record = events.search([], order="id desc", limit=1)
         record._process()
         return record
-
-
-class Relay:
-    """Takes the sandbox's callbacks and keeps them, as they came over the wire."""
-
-    def __init__(self):
-        self.requests = []
-        relay = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                length = int(self.headers.get("Content-Length") or 0)
-                relay.requests.append((urlsplit(self.path), self.rfile.read(length)))
-                self.send_response(200)
-                self.send_header("Content-Length", "7")
-                self.end_headers()
-                self.wfile.write(b"success")
-
-            def log_message(self, *args):
-                """Silent."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
-
-    def close(self):
-        self._server.shutdown()
-        self._server.server_close()
-
-    def wait(self, count, seconds=10):
-        deadline = time.monotonic() + seconds
-        while len(self.requests) < count and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return self.requests

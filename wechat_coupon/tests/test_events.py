@@ -255,6 +255,8 @@ class TestConsumed(EventCase):
 @tagged("post_install", "-at_install")
 class TestStock(EventCase):
     def test_stock(self):
-        event = self.event("card_sku_remind", Detail="the card's quantity is equal to 0")
+        event = self.event(
+            "card_sku_remind", Detail="the card's quantity is equal to 0"
+        )
         self.assertEqual(event.state, "done")
         self.assertIn("equal to 0", self.card_template.message_ids[0].body)

@@ -78,11 +78,11 @@ class TestGuard(TransactionCase):
 
     def rows(self, *states):
         return self.commit(
-            lambda env: env["coupon.redemption"]
-            .search(
-                [("coupon_id", "=", self.coupon_id), ("state", "in", states)]
+            lambda env: (
+                env["coupon.redemption"]
+                .search([("coupon_id", "=", self.coupon_id), ("state", "in", states)])
+                .mapped("order_uuid")
             )
-            .mapped("order_uuid")
         )
 
     def race(self, count, function):
@@ -171,9 +171,11 @@ class TestGuard(TransactionCase):
             self.assertEqual(sorted(map(str, results)), ["False"] * 7 + ["True"])
             self.assertEqual(len(self.rows("reserved")), 1)
             self.commit(
-                lambda env: env["coupon.redemption"]
-                .search([("coupon_id", "=", self.coupon_id)])
-                .write({"state": "released"})
+                lambda env: (
+                    env["coupon.redemption"]
+                    .search([("coupon_id", "=", self.coupon_id)])
+                    .write({"state": "released"})
+                )
             )
 
     def test_race_to_redeem(self):
@@ -182,9 +184,11 @@ class TestGuard(TransactionCase):
         def redeem(env, index):
             coupon = env["loyalty.card"].browse(self.coupon_id)
             values = {"discount_fen": 100, "order_name": f"order{index}", "lines": []}
-            return env["coupon.redemption"]._redeem(
-                self.order(env, f"order{index}"), {coupon: values}
-            )[0].state
+            return (
+                env["coupon.redemption"]
+                ._redeem(self.order(env, f"order{index}"), {coupon: values})[0]
+                .state
+            )
 
         results = self.race(4, redeem)
         self.assertEqual(
@@ -218,10 +222,9 @@ class TestGuard(TransactionCase):
 
     def test_sets_in_any_order_do_not_deadlock(self):
         ids = self.commit(
-            lambda env: env["coupon.template"]
-            .search([("name", "=", _NAME)])
-            ._generate(6)
-            .ids
+            lambda env: (
+                env["coupon.template"].search([("name", "=", _NAME)])._generate(6).ids
+            )
         )
 
         def reserve(env, index):
@@ -239,9 +242,11 @@ class TestGuard(TransactionCase):
     def test_time_over_has_one_heir(self):
         self.commit(lambda env: self.reserve(env, "first"))
         self.commit(
-            lambda env: env["coupon.redemption"]
-            .search([("order_uuid", "=", "first")])
-            .write({"expires_at": fields.Datetime.now() - timedelta(minutes=1)})
+            lambda env: (
+                env["coupon.redemption"]
+                .search([("order_uuid", "=", "first")])
+                .write({"expires_at": fields.Datetime.now() - timedelta(minutes=1)})
+            )
         )
         results = self.race(6, lambda env, i: bool(self.reserve(env, f"heir{i}")[0]))
         self.assertEqual(results.count(True), 1, results)

@@ -32,7 +32,9 @@ class TestReserve(CouponCase):
         self.company.wechat_coupon_ttl = 3
         coupon = self.new_coupons()
         answer = self.reserve("u1", coupon)
-        expires_at = fields.Datetime.to_datetime(answer["expires_at"][:19].replace("T", " "))
+        expires_at = fields.Datetime.to_datetime(
+            answer["expires_at"][:19].replace("T", " ")
+        )
         left = expires_at - fields.Datetime.now()
         self.assertLess(abs(left - timedelta(minutes=3)), timedelta(seconds=20))
 
@@ -213,7 +215,11 @@ class TestRedeem(CouponCase):
         order = self.pay(uuid, coupon)
         order.with_user(self.cashier).confirm_coupon_programs(
             {
-                str(own.id): {"points": -1, "program_id": program.id, "coupon_id": own.id},
+                str(own.id): {
+                    "points": -1,
+                    "program_id": program.id,
+                    "coupon_id": own.id,
+                },
                 str(coupon.id): {
                     "points": -1,
                     "program_id": coupon.program_id.id,
@@ -354,7 +360,9 @@ class TestRedeem(CouponCase):
         lines = self.redemptions(coupon).line_ids
         self.assertEqual(len(lines), 7)
         self.assertEqual(sum(lines.mapped("discount_fen")), 1000)
-        self.assertEqual(sorted(lines.mapped("discount_fen")), [142, 143, 143, 143, 143, 143, 143])
+        self.assertEqual(
+            sorted(lines.mapped("discount_fen")), [142, 143, 143, 143, 143, 143, 143]
+        )
 
     def test_two_coupons_on_one_order(self):
         other = self.new_template(amount_fen=500, threshold_fen=0)
@@ -362,9 +370,7 @@ class TestRedeem(CouponCase):
         uuid = str(uuid4())
         self.reserve(uuid, coupons)
         self.pay(uuid, coupons)
-        self.assertEqual(
-            set(self.redemptions(coupons).mapped("state")), {"redeemed"}
-        )
+        self.assertEqual(set(self.redemptions(coupons).mapped("state")), {"redeemed"})
         self.assertEqual(sum(coupons.mapped("points")), 0)
 
     def test_an_order_of_a_backend_payment(self):

@@ -17,7 +17,7 @@ class TestRights(CouponCase):
 
     def rpc(self, user, record, method, *args, **kwargs):
         """Call a method as ``/web/dataset/call_kw`` does."""
-        model = self.env[record._name].with_user(user).with_context(self.env.context)
+        model = self.env[record._name].with_user(user)
         return call_kw(model, method, [record.ids, *args], kwargs)
 
     # === USER === #

@@ -83,9 +83,9 @@ class TestSale(CouponCase):
             try:
                 with self.env.cr.savepoint():
                     answer = call()
-                self.assertIn("error", answer)
-            except (UserError, ValidationError):
-                pass
+            except UserError as error:
+                answer = {"error": str(error)}
+            self.assertIn("error", answer)
             self.env.invalidate_all()
             self.assertEqual(self.order.amount_total, before)
         self.assertEqual(self.coupon.points, 1)

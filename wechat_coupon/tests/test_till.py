@@ -60,7 +60,9 @@ class TestReasons(CouponCase):
                 "partner_name": False,
             },
         )
-        own = self.till.use_coupon_code(coupon.code, "2026-11-22 08:00:00", False, False)
+        own = self.till.use_coupon_code(
+            coupon.code, "2026-11-22 08:00:00", False, False
+        )
         self.assertTrue(own["successful"])
         self.assertEqual(own["payload"], found["payload"])
 
@@ -115,9 +117,7 @@ class TestReasons(CouponCase):
             "coupon_cashier2", "point_of_sale.group_pos_user", company=company
         )
         coupon = self.new_coupons()
-        till = config.with_user(cashier).with_context(
-            allowed_company_ids=company.ids
-        )
+        till = config.with_user(cashier).with_context(allowed_company_ids=company.ids)
         self.check(coupon, "other_company", till=till)
         self.assertNotIn(
             "coupon", till.wechat_coupon_lookup(coupon.code, "u1", False, False)
@@ -126,7 +126,9 @@ class TestReasons(CouponCase):
     def test_below_threshold(self):
         coupon = self.new_coupons()
         message = self.check(
-            coupon, "below_threshold", cart=self.cart((self.tea, 6000), (self.rice, 3999))
+            coupon,
+            "below_threshold",
+            cart=self.cart((self.tea, 6000), (self.rice, 3999)),
         )
         self.assertIn("100.00", message)
         self.assertIn("0.01", message)

@@ -19,8 +19,10 @@ class CouponPullWizard(models.TransientModel):
         new, known, skipped = self.env["coupon.channel.card"]._pull(self.account_id)
         if not (new or known):
             raise UserError(
-                self.env._("WeChat has no coupons for %(account)s.",
-                           account=self.account_id.name)
+                self.env._(
+                    "WeChat has no coupons for %(account)s.",
+                    account=self.account_id.name,
+                )
             )
         message = self.env._(
             "%(new)s new, %(known)s compared, %(skipped)s of other kinds left out.",
