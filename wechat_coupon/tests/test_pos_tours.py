@@ -7,7 +7,6 @@ from odoo.tools.misc import file_path
 from odoo.addons.point_of_sale.tests.test_frontend import TestPointOfSaleHttpCommon
 from odoo.addons.web.tests.test_js import unit_test_error_checker
 
-
 # Debian's package of Odoo lacks this file of `mail`. The browser reports it as an
 # error when the page is loaded, and Odoo's test runner stops at any error.
 _MISSING = "mail/static/lib/selfie_segmentation/selfie_segmentation.js"
