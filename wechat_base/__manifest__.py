@@ -2,7 +2,7 @@
     "name": "WeChat Connection",
     "summary": "Official accounts, WeChat Pay merchants, callbacks and outgoing calls",
     "version": "19.0.1.0.0",
-    "category": "Technical",
+    "category": "Hidden/Tools",
     "author": "WeChat Retail contributors",
     "website": "https://github.com/wechat-retail/odoo-wechat",
     "license": "LGPL-3",
@@ -24,5 +24,4 @@
         "views/wechat_menus.xml",
         "views/res_config_settings_views.xml",
     ],
-    "application": True,
 }

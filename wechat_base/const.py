@@ -14,6 +14,9 @@ MAX_ANSWER_BYTES = 10 * 1024 * 1024
 # A callback is a few kilobytes; WeChat's largest is far below this.
 MAX_CALLBACK_BYTES = 256 * 1024
 
+# Buttons on forms count this far.
+MAX_COUNT = 10000
+
 # A token is renewed this many seconds before WeChat lets it go.
 TOKEN_MARGIN = 120
 

@@ -29,7 +29,8 @@ BEGIN
            AND state.column_name = 'remote_state'
     LOOP
         EXECUTE format(
-            'UPDATE %I SET remote_state = ''cancelled'', remote_next_at = NULL '
+            'UPDATE %I SET remote_state = ''cancelled'', remote_next_at = NULL, '
+            'remote_blocked = FALSE '
             'WHERE remote_state IN (''pending'', ''sending'', ''unknown'')',
             operation.table_name
         );

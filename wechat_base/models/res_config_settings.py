@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import AccessError
 
 from ..tools import secret_box
 
@@ -71,6 +72,7 @@ class ResConfigSettings(models.TransientModel):
 
     def action_wechat_rotate_secrets(self):
         """Encrypt all secrets anew with the first key of the list."""
+        self._wechat_check_system()
         self.env["wechat.secret.mixin"]._secret_rotate_all()
         return self._wechat_notice(
             self.env._("All WeChat secrets are now encrypted with the current key.")
@@ -78,10 +80,19 @@ class ResConfigSettings(models.TransientModel):
 
     def action_wechat_forget_secrets(self):
         """Empty the secrets that no key of ours can read."""
+        self._wechat_check_system()
         count = self.env["wechat.secret.mixin"]._secret_forget_unreadable()
         return self._wechat_notice(
             self.env._("%(count)s unreadable secrets were emptied.", count=count)
         )
+
+    def _wechat_check_system(self):
+        """Refuse everybody but system administrators; the settings' own rights do
+        not cover a call without a record."""
+        if not self.env.user._is_system():
+            raise AccessError(
+                self.env._("Only system administrators may change WeChat's secrets.")
+            )
 
     def _wechat_notice(self, message):
         return {

@@ -6,6 +6,7 @@ import secrets
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from ..const import MAX_COUNT
 from ..tools.exceptions import WechatConfigError, make_error
 from ..tools.official_client import WechatOfficialClient
 from ..tools.transport import check_sandbox_url
@@ -48,9 +49,7 @@ class WechatAccount(models.Model):
         required=True,
         default="service",
     )
-    appid = fields.Char(
-        string="AppID", required=True, copy=False, index=True, tracking=True
-    )
+    appid = fields.Char(string="AppID", required=True, copy=False, tracking=True)
     original_id = fields.Char(
         string="Original ID",
         copy=False,
@@ -122,20 +121,20 @@ class WechatAccount(models.Model):
         compute="_compute_callback_url",
         help="Enter this address as server URL in WeChat's console.",
     )
-    event_count = fields.Integer(compute="_compute_event_count")
-    identity_count = fields.Integer(compute="_compute_identity_count")
+    event_count = fields.Char(compute="_compute_event_count")
+    identity_count = fields.Char(compute="_compute_identity_count")
 
     # One record speaks for an account; a second one, e.g. for training against the
-    # sandbox, may stand beside it.
+    # sandbox, may stand beside it. In a neutralised copy both are disabled.
     _appid_uniq = models.UniqueIndex(
-        "(appid, environment) WHERE active",
+        "(appid, environment) WHERE active AND environment != 'disabled'",
         "There is already an active WeChat account with this AppID.",
     )
     _callback_key_uniq = models.Constraint(
         "UNIQUE(callback_key)", "The callback key must be unique."
     )
 
-    # === COMPUTE METHODS ===#
+    # === COMPUTE METHODS === #
 
     @api.depends("callback_key")
     def _compute_callback_url(self):
@@ -145,24 +144,18 @@ class WechatAccount(models.Model):
             )
 
     def _compute_event_count(self):
-        counts = dict(
-            self.env["wechat.event"]._read_group(
-                [("account_id", "in", self.ids)], ["account_id"], ["__count"]
-            )
-        )
         for account in self:
-            account.event_count = counts.get(account, 0)
+            account.event_count = count_text(
+                self.env["wechat.event"], [("account_id", "=", account.id)]
+            )
 
     def _compute_identity_count(self):
-        counts = dict(
-            self.env["wechat.identity"]._read_group(
-                [("account_id", "in", self.ids)], ["account_id"], ["__count"]
-            )
-        )
         for account in self:
-            account.identity_count = counts.get(account, 0)
+            account.identity_count = count_text(
+                self.env["wechat.identity"], [("account_id", "=", account.id)]
+            )
 
-    # === INVERSE METHODS ===#
+    # === INVERSE METHODS === #
 
     def _inverse_secret(self):
         self._keep_secret("secret")
@@ -173,7 +166,7 @@ class WechatAccount(models.Model):
     def _inverse_encoding_aes_key(self):
         self._keep_secret("encoding_aes_key")
 
-    # === CONSTRAINT METHODS ===#
+    # === CONSTRAINT METHODS === #
 
     @api.constrains("appid")
     def _check_appid(self):
@@ -192,7 +185,7 @@ class WechatAccount(models.Model):
         for account in self.filtered(lambda a: a.environment == "sandbox"):
             _check_sandbox_url(self.env, account.sandbox_url)
 
-    # === CRUD METHODS ===#
+    # === CRUD METHODS === #
 
     def write(self, vals):
         result = super().write(vals)
@@ -222,16 +215,17 @@ class WechatAccount(models.Model):
                 self.env._("The EncodingAESKey is 43 letters and digits.")
             )
 
-    # === ACTION METHODS ===#
+    # === ACTION METHODS === #
 
     def action_test_connection(self):
         """Check everything that can be checked and show one line for each."""
-        self.ensure_one()
         self.check_access("write")
+        self.ensure_one()
         return self.env["wechat.connection.check"]._open(account=self)
 
     def action_view_events(self):
         """Open the callbacks that this account has received."""
+        self.check_access("read")
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "wechat_base.wechat_event_action"
@@ -240,6 +234,7 @@ class WechatAccount(models.Model):
 
     def action_view_identities(self):
         """Open the followers of this account."""
+        self.check_access("read")
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "wechat_base.wechat_identity_action"
@@ -252,7 +247,7 @@ class WechatAccount(models.Model):
         for account in self:
             account.callback_key = self._default_callback_key()
 
-    # === BUSINESS METHODS ===#
+    # === BUSINESS METHODS === #
 
     @api.model
     def _callback_account(self, callback_key):
@@ -325,6 +320,15 @@ class _Tokens:
     def obtain(self, kind, fetch, stale=None):
         """Return a token of this kind, fetched by ``fetch`` when there is none."""
         return self._model_sudo._obtain(self._account, kind, fetch, stale)
+
+
+def count_text(model, domain):
+    """Count for a button: many rows are not counted to the last one.
+
+    :return: the number, or e.g. ``10000+``
+    """
+    count = model.search_count(domain, limit=MAX_COUNT + 1)
+    return f"{MAX_COUNT}+" if count > MAX_COUNT else str(count)
 
 
 def _check_sandbox_url(env, url):

@@ -5,6 +5,7 @@ from psycopg2 import OperationalError
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.service.model import PG_CONCURRENCY_ERRORS_TO_RETRY
+from odoo.tools import SQL
 
 _logger = logging.getLogger(__name__)
 
@@ -145,16 +146,21 @@ class WechatDrainMixin(models.AbstractModel):
         """Helper for :meth:`_drain_due`.
 
         :param str next_column: when a row is due
-        :param str where: SQL that says which rows wait
+        :param SQL where: says which rows wait
         """
         now = fields.Datetime.now()
         self.env.cr.execute(
-            f"""
-            SELECT count(*) FILTER (WHERE {next_column} <= %s), min({next_column})
-              FROM {self._table}
-             WHERE {where}
-            """,
-            [now],
+            SQL(
+                """
+                SELECT count(*) FILTER (WHERE %(next)s <= %(now)s), min(%(next)s)
+                  FROM %(table)s
+                 WHERE %(where)s
+                """,
+                next=SQL.identifier(next_column),
+                now=now,
+                table=SQL.identifier(self._table),
+                where=where,
+            )
         )
         count, due = self.env.cr.fetchone()
         return count, due and (due - now).total_seconds()

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
 
 _logger = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class WechatEvent(models.Model):
     merchant_id = fields.Many2one("wechat.merchant", readonly=True, ondelete="cascade")
     company_id = fields.Many2one("res.company", readonly=True, index=True)
     event_key = fields.Char(required=True, readonly=True)
-    event_type = fields.Char(required=True, readonly=True, index=True)
+    event_type = fields.Char(required=True, readonly=True)
     openid = fields.Char(readonly=True, index="btree_not_null")
     payload = fields.Json(readonly=True)
     payload_text = fields.Text(string="Content", compute="_compute_payload_text")
@@ -51,7 +52,6 @@ class WechatEvent(models.Model):
         required=True,
         readonly=True,
         default="pending",
-        index=True,
     )
     attempts = fields.Integer(readonly=True)
     error = fields.Char(readonly=True)
@@ -59,15 +59,17 @@ class WechatEvent(models.Model):
     processed_at = fields.Datetime(readonly=True)
     next_at = fields.Datetime(string="Next attempt", readonly=True)
 
+    # They also find the events of an account or merchant, e.g. when it is deleted.
     _account_key_uniq = models.UniqueIndex(
-        "(account_id, event_key) WHERE source = 'oa'", "Already received."
+        "(account_id, event_key) WHERE account_id IS NOT NULL", "Already received."
     )
     _merchant_key_uniq = models.UniqueIndex(
-        "(merchant_id, event_key) WHERE source = 'pay'", "Already received."
+        "(merchant_id, event_key) WHERE merchant_id IS NOT NULL", "Already received."
     )
     _due_idx = models.Index("(next_at, id) WHERE state = 'pending'")
+    _failed_idx = models.Index("(id) WHERE state = 'failed'")
 
-    # === COMPUTE METHODS ===#
+    # === COMPUTE METHODS === #
 
     @api.depends("payload")
     def _compute_payload_text(self):
@@ -76,7 +78,7 @@ class WechatEvent(models.Model):
                 event.payload or {}, ensure_ascii=False, indent=2
             )
 
-    # === ACTION METHODS ===#
+    # === ACTION METHODS === #
 
     def action_retry(self):
         """Process failed events once more, from the first attempt."""
@@ -96,7 +98,7 @@ class WechatEvent(models.Model):
         )
         failed._drain_wake(priority=5)
 
-    # === RECEIVING ===#
+    # === RECEIVING === #
 
     @api.model
     def _receive(
@@ -116,21 +118,21 @@ class WechatEvent(models.Model):
         :param str event_key: the same for each repetition
         :return: whether it is new
         """
-        owner = "account_id" if source == "oa" else "merchant_id"
         self.env.cr.execute(
-            f"""
+            """
             INSERT INTO wechat_event (
-                    source, {owner}, company_id, event_key, event_type, openid,
-                    payload, state, attempts, received_at, next_at,
+                    source, account_id, merchant_id, company_id, event_key,
+                    event_type, openid, payload, state, attempts, received_at, next_at,
                     create_uid, create_date, write_uid, write_date)
-                 VALUES (%(source)s, %(owner)s, %(company)s, %(key)s, %(type)s,
-                         %(openid)s, %(payload)s::jsonb, 'pending', 0, %(now)s, %(now)s,
-                         1, %(now)s, 1, %(now)s)
+                 VALUES (%(source)s, %(account)s, %(merchant)s, %(company)s, %(key)s,
+                         %(type)s, %(openid)s, %(payload)s::jsonb, 'pending', 0,
+                         %(now)s, %(now)s, 1, %(now)s, 1, %(now)s)
             ON CONFLICT DO NOTHING
             """,
             {
                 "source": source,
-                "owner": owner_id,
+                "account": owner_id if source == "oa" else None,
+                "merchant": owner_id if source == "pay" else None,
                 "company": company_id,
                 "key": event_key,
                 "type": event_type,
@@ -144,7 +146,7 @@ class WechatEvent(models.Model):
         self._drain_wake()
         return True
 
-    # === PROCESSING ===#
+    # === PROCESSING === #
 
     def _payload(self):
         """Return the content: elements of the XML, or the decrypted resource."""
@@ -153,7 +155,7 @@ class WechatEvent(models.Model):
 
     @api.model
     def _drain_due(self):
-        return self._drain_look("next_at", "state = 'pending'")
+        return self._drain_look("next_at", SQL("state = 'pending'"))
 
     @api.model
     def _event_drain(self):
@@ -242,7 +244,7 @@ class WechatEvent(models.Model):
         text = str(error).strip().splitlines()
         return f"{type(error).__name__}: {text[0] if text else ''}"[:500]
 
-    # === HANDLERS ===#
+    # === HANDLERS === #
 
     def _handle_subscribe(self):
         """Somebody follows the account, perhaps through a QR code with a scene."""
@@ -288,7 +290,7 @@ class WechatEvent(models.Model):
             )
         return self.received_at
 
-    # === HOUSEKEEPING ===#
+    # === HOUSEKEEPING === #
 
     @api.autovacuum
     def _gc_events(self):

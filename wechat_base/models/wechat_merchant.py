@@ -8,7 +8,7 @@ from ..tools import pay_crypto
 from ..tools.exceptions import WechatConfigError, make_error
 from ..tools.pay_client import WechatPayClient
 from ..tools.transport import check_sandbox_url
-from .wechat_account import _check_sandbox_url
+from .wechat_account import _check_sandbox_url, count_text
 
 MCHID = re.compile(r"^[0-9]{6,32}$")
 
@@ -20,6 +20,7 @@ class WechatMerchant(models.Model):
     _description = "WeChat Pay Merchant"
     _inherit = ["mail.thread", "wechat.secret.mixin"]
     _order = "sequence, name, id"
+    _check_company_auto = True
 
     _SECRET_FIELDS = ("apiv3_key", "private_key")
 
@@ -37,7 +38,7 @@ class WechatMerchant(models.Model):
         tracking=True,
     )
     mchid = fields.Char(
-        string="Merchant number", required=True, copy=False, index=True, tracking=True
+        string="Merchant number", required=True, copy=False, tracking=True
     )
     account_ids = fields.Many2many(
         "wechat.account",
@@ -114,17 +115,18 @@ class WechatMerchant(models.Model):
     notify_url = fields.Char(
         string="Notification address", compute="_compute_notify_url"
     )
-    event_count = fields.Integer(compute="_compute_event_count")
+    event_count = fields.Char(compute="_compute_event_count")
 
+    # In a neutralised copy all are disabled.
     _mchid_uniq = models.UniqueIndex(
-        "(mchid, environment) WHERE active",
+        "(mchid, environment) WHERE active AND environment != 'disabled'",
         "There is already an active merchant with this number.",
     )
     _notify_key_uniq = models.Constraint(
         "UNIQUE(notify_key)", "The notification key must be unique."
     )
 
-    # === COMPUTE METHODS ===#
+    # === COMPUTE METHODS === #
 
     @api.depends("certificate")
     def _compute_merchant_serial(self):
@@ -143,15 +145,12 @@ class WechatMerchant(models.Model):
             )
 
     def _compute_event_count(self):
-        counts = dict(
-            self.env["wechat.event"]._read_group(
-                [("merchant_id", "in", self.ids)], ["merchant_id"], ["__count"]
-            )
-        )
         for merchant in self:
-            merchant.event_count = counts.get(merchant, 0)
+            merchant.event_count = count_text(
+                self.env["wechat.event"], [("merchant_id", "=", merchant.id)]
+            )
 
-    # === INVERSE METHODS ===#
+    # === INVERSE METHODS === #
 
     def _inverse_apiv3_key(self):
         self._keep_secret("apiv3_key")
@@ -159,7 +158,7 @@ class WechatMerchant(models.Model):
     def _inverse_private_key(self):
         self._keep_secret("private_key")
 
-    # === CONSTRAINT METHODS ===#
+    # === CONSTRAINT METHODS === #
 
     @api.constrains("mchid")
     def _check_mchid(self):
@@ -204,22 +203,23 @@ class WechatMerchant(models.Model):
                 ) from None
         return value
 
-    # === ACTION METHODS ===#
+    # === ACTION METHODS === #
 
     def action_test_connection(self):
         """Check everything that can be checked and show one line for each."""
-        self.ensure_one()
         self.check_access("write")
+        self.ensure_one()
         return self.env["wechat.connection.check"]._open(merchant=self)
 
     def action_fetch_certificates(self):
         """Download WeChat's platform certificates now."""
-        self.ensure_one()
         self.check_access("write")
+        self.ensure_one()
         self._fetch_certificates()
 
     def action_view_events(self):
         """Open the notices that this merchant has received."""
+        self.check_access("read")
         self.ensure_one()
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "wechat_base.wechat_event_action"
@@ -235,7 +235,7 @@ class WechatMerchant(models.Model):
         for merchant in self:
             merchant.notify_key = self._default_notify_key()
 
-    # === BUSINESS METHODS ===#
+    # === BUSINESS METHODS === #
 
     @api.model
     def _notified(self, notify_key):

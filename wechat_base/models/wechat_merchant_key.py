@@ -14,9 +14,7 @@ class WechatMerchantKey(models.Model):
     _order = "valid_to desc, id desc"
     _rec_name = "serial"
 
-    merchant_id = fields.Many2one(
-        "wechat.merchant", required=True, index=True, ondelete="cascade"
-    )
+    merchant_id = fields.Many2one("wechat.merchant", required=True, ondelete="cascade")
     company_id = fields.Many2one(related="merchant_id.company_id", store=True)
     kind = fields.Selection(
         [("certificate", "Platform certificate"), ("public_key", "Public key")],

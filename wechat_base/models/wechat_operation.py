@@ -7,6 +7,7 @@ from zlib import crc32
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL
 
 from ..tools.exceptions import (
     WechatConfigError,
@@ -85,7 +86,6 @@ class WechatOperation(models.AbstractModel):
         readonly=True,
         default="none",
         copy=False,
-        index=True,
     )
     remote_attempts = fields.Integer(string="Attempts", readonly=True, copy=False)
     remote_priority = fields.Integer(
@@ -95,6 +95,13 @@ class WechatOperation(models.AbstractModel):
         help="0: a person waits for it. Lower goes first.",
     )
     remote_next_at = fields.Datetime(string="Next attempt", readonly=True, copy=False)
+    remote_blocked = fields.Boolean(
+        string="Needs configuration",
+        readonly=True,
+        copy=False,
+        help="WeChat will not accept it before somebody has changed a setting, as the "
+        "error says. It is tried again every 15 minutes.",
+    )
     remote_error_code = fields.Char(string="Error code", readonly=True, copy=False)
     remote_error = fields.Char(string="Error", readonly=True, copy=False)
     remote_request_id = fields.Char(
@@ -108,18 +115,22 @@ class WechatOperation(models.AbstractModel):
     _request_no_uniq = models.Constraint(
         "UNIQUE(request_no)", "A request number is used only once."
     )
+    # For the drain, and for the worklists, which show what was refused, too.
     _remote_due_idx = models.Index(
         "(remote_priority, remote_next_at, id) "
-        "WHERE remote_state IN ('pending', 'sending', 'unknown')"
+        "WHERE remote_state IN ('pending', 'sending', 'unknown', 'refused')"
     )
+    _remote_blocked_idx = models.Index("(id) WHERE remote_blocked")
 
-    # === CRUD METHODS ===#
+    # === CRUD METHODS === #
 
     def write(self, vals):
         if "request_no" in vals:
             self._check_request_no(vals["request_no"])
         if "remote_state" in vals:
             self._check_transition(vals["remote_state"])
+            if vals["remote_state"] in ("done", "refused", "cancelled"):
+                vals = {**vals, "remote_blocked": False}
         return super().write(vals)
 
     def _check_request_no(self, number):
@@ -144,7 +155,7 @@ class WechatOperation(models.AbstractModel):
                     )
                 )
 
-    # === ACTION METHODS ===#
+    # === ACTION METHODS === #
 
     def action_operation_retry(self):
         """Try operations again now, e.g. after the cause of a refusal is gone."""
@@ -159,7 +170,7 @@ class WechatOperation(models.AbstractModel):
         ).remote_state = "pending"
         rows._operation_enqueue()
 
-    # === TO BE IMPLEMENTED ===#
+    # === TO BE IMPLEMENTED === #
 
     def _operation_call(self):
         """Make the call; the stored ``request_no`` must be in it.
@@ -201,7 +212,7 @@ class WechatOperation(models.AbstractModel):
         """Return the key of the rate guard for this row."""
         return self._operation_rate_family
 
-    # === STARTING ===#
+    # === STARTING === #
 
     def _operation_prepare(self):
         """Give the rows a number and put them in the queue; once for all.
@@ -247,7 +258,7 @@ class WechatOperation(models.AbstractModel):
         for row in self.filtered(lambda row: row.remote_state != "done"):
             row._operation_record_done(dict(vals or {}))
 
-    # === DRAIN ===#
+    # === DRAIN === #
 
     @property
     def _drain_channel(self):
@@ -256,7 +267,7 @@ class WechatOperation(models.AbstractModel):
     @api.model
     def _drain_due(self):
         return self._drain_look(
-            "remote_next_at", "remote_state IN ('pending', 'sending', 'unknown')"
+            "remote_next_at", SQL("remote_state IN ('pending', 'sending', 'unknown')")
         )
 
     @api.model
@@ -296,16 +307,20 @@ class WechatOperation(models.AbstractModel):
 
         def read(model):
             model.env.cr.execute(
-                f"""
-                SELECT id
-                  FROM {model._table}
-                 WHERE remote_state IN ('pending', 'sending', 'unknown')
-                   AND remote_next_at <= %s
-                   AND id != ALL(%s)
-                 ORDER BY remote_priority, remote_next_at, id
-                 LIMIT 10
-                """,
-                [fields.Datetime.now(), list(tried)],
+                SQL(
+                    """
+                    SELECT id
+                      FROM %s
+                     WHERE remote_state IN ('pending', 'sending', 'unknown')
+                       AND remote_next_at <= %s
+                       AND id != ALL(%s)
+                     ORDER BY remote_priority, remote_next_at, id
+                     LIMIT 10
+                    """,
+                    SQL.identifier(model._table),
+                    fields.Datetime.now(),
+                    list(tried),
+                )
             )
             return [row[0] for row in model.env.cr.fetchall()]
 
@@ -361,15 +376,19 @@ class WechatOperation(models.AbstractModel):
         :return: (state, key of the rate guard)
         """
         self.env.cr.execute(
-            f"""
-            SELECT remote_state
-              FROM {self._table}
-             WHERE id = %s
-               AND remote_state IN ('pending', 'sending', 'unknown')
-               AND remote_next_at <= %s
-               FOR UPDATE SKIP LOCKED
-            """,
-            [self.id, fields.Datetime.now()],
+            SQL(
+                """
+                SELECT remote_state
+                  FROM %s
+                 WHERE id = %s
+                   AND remote_state IN ('pending', 'sending', 'unknown')
+                   AND remote_next_at <= %s
+                   FOR UPDATE SKIP LOCKED
+                """,
+                SQL.identifier(self._table),
+                self.id,
+                fields.Datetime.now(),
+            )
         )
         row = self.env.cr.fetchone()
         return (row[0], self._operation_rate_key()) if row else (None, None)
@@ -391,8 +410,11 @@ class WechatOperation(models.AbstractModel):
         :return: whether to send: somebody may have settled the row meanwhile
         """
         self.env.cr.execute(
-            f"SELECT remote_state FROM {self._table} WHERE id = %s FOR UPDATE",
-            [self.id],
+            SQL(
+                "SELECT remote_state FROM %s WHERE id = %s FOR UPDATE",
+                SQL.identifier(self._table),
+                self.id,
+            )
         )
         row = self.env.cr.fetchone()
         if not row or row[0] not in ("pending", "sending", "unknown"):
@@ -516,6 +538,7 @@ class WechatOperation(models.AbstractModel):
             return
         vals = {
             **self._operation_error_vals(error),
+            "remote_blocked": isinstance(error, WechatConfigError),
             "remote_next_at": self._operation_in(self._operation_backoff(error)),
         }
         if self.remote_state != state:

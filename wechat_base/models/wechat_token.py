@@ -23,9 +23,7 @@ class WechatToken(models.Model):
     _log_access = False
     _rec_name = "kind"
 
-    account_id = fields.Many2one(
-        "wechat.account", required=True, index=True, ondelete="cascade"
-    )
+    account_id = fields.Many2one("wechat.account", required=True, ondelete="cascade")
     kind = fields.Char(required=True)
     value_cipher = fields.Text()
     expires_at = fields.Datetime()

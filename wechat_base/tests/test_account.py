@@ -1,9 +1,12 @@
+from unittest.mock import patch
+
 from psycopg2 import IntegrityError
 
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..models import wechat_account
 from ..tools.exceptions import WechatConfigError
 from .common import APPID, WechatCase
 
@@ -91,6 +94,12 @@ class TestAccount(WechatCase):
             [("account_id", "=", self.account.id)],
         )
         self.env["wechat.identity"]._find_or_create(self.account, "o1")
-        self.assertEqual(self.account.identity_count, 1)
+        self.assertEqual(self.account.identity_count, "1")
         self.assertTrue(self.account.action_view_identities())
-        self.assertEqual(self.account.event_count, 0)
+        self.assertEqual(self.account.event_count, "0")
+
+    def test_many_are_not_counted_to_the_last(self):
+        for number in range(3):
+            self.env["wechat.identity"]._find_or_create(self.account, f"o{number}")
+        with patch.object(wechat_account, "MAX_COUNT", 2):
+            self.assertEqual(self.account.identity_count, "2+")

@@ -1,20 +1,40 @@
+from psycopg2 import IntegrityError
+
 from odoo.modules.neutralize import get_neutralization_queries
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from .common import WechatCase
 
 
 @tagged("post_install", "-at_install")
 class TestNeutralize(WechatCase):
+    def neutralize(self):
+        self.env.flush_all()
+        for query in get_neutralization_queries(["wechat_base"]):
+            self.env.cr.execute(query)
+        self.env.invalidate_all()
+
+    def test_the_same_account_at_wechat_and_in_the_sandbox(self):
+        production = {"environment": "production", "sandbox_url": False}
+        accounts = self.account + self.account.create(self.account_vals(**production))
+        merchants = self.merchant + self.merchant.create(
+            self.merchant_vals(**production)
+        )
+        self.neutralize()
+        for records in (accounts, merchants):
+            self.assertEqual(records.mapped("environment"), ["disabled"] * 2)
+            self.assertEqual(records.mapped("active"), [True] * 2)
+        with self.assertRaises(IntegrityError), mute_logger("odoo.sql_db"):
+            accounts.environment = "production"
+            accounts.flush_recordset()
+
     def test_a_copy_is_silent_and_deaf(self):
         events, identity = self.env["wechat.event"], "wechat.event:now"
         events._receive("oa", self.account.id, 1, "k", "x", {})
         events._drain_enqueue()
         old_key = self.account.callback_key
-        self.env.flush_all()
-        for query in get_neutralization_queries(["wechat_base"]):
-            self.env.cr.execute(query)
-        self.env.invalidate_all()
+        self.neutralize()
         for record in (self.account, self.merchant):
             self.assertEqual(record.environment, "disabled")
             for name in record._SECRET_FIELDS:

@@ -64,6 +64,13 @@ class TestOperation(CommittedCase):
             )
         )
 
+    def blocked(self):
+        return self.commit(
+            lambda env: (
+                env[NAME].search([("remote_blocked", "=", True)], order="id").ids
+            )
+        )
+
     def jobs(self):
         return self.commit(
             lambda env: (
@@ -195,6 +202,24 @@ class TestOperation(CommittedCase):
         )
         self.assertEqual((state, code), ("pending", "48001"))
         self.assertGreater((next_at - fields.Datetime.now()).total_seconds(), 600)
+        self.assertEqual(self.blocked(), [row_id])
+        # Something else came in between: nobody has to change a setting.
+        self.remote.script = [("before", WechatUnavailable("later"))]
+        self.due_now(row_id)
+        self.drain()
+        self.assertEqual(self.blocked(), [])
+
+    def test_configuration_put_right(self):
+        self.remote.script = [("before", WechatConfigError("set it up", "NO_AUTH"))] * 2
+        done_id, cancelled_id = self.prepare(2)
+        self.drain()
+        self.assertEqual(self.blocked(), [done_id, cancelled_id])
+        self.commit(lambda env: env[NAME].browse(cancelled_id)._operation_cancel())
+        self.commit(lambda env: env[NAME].browse(done_id).action_operation_retry())
+        self.assertEqual(self.blocked(), [done_id])
+        self.drain()
+        self.assertEqual(self.row(done_id, "remote_state"), "done")
+        self.assertEqual(self.blocked(), [])
 
     def test_time_out_before_the_change(self):
         self.remote.script = [("before", WechatUnknownOutcome("silence"))]

@@ -1,5 +1,6 @@
-from odoo.exceptions import AccessError
-from odoo.tests import tagged
+from odoo.exceptions import AccessError, UserError
+from odoo.service.model import call_kw
+from odoo.tests import new_test_user, tagged
 
 from .common import WechatCase
 
@@ -111,6 +112,72 @@ class TestRights(WechatCase):
             with self.subTest(method), self.assertRaises(AccessError):
                 getattr(record.with_user(user), method)()
         self.assertFalse(self.server.requests)
+
+    def public_methods(self):
+        """Yield (model, method) for each method of this add-on that RPC reaches."""
+        for name, model_class in self.registry.items():
+            for definition in model_class._model_classes__:
+                if definition._module != "wechat_base":
+                    continue
+                for method, value in vars(definition).items():
+                    # Odoo itself checks who may write.
+                    if callable(value) and not method.startswith("_"):
+                        if method != "write":
+                            yield name, method
+
+    def test_rpc_without_a_record(self):
+        found = set(self.public_methods())
+        self.assertIn(("res.config.settings", "action_wechat_forget_secrets"), found)
+        self.assertIn(("wechat.connection.check", "action_again"), found)
+        portal = new_test_user(self.env, "wxr_portal", groups="base.group_portal")
+        for user in (self.new_user("wxr_plain"), portal):
+            for name, method in found:
+                model = self.env[name].with_user(user)
+                with (
+                    self.subTest((user.login, name, method)),
+                    self.assertRaises(AccessError),
+                ):
+                    call_kw(model, method, [[]], {})
+        for record in (self.account, self.merchant):
+            self.assertTrue(record.sudo()[f"{record._SECRET_FIELDS[0]}_cipher"])
+
+    def test_secrets_are_the_system_administrators(self):
+        user = self.new_user(
+            "wxr_keys", "wechat_base.wechat_group_manager", "base.group_erp_manager"
+        )
+        model = self.env["res.config.settings"]
+        for method in ("action_wechat_forget_secrets", "action_wechat_rotate_secrets"):
+            with self.subTest(method):
+                with self.assertRaises(AccessError):
+                    call_kw(model.with_user(user), method, [[]], {})
+                admin = self.env.ref("base.user_admin")
+                self.assertTrue(call_kw(model.with_user(admin), method, [[]], {}))
+
+    def test_buttons_of_another_company(self):
+        user = self.new_user(
+            "wxr_ob",
+            "wechat_base.wechat_group_manager",
+            company_id=self.other_company.id,
+            company_ids=[(6, 0, self.other_company.ids)],
+        )
+        check = self.env["wechat.connection.check"].with_user(user).sudo()
+        check = check.create({"merchant_id": self.merchant.id}).sudo(False)
+        for record, method in (
+            (self.account, "action_view_events"),
+            (self.account, "action_view_identities"),
+            (self.merchant, "action_view_events"),
+            (check, "action_again"),
+        ):
+            with self.subTest(method), self.assertRaises(AccessError):
+                getattr(record.with_user(user), method)()
+
+    def test_records_of_two_companies(self):
+        foreign = self.account.create(
+            self.account_vals(appid="wxforeign0001", company_id=self.other_company.id)
+        )
+        self.merchant.account_ids = self.account
+        with self.assertRaises(UserError):
+            self.merchant.account_ids = foreign
 
     def test_models_without_rights(self):
         admin = self.env.ref("base.user_admin")

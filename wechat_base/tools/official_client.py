@@ -228,7 +228,7 @@ class WechatOfficialClient(WeChatClient):
     def __repr__(self):
         return f"<{type(self).__name__} {self.appid}>"
 
-    # === TOKENS ===#
+    # === TOKENS === #
 
     @property
     def access_token(self):
@@ -275,7 +275,7 @@ class WechatOfficialClient(WeChatClient):
 
         return self._tokens.obtain(kind, fetch)
 
-    # === REQUESTS ===#
+    # === REQUESTS === #
 
     def _request(self, method, url_or_endpoint, **kwargs):
         """Override of wechatpy: every call of every API class comes through here."""

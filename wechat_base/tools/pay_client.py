@@ -105,7 +105,7 @@ class WechatPayClient:
     def _pay_urls(self):
         return [PAY_URL, PAY_BACKUP_URL]
 
-    # === REQUESTS ===#
+    # === REQUESTS === #
 
     def request(
         self, method, path, params=None, body=None, request_no=None, timeout=None
@@ -290,7 +290,7 @@ class WechatPayClient:
                 request_id=response.headers.get("Request-ID"),
             ) from error
 
-    # === SIGNATURES ===#
+    # === SIGNATURES === #
 
     def verify(self, headers, body, find_key=None):
         """Check the signature of an answer or a notice.

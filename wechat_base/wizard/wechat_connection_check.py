@@ -38,7 +38,7 @@ class WechatConnectionCheck(models.TransientModel):
         for check in self:
             check.all_good = all(line.state == "ok" for line in check.line_ids)
 
-    # === ACTION METHODS ===#
+    # === ACTION METHODS === #
 
     @api.model
     def _open(self, account=None, merchant=None):
@@ -61,11 +61,13 @@ class WechatConnectionCheck(models.TransientModel):
 
     def action_again(self):
         """Run the checks once more, in the same window."""
+        self.check_access("write")
         self.ensure_one()
-        (self.account_id or self.merchant_id).check_access("write")
+        self.account_id.check_access("write")
+        self.merchant_id.check_access("write")
         return self._open(account=self.account_id, merchant=self.merchant_id)
 
-    # === CHECKS ===#
+    # === CHECKS === #
 
     def _run(self):
         self.ensure_one()
