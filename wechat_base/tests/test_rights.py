@@ -117,7 +117,7 @@ class TestRights(WechatCase):
         """Yield (model, method) for each method of this add-on that RPC reaches."""
         for name, model_class in self.registry.items():
             for definition in model_class._model_classes__:
-                if definition._module != "wechat_base":
+                if getattr(definition, "_module", None) != "wechat_base":
                     continue
                 for method, value in vars(definition).items():
                     # Odoo itself checks who may write.
