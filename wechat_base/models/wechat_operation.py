@@ -120,7 +120,7 @@ class WechatOperation(models.AbstractModel):
         "(remote_priority, remote_next_at, id) "
         "WHERE remote_state IN ('pending', 'sending', 'unknown', 'refused')"
     )
-    _remote_blocked_idx = models.Index("(id) WHERE remote_blocked")
+    _remote_blocked_idx = models.Index("(id) WHERE remote_blocked IS TRUE")
 
     # === CRUD METHODS === #
 
