@@ -10,7 +10,7 @@ import { patch } from "@web/core/utils/patch";
 patch(BarcodeReader.prototype, {
     async _scan(code) {
         if (code && !this.exclusiveCbMap) {
-            const scan = { raw: code, code: cleanCode(code), parsed: this._parse(code) };
+            const scan = { raw: code, code: cleanCode(code), parsed: this._wechatParse(code) };
             for (const { wechat_coupon } of this.cbMaps) {
                 if (await wechat_coupon?.(scan)) {
                     return;
@@ -20,11 +20,11 @@ patch(BarcodeReader.prototype, {
         return super._scan(...arguments);
     },
     /** Do with a code what Odoo would have done, after it turned out not to be ours. */
-    scanAsOdoo(code) {
+    wechatScanAsOdoo(code) {
         return this.mutex.exec(() => super._scan(code));
     },
     /** @returns {Object|Object[]|null} null when the nomenclature refuses the code */
-    _parse(code) {
+    _wechatParse(code) {
         try {
             return this.parser.parse_barcode(code);
         } catch (error) {

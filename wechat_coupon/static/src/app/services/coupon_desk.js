@@ -34,7 +34,7 @@ export class CouponDesk extends CouponRewards {
     }
 
     async _reserve(order) {
-        const cards = order.getAppliedCoupons();
+        const cards = order.wechatAppliedCoupons();
         const ids = cards.map((card) => card.id);
         try {
             const answer = await this.call("wechat_coupon_reserve", [
@@ -108,7 +108,7 @@ export class CouponDesk extends CouponRewards {
      * @returns {Promise<boolean>} whether the order may be paid
      */
     async mayPay(order) {
-        if (!order.getAppliedCoupons().length) {
+        if (!order.wechatAppliedCoupons().length) {
             if (order.uiState.wechatReservation) {
                 await this.release(order);
             }
@@ -131,12 +131,12 @@ export class CouponDesk extends CouponRewards {
     }
 
     _remindOfWaiting(order) {
-        for (const card of order.getGuardedCoupons()) {
-            if (!order.isApplied(card)) {
+        for (const card of order.wechatGuardedCoupons()) {
+            if (!order.wechatIsApplied(card)) {
                 this.notify(
                     _t("The coupon “%(name)s” is not used on this order. %(reason)s", {
-                        name: card.couponName,
-                        reason: order.couponShortfall(card),
+                        name: card.wechatName,
+                        reason: order.wechatShortfall(card),
                     })
                 );
             }
@@ -163,7 +163,7 @@ export class CouponDesk extends CouponRewards {
         return refusals
             .map(({ coupon_id, message }) => {
                 const card = cards.get(coupon_id);
-                return card ? `${card.couponName} (${card.maskedCode}): ${message}` : message;
+                return card ? `${card.wechatName} (${card.wechatMaskedCode}): ${message}` : message;
             })
             .join("\n\n");
     }
@@ -177,7 +177,7 @@ export class CouponDesk extends CouponRewards {
      * @returns {Promise<boolean>} whether the order may be validated
      */
     async mayValidate(order) {
-        const cards = order.getAppliedCoupons();
+        const cards = order.wechatAppliedCoupons();
         if (!cards.length) {
             if (order.uiState.wechatReservation) {
                 await this.release(order);
@@ -191,11 +191,11 @@ export class CouponDesk extends CouponRewards {
         if (ok) {
             return true;
         }
-        if (offline && order.holdsExactly(cards)) {
+        if (offline && order.wechatHoldsExactly(cards)) {
             return true;
         }
         const body = this._listed(refusals);
-        if (order.isElectronicallyPaid()) {
+        if (order.wechatIsElectronicallyPaid()) {
             return ask(this.pos.dialog, {
                 title: _t("A coupon cannot be used"),
                 body: _t(
@@ -212,7 +212,7 @@ export class CouponDesk extends CouponRewards {
 
     _isFresh(order, cards) {
         return (
-            order.holdsExactly(cards) &&
+            order.wechatHoldsExactly(cards) &&
             Date.now() - order.uiState.wechatReservation.at < FRESH_MS
         );
     }
@@ -222,7 +222,7 @@ export class CouponDesk extends CouponRewards {
      * of the browser, or from the list of orders. Ask what the server holds for it.
      */
     async resumePayment(order) {
-        const cards = order.getAppliedCoupons();
+        const cards = order.wechatAppliedCoupons();
         if (!cards.length || this._isFresh(order, cards)) {
             return;
         }
@@ -260,7 +260,7 @@ export class CouponDesk extends CouponRewards {
             order &&
             !order.finalized &&
             order.uiState.wechatReservation &&
-            !order.hasElectronicPayment();
+            !order.wechatHasElectronicPayment();
         return mayLetGo ? this.release(order) : undefined;
     }
 
@@ -268,7 +268,7 @@ export class CouponDesk extends CouponRewards {
      * A coupon was scanned on the payment screen: take it off the amount and hold it.
      */
     async activateWhilePaying(code, order) {
-        if (order.hasElectronicPayment()) {
+        if (order.wechatHasElectronicPayment()) {
             return this.notify(
                 _t("A payment is under way. Cancel it before you add a coupon."),
                 "danger"
@@ -281,7 +281,7 @@ export class CouponDesk extends CouponRewards {
         }
         const { ok, refusals } = await this.reserve(order);
         if (!ok) {
-            for (const card of order.getGuardedCoupons().filter((card) => card.code === code)) {
+            for (const card of order.wechatGuardedCoupons().filter((card) => card.code === code)) {
                 this._takeOff(card, order);
             }
             this.pos.dialog.add(AlertDialog, {

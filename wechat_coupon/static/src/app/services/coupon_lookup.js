@@ -201,11 +201,11 @@ export class CouponLookup extends Reactive {
                 message: _t("This is a payment code. Go to payment to use it."),
             };
         }
-        const present = order.getGuardedCoupons().find((card) => card.code === code);
+        const present = order.wechatGuardedCoupons().find((card) => card.code === code);
         if (present) {
             return {
                 status: "found",
-                applied: order.isApplied(present),
+                applied: order.wechatIsApplied(present),
                 message: _t("This coupon is already on the order."),
             };
         }

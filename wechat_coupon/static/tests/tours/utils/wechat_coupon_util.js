@@ -129,7 +129,7 @@ export function totalIs(amount) {
 /** What the server says is done by another till, with an order of its own. */
 export function otherTillTakes(code) {
     return run(async () => {
-        const coupon = posmodel.getOrder().getGuardedCoupons().find((card) => card.code === code);
+        const coupon = posmodel.getOrder().wechatGuardedCoupons().find((card) => card.code === code);
         const answer = await posmodel.data.call("pos.config", "wechat_coupon_reserve", [
             [posmodel.config.id],
             "11111111-2222-4333-8444-555555555555",

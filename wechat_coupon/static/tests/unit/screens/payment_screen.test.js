@@ -51,7 +51,7 @@ test("after a reload the server is asked what it holds", async () => {
     order.uiState.wechatReservation = null;
     const screen = await mountWithCleanup(PaymentScreen, { props: { orderUuid: order.uuid } });
     await settle();
-    expect(order.holdsExactly(order.getAppliedCoupons())).toBe(true);
+    expect(order.wechatHoldsExactly(order.wechatAppliedCoupons())).toBe(true);
     expect(store.getOrder().priceIncl).toBe(80);
     expect.verifySteps(["lookup", "status"]);
     destroy(screen);
@@ -61,7 +61,7 @@ test("after a reload the server is asked what it holds", async () => {
 
 test("a coupon can be scanned here, too", async () => {
     const { screen, order } = await mountPayment();
-    expect(screen._onAnyScan(scanOf(CODE))).toBe(true);
+    expect(screen._wechatOnScan(scanOf(CODE))).toBe(true);
     await settle();
     expect(order.priceIncl).toBe(80);
     expect(".o_wechat_coupon").toHaveCount(1);
@@ -74,8 +74,8 @@ test("a coupon can be scanned here, too", async () => {
 test("payment codes and products are not looked up", async () => {
     const { screen, store, order } = await mountPayment();
     store.models["product.product"].get(5).update({ barcode: "6901234567892" });
-    expect(screen._onAnyScan(scanOf("134567890123456789"))).toBe(true);
-    expect(screen._onAnyScan(scanOf("6901234567892"))).toBe(true);
+    expect(screen._wechatOnScan(scanOf("134567890123456789"))).toBe(true);
+    expect(screen._wechatOnScan(scanOf("6901234567892"))).toBe(true);
     await settle();
     expect(order.lines).toHaveLength(1);
     expect.verifySteps([]);

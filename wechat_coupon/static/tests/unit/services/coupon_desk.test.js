@@ -46,8 +46,8 @@ describe("look up", () => {
         expect(result.applied).toBe(true);
         expect(result.message).toBe("");
         expect(order.priceIncl).toBe(80);
-        expect(order.savedBy(card)).toBe(20);
-        expect(order.getCouponSavings()).toEqual([
+        expect(order.wechatSavedBy(card)).toBe(20);
+        expect(order.wechatCouponSavings()).toEqual([
             { id: COUPON_ID, name: "20 off 0", code: "****7890", saved: 20 },
         ]);
     });
@@ -67,7 +67,7 @@ describe("look up", () => {
         const result = await desk.activate(CODE);
         expect(result.status).toBe("unknown");
         expect(result.message).toBe("No such code.");
-        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps(["lookup"]);
     });
 
@@ -77,7 +77,7 @@ describe("look up", () => {
         expect(result.status).toBe("refused");
         expect(result.message).toBe("Used yesterday.");
         expect(order.priceIncl).toBe(100);
-        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
     });
 
     test("without a connection the cashier is told, and nothing changes", async () => {
@@ -121,7 +121,7 @@ describe("look up", () => {
         store.addNewOrder();
         const result = await pending;
         expect(result.message).toInclude("Another order was opened");
-        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps(["lookup"]);
     });
 
@@ -141,13 +141,13 @@ describe("conditions", () => {
         const { store, order, result } = await withCoupon(50, { threshold: 100, reasons });
         expect(result.message).toBe("¥50.00 more.");
         expect(order.priceIncl).toBe(50);
-        expect(order.getGuardedCoupons()).toHaveLength(1);
-        expect(order.getAppliedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(1);
+        expect(order.wechatAppliedCoupons()).toHaveLength(0);
 
         await addProductLineToOrder(store, order, { price_unit: 60 });
         await updateRewards(store);
         expect(order.priceIncl).toBe(90);
-        expect(order.getAppliedCoupons()).toHaveLength(1);
+        expect(order.wechatAppliedCoupons()).toHaveLength(1);
     });
 
     test("a coupon leaves the price when the cart falls below its threshold", async () => {
@@ -156,8 +156,8 @@ describe("conditions", () => {
         order.lines.find((line) => !line.is_reward_line).setUnitPrice(80);
         await updateRewards(store);
         expect(order.priceIncl).toBe(80);
-        expect(order.getGuardedCoupons()).toHaveLength(1);
-        expect(order.couponShortfall(card)).toInclude("20.00");
+        expect(order.wechatGuardedCoupons()).toHaveLength(1);
+        expect(order.wechatShortfall(card)).toInclude("20.00");
     });
 
     test("the threshold counts the goods, not what other coupons leave", async () => {
@@ -171,7 +171,7 @@ describe("conditions", () => {
         order._code_activated_coupon_ids = [["clear"]];
         await updateRewards(store);
         expect(order.priceIncl).toBe(80);
-        expect(order.getAppliedCoupons()).toHaveLength(1);
+        expect(order.wechatAppliedCoupons()).toHaveLength(1);
     });
 
     test("the line of a refund is no use of the coupon", async () => {
@@ -179,12 +179,12 @@ describe("conditions", () => {
         const refund = store.addNewOrder();
         await addProductLineToOrder(store, refund, {
             is_reward_line: true,
-            coupon_id: order.getAppliedCoupons()[0],
+            coupon_id: order.wechatAppliedCoupons()[0],
             refunded_orderline_id: order.lines[0],
             price_unit: 20,
         });
-        expect(refund.getAppliedCoupons()).toHaveLength(0);
-        expect(refund.savedBy(order.getAppliedCoupons()[0])).toBe(0);
+        expect(refund.wechatAppliedCoupons()).toHaveLength(0);
+        expect(refund.wechatSavedBy(order.wechatAppliedCoupons()[0])).toBe(0);
     });
 
     test("a coupon that waits is kept in the browser", async () => {
@@ -199,7 +199,7 @@ describe("conditions", () => {
         const { desk, order, card } = await withCoupon(100);
         await desk.remove(card, order);
         expect(order.priceIncl).toBe(100);
-        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps([]);
         await desk.activate(CODE);
         await settle();
@@ -224,7 +224,7 @@ describe("payment gate", () => {
         await store.pay();
         expect.verifySteps(["reserve"]);
         expect(store.router.state.current).toBe("PaymentScreen");
-        expect(order.holdsExactly([card])).toBe(true);
+        expect(order.wechatHoldsExactly([card])).toBe(true);
         await desk.leavePayment(order);
         expect.verifySteps(["release"]);
         expect(order.uiState.wechatReservation).toBe(null);
@@ -358,14 +358,14 @@ describe("after a reload", () => {
             },
         });
         await desk.resumePayment(order);
-        expect(order.holdsExactly([card])).toBe(true);
+        expect(order.wechatHoldsExactly([card])).toBe(true);
         expect.verifySteps(["status"]);
     });
 
     test("one that has lapsed is made again", async () => {
         const { desk, order, card } = await withCoupon(100);
         await desk.resumePayment(order);
-        expect(order.holdsExactly([card])).toBe(true);
+        expect(order.wechatHoldsExactly([card])).toBe(true);
         expect.verifySteps(["status", "reserve"]);
     });
 });
@@ -392,7 +392,7 @@ describe("on the payment screen", () => {
         await desk.activateWhilePaying(CODE, order);
         await settle();
         expect(order.priceIncl).toBe(100);
-        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps(["lookup", "reserve"]);
     });
 
@@ -403,7 +403,7 @@ describe("on the payment screen", () => {
         const { data } = order.addPaymentline(store.models["pos.payment.method"].getFirst());
         data.setPaymentStatus("waiting");
         await desk.activateWhilePaying(CODE, order);
-        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps([]);
     });
 });

@@ -11,7 +11,7 @@ patch(PaymentScreen, { components: { ...PaymentScreen.components, CouponList } }
 patch(PaymentScreen.prototype, {
     setup() {
         super.setup(...arguments);
-        useBarcodeReader({ wechat_coupon: this._onAnyScan });
+        useBarcodeReader({ wechat_coupon: this._wechatOnScan });
         // However the cashier leaves: the back button of the browser navigates nowhere.
         onWillUnmount(() => this.pos.wechatCoupon.leavePayment(this.currentOrder));
     },
@@ -20,28 +20,28 @@ patch(PaymentScreen.prototype, {
         this.pos.wechatCoupon.resumePayment(this.currentOrder);
     },
     /** Odoo calls every code "unknown" here; customers show coupons here, too. */
-    _onAnyScan(scan) {
+    _wechatOnScan(scan) {
         const desk = this.pos.wechatCoupon;
-        const product = this._isKnownProduct(scan);
+        const product = this._wechatKnowsProduct(scan);
         switch (routeOf(scan, { product })) {
             case "payment":
                 desk.onPaymentCode(scan.code);
                 return true;
             case "core": // GS1: products, too
             case "product":
-                return this._refuseProduct();
+                return this._wechatRefuseProduct();
             default:
                 desk.activateWhilePaying(scan.code, this.currentOrder);
                 return true;
         }
     },
-    _refuseProduct() {
+    _wechatRefuseProduct() {
         this.pos.wechatCoupon.notify(
             _t("This is a product. Go back to the order to add it.")
         );
         return true;
     },
-    _isKnownProduct({ code, parsed }) {
+    _wechatKnowsProduct({ code, parsed }) {
         const products = this.pos.models["product.product"];
         return productSpellings(code, parsed || {}).some((spelling) =>
             products.getBy("barcode", spelling)
