@@ -45,7 +45,7 @@ patch(PosStore.prototype, {
     },
     async _onBeforeDeleteOrder(order) {
         const mayDelete = await super._onBeforeDeleteOrder(...arguments);
-        if (mayDelete && (order.uiState?.wechatReservation || order.wechatAppliedCoupons().length)) {
+        if (mayDelete && order.uiState?.wechatReservation) {
             await this.wechatCoupon.release(order);
         }
         return mayDelete;

@@ -1,4 +1,5 @@
 import { destroy, expect, test } from "@odoo/hoot";
+import { advanceTime, mockDate } from "@odoo/hoot-mock";
 import { mountWithCleanup } from "@web/../tests/web_test_helpers";
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
@@ -79,4 +80,47 @@ test("payment codes and products are not looked up", async () => {
     await settle();
     expect(order.lines).toHaveLength(1);
     expect.verifySteps([]);
+});
+
+test("a slow customer keeps the coupon: it is renewed while the screen is open", async () => {
+    mockDate("2031-05-01 10:00:00", 0);
+    const lasting = (minutes) => ({
+        ok: true,
+        expires_at: DateTime.utc().plus({ minutes }).toISO(),
+        redemption_ids: [1],
+    });
+    const { screen, order } = await mountPayment({ coupon: true, reserve: () => lasting(3) });
+    expect.verifySteps(["reserve"]);
+    await advanceTime(100000);
+    await settle();
+    expect.verifySteps([]);
+    await advanceTime(30000);
+    await settle();
+    expect.verifySteps(["reserve"]);
+    expect(order.uiState.wechatReservation.until - Date.now()).toBeGreaterThan(120000);
+    destroy(screen);
+    await settle();
+    expect.verifySteps(["release"]);
+    await advanceTime(300000);
+    expect.verifySteps([]);
+});
+
+test("a renewal that is refused is told once", async () => {
+    mockDate("2031-05-01 10:00:00", 0);
+    const expires_at = "2031-05-01T10:01:00Z";
+    let times = 0;
+    const refusals = [{ coupon_id: COUPON_ID, code: "void", message: "Made invalid." }];
+    const { screen } = await mountPayment({
+        coupon: true,
+        reserve: () => (times++ ? { ok: false, refusals } : { ok: true, expires_at }),
+    });
+    expect.verifySteps(["reserve"]);
+    await advanceTime(50000);
+    await settle();
+    await advanceTime(20000);
+    await settle();
+    expect.verifySteps(["reserve"]);
+    destroy(screen);
+    await settle();
+    expect.verifySteps(["release"]);
 });

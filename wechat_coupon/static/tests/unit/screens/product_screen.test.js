@@ -40,14 +40,26 @@ function storeBarcode(store, barcode) {
     store.models["product.product"].get(5).update({ barcode });
 }
 
-test("a product of the till is sold at once; one late question is enough", async () => {
-    const { screen, store, order } = await mountScreen();
+test("a product of the till is sold at once; a coupon made later is found", async () => {
+    const { screen, store, order, desk, known } = await mountScreen();
     storeBarcode(store, UPC);
     expect(await screen._wechatOnScan(scanOf(UPC))).toBe(true);
     expect(order.lines).toHaveLength(2);
-    await screen._wechatOnScan(scanOf(UPC));
     await settle();
     expect.verifySteps(["is_code"]);
+    known.is_code = true;
+    expect(await desk.isCouponCode(UPC)).toBe(true);
+    expect(await desk.isCouponCode(UPC)).toBe(true);
+    expect.verifySteps(["is_code"]);
+});
+
+test("only a few codes that are both are remembered", async () => {
+    const { desk } = await mountScreen({ is_code: true });
+    for (let number = 0; number < 60; number++) {
+        desk._remember(`6200000000${number}`);
+    }
+    expect(desk.couponCodes.size).toBe(50);
+    expect(desk.couponCodes.has("620000000059")).toBe(true);
 });
 
 test("a product is found behind the zero that Odoo put before it", async () => {

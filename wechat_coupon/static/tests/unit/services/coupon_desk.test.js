@@ -1,11 +1,11 @@
 import { describe, expect, test } from "@odoo/hoot";
-import { Deferred, mockDate } from "@odoo/hoot-mock";
+import { advanceTime, Deferred, mockDate } from "@odoo/hoot-mock";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { dialogActions } from "@point_of_sale/../tests/unit/utils";
 import { addProductLineToOrder } from "@pos_loyalty/../tests/unit/utils";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
 import { click } from "@odoo/hoot-dom";
-import { patchWithCleanup } from "@web/../tests/web_test_helpers";
+import { makeServerError, patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { CODE, COUPON_ID, found, loseConnection, mockServer, openOrder, settle } from "../utils";
 
 const { DateTime } = luxon;
@@ -262,6 +262,12 @@ describe("payment gate", () => {
         expect.verifySteps(["release"]);
     });
 
+    test("deleting an order that was never at payment calls nobody", async () => {
+        const { store, order } = await withCoupon(100);
+        await store.deleteOrders([order]);
+        expect.verifySteps([]);
+    });
+
     test("money under way keeps the reservation", async () => {
         const { desk, store, order } = await withCoupon(100);
         await store.pay();
@@ -367,6 +373,122 @@ describe("after a reload", () => {
         await desk.resumePayment(order);
         expect(order.wechatHoldsExactly([card])).toBe(true);
         expect.verifySteps(["status", "reserve"]);
+    });
+});
+
+describe("a network that is half open", () => {
+    const expires_at = "2031-05-01T10:15:00Z";
+
+    /** The next calls of a method get no answer before the test gives it. */
+    function hold(known, name) {
+        const late = new Deferred();
+        known[name] = () => late;
+        return late;
+    }
+
+    async function waitFor(pending, millis) {
+        await settle();
+        await advanceTime(millis);
+        return pending;
+    }
+
+    async function tillWithCoupon() {
+        const known = mockServer({ lookup: found() });
+        const till = await openOrder(100);
+        await till.desk.activate(CODE);
+        await settle();
+        expect.verifySteps(["lookup"]);
+        const card = till.store.models["loyalty.card"].get(COUPON_ID);
+        return { ...till, card, known };
+    }
+
+    test("a look-up ends", async () => {
+        const known = mockServer();
+        const { desk, order } = await openOrder(100);
+        const late = hold(known, "lookup");
+        const result = await waitFor(desk.activate(CODE), 9000);
+        expect(result.status).toBe("unreachable");
+        expect(result.offline).toBe(true);
+        expect(desk.busyCodes).toHaveLength(0);
+        late.resolve(found());
+        await settle();
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
+        expect.verifySteps(["lookup"]);
+    });
+
+    test("the payment gate opens again, and a late answer counts", async () => {
+        mockDate("2031-05-01 10:00:00", 0);
+        const { desk, store, order, card, known } = await tillWithCoupon();
+        const late = hold(known, "reserve");
+        const paying = answering("Back to the order", () => store.pay());
+        await waitFor(paying, 11000);
+        expect(store.env.services.ui.isBlocked).toBe(false);
+        expect(store.router.state.current).not.toBe("PaymentScreen");
+        // The server may hold it, so there is something to let go.
+        expect(order.uiState.wechatReservation).toMatchObject({ until: 0 });
+        expect(order.wechatHoldsExactly([card])).toBe(false);
+        late.resolve({ ok: true, expires_at, redemption_ids: [1] });
+        await settle();
+        expect(order.wechatHoldsExactly([card])).toBe(true);
+        await desk.remove(card, order);
+        expect(order.uiState.wechatReservation).toBe(null);
+        expect.verifySteps(["reserve", "release"]);
+    });
+
+    test("what is held after the coupon was let go is let go again", async () => {
+        const { desk, order, card, known } = await tillWithCoupon();
+        const late = hold(known, "reserve");
+        const { ok, offline } = await waitFor(desk.reserve(order), 11000);
+        expect([ok, offline]).toEqual([false, true]);
+        await desk.remove(card, order);
+        expect.verifySteps(["reserve", "release"]);
+        late.resolve({ ok: true, expires_at, redemption_ids: [1] });
+        await settle();
+        expect.verifySteps(["release"]);
+    });
+
+    test("validation goes on while the reservation lasts", async () => {
+        mockDate("2031-05-01 10:00:00", 0);
+        const { desk, order, known } = await tillWithCoupon();
+        known.reserve = { ok: true, expires_at, redemption_ids: [1] };
+        expect(await desk.mayPay(order)).toBe(true);
+        await advanceTime(6000);
+        hold(known, "reserve");
+        expect(await waitFor(desk.mayValidate(order), 11000)).toBe(true);
+        expect.verifySteps(["reserve", "reserve"]);
+    });
+
+    test("letting go ends", async () => {
+        const { desk, order, known } = await tillWithCoupon();
+        await desk.reserve(order);
+        hold(known, "release");
+        await waitFor(desk.release(order), 9000);
+        expect(order.uiState.wechatReservation).toBe(null);
+        expect.verifySteps(["reserve", "release"]);
+    });
+});
+
+describe("an error of the server", () => {
+    async function sentence(type, message) {
+        const known = mockServer();
+        const { desk } = await openOrder(100);
+        known.lookup = () => {
+            throw makeServerError({ type, message });
+        };
+        const result = await desk.activate(CODE);
+        expect.verifySteps(["lookup"]);
+        return result.message;
+    }
+
+    test("its own sentence is shown when it is meant for users", async () => {
+        const said = await sentence("UserError", "Ask the manager.");
+        expect(said).toBe("Ask the manager.");
+    });
+
+    test("the text of a programming error is not", async () => {
+        const said = await sentence("ValueError", "KeyError: 'x'");
+        expect(said).toInclude("The server could not answer");
+        expect(said).not.toInclude("KeyError");
     });
 });
 

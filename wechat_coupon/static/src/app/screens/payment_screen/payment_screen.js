@@ -6,6 +6,8 @@ import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
 import { onWillUnmount } from "@odoo/owl";
 
+const RENEW_CHECK_MS = 10000;
+
 patch(PaymentScreen, { components: { ...PaymentScreen.components, CouponList } });
 
 patch(PaymentScreen.prototype, {
@@ -13,11 +15,18 @@ patch(PaymentScreen.prototype, {
         super.setup(...arguments);
         useBarcodeReader({ wechat_coupon: this._wechatOnScan });
         // However the cashier leaves: the back button of the browser navigates nowhere.
-        onWillUnmount(() => this.pos.wechatCoupon.leavePayment(this.currentOrder));
+        onWillUnmount(() => {
+            clearInterval(this.wechatTimer);
+            this.pos.wechatCoupon.leavePayment(this.currentOrder);
+        });
     },
     onMounted() {
         super.onMounted(...arguments);
         this.pos.wechatCoupon.resumePayment(this.currentOrder);
+        this.wechatTimer = setInterval(
+            () => this.pos.wechatCoupon.renewWhenDue(this.currentOrder),
+            RENEW_CHECK_MS
+        );
     },
     /** Odoo calls every code "unknown" here; customers show coupons here, too. */
     _wechatOnScan(scan) {

@@ -133,11 +133,12 @@ patch(ProductScreen.prototype, {
                 })
             );
         }
-        if (product && isCoupon && (await this._wechatAskWhich(scan, product.product)) !== "coupon") {
-            return this._wechatSellInTurn(scan, product);
-        }
-        if (product && !isCoupon) {
-            return this._wechatSellInTurn(scan, product);
+        if (product) {
+            const isProduct =
+                !isCoupon || (await this._wechatAskWhich(scan, product.product)) !== "coupon";
+            if (isProduct) {
+                return this._wechatSellInTurn(scan, product);
+            }
         }
         if (isCoupon) {
             return this._wechatRedeem(scan);
@@ -150,13 +151,10 @@ patch(ProductScreen.prototype, {
     async _wechatLoadProduct(scan) {
         const desk = this.pos.wechatCoupon;
         try {
-            await this.pos.loadNewProducts([
-                [
-                    "product_variant_ids.barcode",
-                    "in",
-                    productSpellings(scan.code, scan.parsed || {}),
-                ],
-            ]);
+            const spellings = productSpellings(scan.code, scan.parsed || {});
+            await desk.inTime(
+                this.pos.loadNewProducts([["product_variant_ids.barcode", "in", spellings]])
+            );
             return { product: this._wechatKnownProduct(scan), problem: "" };
         } catch (error) {
             const problem = desk.sentenceOf(error, this._wechatOfflineSentence(scan));
@@ -167,7 +165,7 @@ patch(ProductScreen.prototype, {
         const desk = this.pos.wechatCoupon;
         const order = this.currentOrder;
         try {
-            if (await this._getPartnerByBarcode(scan)) {
+            if (await desk.inTime(this._getPartnerByBarcode(scan))) {
                 return await this.barcodeReader.wechatScanAsOdoo(scan.raw);
             }
         } catch (error) {
