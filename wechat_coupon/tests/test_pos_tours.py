@@ -122,8 +122,8 @@ class TestTillTours(TestPointOfSaleHttpCommon):
             self._coupon(self._template(name, fen), code)
         self._run("WechatCouponRouter")
 
-    def test_two_tills(self):
-        self._run("WechatCouponTwoTills")
+    def test_held_elsewhere(self):
+        self._run("WechatCouponHeldElsewhere")
         self.assertEqual(self._uses().mapped("state"), ["reserved"])
         order = self.env["pos.order"].search([], order="id desc", limit=1)
         self.assertEqual(order.amount_total, 120)

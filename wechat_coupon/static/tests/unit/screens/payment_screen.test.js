@@ -1,6 +1,6 @@
 import { destroy, expect, test } from "@odoo/hoot";
 import { advanceTime, mockDate } from "@odoo/hoot-mock";
-import { mountWithCleanup } from "@web/../tests/web_test_helpers";
+import { mountWithCleanup, patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { CODE, COUPON_ID, found, mockServer, openOrder, settle } from "../utils";
@@ -110,16 +110,17 @@ test("a renewal that is refused is told once", async () => {
     const expires_at = "2031-05-01T10:01:00Z";
     let times = 0;
     const refusals = [{ coupon_id: COUPON_ID, code: "void", message: "Made invalid." }];
-    const { screen } = await mountPayment({
+    const { screen, desk } = await mountPayment({
         coupon: true,
         reserve: () => (times++ ? { ok: false, refusals } : { ok: true, expires_at }),
     });
+    patchWithCleanup(desk, { notify: (message) => expect.step(message) });
     expect.verifySteps(["reserve"]);
     await advanceTime(50000);
     await settle();
     await advanceTime(20000);
     await settle();
-    expect.verifySteps(["reserve"]);
+    expect.verifySteps(["reserve", "20 off 0 (****7890): Made invalid."]);
     destroy(screen);
     await settle();
     expect.verifySteps(["release"]);
