@@ -199,7 +199,8 @@ export class CouponDesk extends CouponRewards {
         return refusals
             .map(({ coupon_id, message }) => {
                 const card = cards.get(coupon_id);
-                return card ? `${card.wechatName} (${card.wechatMaskedCode}): ${message}` : message;
+                const name = card && `${card.wechatName} (${card.wechatMaskedCode})`;
+                return name ? `${name}: ${message}` : message;
             })
             .join("\n\n");
     }
