@@ -27,6 +27,13 @@ UNSTABLE = (
     "fonts-ocr-b",
 )
 STABLE = ("fonts-font-awesome", "fonts-inconsolata")
+# Debian leaves this library out, as its source is not there, but the manifest of
+# `mail` still names it: the browser reports an error on each page of the backend.
+LEFT_OUT = "odoo/addons/mail/static/lib/selfie_segmentation/selfie_segmentation.js"
+STAND_IN = """\
+// Stands in for the library of MediaPipe that Debian's package leaves out. `mail` looks
+// for window.SelfieSegmentation only when somebody blurs the background of a call.
+"""
 NO_APT = (
     "Odoo 19 is fetched as the Debian package odoo-19. If this machine cannot do "
     "that, get Odoo 19 Community in another way and set ODOO_SOURCE to its folder "
@@ -41,13 +48,13 @@ def ensure() -> None:
         _use(Path(source).expanduser().resolve())
         return
     key = digest(*UNSTABLE, *STABLE, "3")
-    if fresh(paths.ODOO / "stamp", key):
-        return
-    debs = _download()
-    with step("unpacking Odoo 19"):
-        _unpack(debs)
-    set_stamp(paths.ODOO / "stamp", key)
-    shutil.rmtree(paths.ODOO / "apt", ignore_errors=True)
+    if not fresh(paths.ODOO / "stamp", key):
+        debs = _download()
+        with step("unpacking Odoo 19"):
+            _unpack(debs)
+        set_stamp(paths.ODOO / "stamp", key)
+        shutil.rmtree(paths.ODOO / "apt", ignore_errors=True)
+    _stand_in()
 
 
 def extra_addons() -> list[Path]:
@@ -62,6 +69,14 @@ def release() -> str:
     found = re.search(r"^version_info = \((.*)\)", text, re.M)
     package = paths.ODOO / "package"
     return f"{found[1]} {package.read_text() if package.exists() else ''}".strip()
+
+
+def _stand_in() -> None:
+    """Put a file without content where Debian's package lacks one."""
+    file = paths.ODOO_SRC / LEFT_OUT
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(STAND_IN)
 
 
 def _use(source: Path) -> None:

@@ -2,37 +2,17 @@ from datetime import timedelta
 
 from odoo import fields
 from odoo.tests import HttpCase, tagged
-from odoo.tools.misc import file_path
 
 from odoo.addons.point_of_sale.tests.test_frontend import TestPointOfSaleHttpCommon
-from odoo.addons.web.tests.test_js import unit_test_error_checker
-
-# Debian's package of Odoo lacks this file of `mail`. The browser reports it as an
-# error when the page is loaded, and Odoo's test runner stops at any error.
-_MISSING = "mail/static/lib/selfie_segmentation/selfie_segmentation.js"
+from odoo.addons.web.tests import test_js
 
 
 @tagged("post_install", "-at_install")
 class TestTillUnits(HttpCase):
     """The hoot tests of the till, alone: `static/tests/unit`."""
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        try:
-            file_path(_MISSING)
-        except FileNotFoundError:
-            cls.env["ir.asset"].create(
-                {
-                    "name": "Without the missing file",
-                    "bundle": "web.assets_backend",
-                    "directive": "remove",
-                    "path": _MISSING,
-                }
-            )
-
     def test_hoot(self):
-        suite = _suite_id("@wechat_coupon")
+        suite = test_js.HOOTCommon._generate_hash(self, "@wechat_coupon")
         self.browser_js(
             f"/web/tests?headless&loglevel=2&preset=desktop&timeout=15000&id={suite}",
             "",
@@ -40,16 +20,8 @@ class TestTillUnits(HttpCase):
             login="admin",
             timeout=600,
             success_signal="[HOOT] Test suite succeeded",
-            error_checker=unit_test_error_checker,
+            error_checker=test_js.unit_test_error_checker,
         )
-
-
-def _suite_id(name):
-    """Return how hoot calls a suite: Java's hash of its name, in hexadecimal."""
-    number = 0
-    for char in name:
-        number = ((number << 5) - number + ord(char)) & 0xFFFFFFFF
-    return f"{number:08x}"
 
 
 @tagged("post_install", "-at_install")
@@ -62,6 +34,9 @@ class TestTillTours(TestPointOfSaleHttpCommon):
         cls.env.user.group_ids += cls.env.ref("wechat_coupon.coupon_group_manager")
         for code in ("en_US", "zh_CN"):
             cls.env["res.lang"]._activate_lang(code)
+        cls.env["ir.module.module"].search(
+            [("name", "=", "wechat_coupon")]
+        )._update_translations(["zh_CN"])
         cls.env.user.lang = cls.pos_user.lang = "en_US"
         cls.env["loyalty.program"].search(
             [("wechat_guarded", "=", False)]
@@ -147,8 +122,8 @@ class TestTillTours(TestPointOfSaleHttpCommon):
             self._coupon(self._template(name, fen), code)
         self._run("WechatCouponRouter")
 
-    def test_two_tills(self):
-        self._run("WechatCouponTwoTills")
+    def test_held_elsewhere(self):
+        self._run("WechatCouponHeldElsewhere")
         self.assertEqual(self._uses().mapped("state"), ["reserved"])
         order = self.env["pos.order"].search([], order="id desc", limit=1)
         self.assertEqual(order.amount_total, 120)

@@ -4,13 +4,13 @@ import { patch } from "@web/core/utils/patch";
 
 patch(LoyaltyCard.prototype, {
     /** Whether the server's ledger guards this card: it is one of our coupons. */
-    isGuarded() {
+    wechatIsGuarded() {
         return this.id > 0 && Boolean(this.program_id?.wechat_guarded);
     },
-    get couponName() {
+    get wechatName() {
         return this.program_id?.name || "";
     },
-    get maskedCode() {
+    get wechatMaskedCode() {
         return maskCode(this.code);
     },
 });

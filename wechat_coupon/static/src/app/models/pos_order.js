@@ -27,7 +27,7 @@ patch(PosOrder.prototype, {
         return super._resetPrograms(...arguments);
     },
     _updateRewardLines() {
-        this._relinkGuardedCoupons();
+        this._wechatRelinkCoupons();
         return super._updateRewardLines(...arguments);
     },
     /**
@@ -36,8 +36,8 @@ patch(PosOrder.prototype, {
      */
     _applyReward(reward, couponId) {
         const card = this.models["loyalty.card"].get(couponId);
-        if (card?.isGuarded() && !this._canGenerateRewards(card.program_id)) {
-            return this.couponShortfall(card);
+        if (card?.wechatIsGuarded() && !this._canGenerateRewards(card.program_id)) {
+            return this.wechatShortfall(card);
         }
         return super._applyReward(...arguments);
     },
@@ -49,10 +49,10 @@ patch(PosOrder.prototype, {
         if (!program.wechat_guarded) {
             return super._canGenerateRewards(...arguments);
         }
-        return program.rule_ids.every((rule) => !this._shortfallOf(rule));
+        return program.rule_ids.every((rule) => !this._wechatShortfallOf(rule));
     },
     /** @returns {{product?: true, amount?: number, items?: number}|null} */
-    _shortfallOf(rule) {
+    _wechatShortfallOf(rule) {
         const lines = this._get_regular_order_lines().filter(
             ({ product_id }) => rule.any_product || rule.validProductIds.has(product_id.id)
         );
@@ -71,67 +71,67 @@ patch(PosOrder.prototype, {
      * Reading an order from the server empties `_code_activated_coupon_ids`, and Odoo
      * then drops the coupons' lines at the next change of the cart.
      */
-    _relinkGuardedCoupons() {
+    _wechatRelinkCoupons() {
         const linked = this._code_activated_coupon_ids.map(({ id }) => id);
-        const missing = this.getGuardedCoupons().filter(({ id }) => !linked.includes(id));
+        const missing = this.wechatGuardedCoupons().filter(({ id }) => !linked.includes(id));
         if (missing.length) {
             this._code_activated_coupon_ids = [["link", ...missing]];
         }
     },
 
     /** Our coupons on this order, applied or waiting. */
-    getGuardedCoupons() {
-        const applied = this.getAppliedCoupons().map(({ id }) => id);
+    wechatGuardedCoupons() {
+        const applied = this.wechatAppliedCoupons().map(({ id }) => id);
         const ids = new Set([...applied, ...(this.uiState.wechatCouponIds || [])]);
         return this.models["loyalty.card"]
             .readMany([...ids])
-            .filter((card) => card.isGuarded());
+            .filter((card) => card.wechatIsGuarded());
     },
     /** Our coupons that take something off this order: those have to be reserved. */
-    getAppliedCoupons() {
+    wechatAppliedCoupons() {
         const ids = this.lines
-            .filter((line) => line.takesCouponOff && line.coupon_id.isGuarded())
+            .filter((line) => line.wechatTakesOff && line.coupon_id.wechatIsGuarded())
             .map((line) => line.coupon_id.id);
         return this.models["loyalty.card"].readMany([...new Set(ids)]);
     },
     /** Records are reached through proxies, so they are compared by id. */
-    isApplied(card) {
-        return this.getAppliedCoupons().some(({ id }) => id === card.id);
+    wechatIsApplied(card) {
+        return this.wechatAppliedCoupons().some(({ id }) => id === card.id);
     },
-    linesOfCoupon(card) {
+    wechatLinesOf(card) {
         return this.lines.filter(
-            (line) => line.takesCouponOff && line.coupon_id.id === card.id
+            (line) => line.wechatTakesOff && line.coupon_id.id === card.id
         );
     },
     /** @returns {number} what the coupon takes off, a positive amount */
-    savedBy(card) {
-        const amount = this.linesOfCoupon(card).reduce(
+    wechatSavedBy(card) {
+        const amount = this.wechatLinesOf(card).reduce(
             (sum, line) => sum - line.prices.total_included,
             0
         );
         return this.currency.round(amount);
     },
     /** What the receipt says about coupons: [{id, name, code, saved}]. */
-    getCouponSavings() {
-        return this.getAppliedCoupons().map((card) => ({
+    wechatCouponSavings() {
+        return this.wechatAppliedCoupons().map((card) => ({
             id: card.id,
-            name: card.couponName,
-            code: card.maskedCode,
-            saved: this.savedBy(card),
+            name: card.wechatName,
+            code: card.wechatMaskedCode,
+            saved: this.wechatSavedBy(card),
         }));
     },
-    getSavedByCoupons() {
-        return this.getCouponSavings().reduce((sum, { saved }) => sum + saved, 0);
+    wechatSavedTotal() {
+        return this.wechatCouponSavings().reduce((sum, { saved }) => sum + saved, 0);
     },
     /**
      * @returns {string} what the cart still needs, or "" when it needs nothing
      */
-    couponShortfall(card) {
+    wechatShortfall(card) {
         if (!this._get_regular_order_lines().length) {
             return _t("Add the products first; the coupon is then applied by itself.");
         }
         for (const rule of card.program_id.rule_ids) {
-            const { product, amount, items } = this._shortfallOf(rule) || {};
+            const { product, amount, items } = this._wechatShortfallOf(rule) || {};
             if (product) {
                 return _t("Nothing on this order goes with this coupon yet.");
             }
@@ -146,19 +146,19 @@ patch(PosOrder.prototype, {
                 });
             }
         }
-        if (!this.isApplied(card) && this._hasOtherGlobalDiscount(card)) {
+        if (!this.wechatIsApplied(card) && this._wechatHasOtherGlobalDiscount(card)) {
             return _t("Only one discount on the whole order can be used; the best one is.");
         }
         return "";
     },
-    _hasOtherGlobalDiscount(card) {
+    _wechatHasOtherGlobalDiscount(card) {
         return (
             card.program_id.reward_ids.some((reward) => reward.is_global_discount) &&
             this._getGlobalDiscountLines().length > 0
         );
     },
     /** Whether the server is known to hold exactly these coupons at this moment. */
-    holdsExactly(cards) {
+    wechatHoldsExactly(cards) {
         const held = this.uiState.wechatReservation;
         return Boolean(
             held &&
@@ -168,14 +168,14 @@ patch(PosOrder.prototype, {
         );
     },
     /** Whether a customer's money is on its way or has been taken electronically. */
-    hasElectronicPayment() {
+    wechatHasElectronicPayment() {
         return this.payment_ids.some(
             (payment) =>
                 payment.isElectronic() &&
                 !["pending", "retry", "reversed"].includes(payment.getPaymentStatus())
         );
     },
-    isElectronicallyPaid() {
+    wechatIsElectronicallyPaid() {
         return this.payment_ids.some((payment) => payment.getPaymentStatus() === "done");
     },
 });

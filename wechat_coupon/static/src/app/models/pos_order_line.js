@@ -5,7 +5,7 @@ import { patch } from "@web/core/utils/patch";
 
 patch(PosOrderline.prototype, {
     /** Whether this line uses a coupon; the line of a refund gives the use back. */
-    get takesCouponOff() {
+    get wechatTakesOff() {
         return Boolean(
             this.is_reward_line && this.coupon_id && !this.refunded_orderline_id
         );

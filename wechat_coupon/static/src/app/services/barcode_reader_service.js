@@ -9,22 +9,38 @@ import { patch } from "@web/core/utils/patch";
  */
 patch(BarcodeReader.prototype, {
     async _scan(code) {
-        if (code && !this.exclusiveCbMap) {
-            const scan = { raw: code, code: cleanCode(code), parsed: this._parse(code) };
-            for (const { wechat_coupon } of this.cbMaps) {
-                if (await wechat_coupon?.(scan)) {
-                    return;
-                }
+        const callbacks = [...this.cbMaps].map((map) => map.wechat_coupon).filter(Boolean);
+        if (!code || this.exclusiveCbMap || !callbacks.length) {
+            return super._scan(...arguments);
+        }
+        const scan = { raw: code, code: cleanCode(code), parsed: this._wechatParse(code) };
+        for (const callback of callbacks) {
+            if (await callback(scan)) {
+                return;
             }
         }
-        return super._scan(...arguments);
+        return this._wechatScanParsed(scan, () => super._scan(...arguments));
+    },
+    /** Odoo parses first of all, so it gets what has been parsed already. */
+    _wechatScanParsed({ raw, parsed }, scan) {
+        const { parser } = this;
+        if (parsed) {
+            const parse_barcode = (code) =>
+                code === raw ? parsed : parser.parse_barcode(code);
+            this.parser = Object.create(parser, { parse_barcode: { value: parse_barcode } });
+        }
+        try {
+            return scan();
+        } finally {
+            this.parser = parser;
+        }
     },
     /** Do with a code what Odoo would have done, after it turned out not to be ours. */
-    scanAsOdoo(code) {
+    wechatScanAsOdoo(code) {
         return this.mutex.exec(() => super._scan(code));
     },
     /** @returns {Object|Object[]|null} null when the nomenclature refuses the code */
-    _parse(code) {
+    _wechatParse(code) {
         try {
             return this.parser.parse_barcode(code);
         } catch (error) {

@@ -2,6 +2,7 @@ import { AlertDialog, ConfirmationDialog } from "@web/core/confirmation_dialog/c
 import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import { CouponRewards } from "@wechat_coupon/app/services/coupon_rewards";
 import { cartOf } from "@wechat_coupon/app/utils/coupon_cart";
+import { NoAnswerError } from "@wechat_coupon/app/utils/time_limit";
 import { _t } from "@web/core/l10n/translation";
 import { ConnectionLostError } from "@web/core/network/rpc";
 
@@ -9,6 +10,10 @@ const { DateTime } = luxon;
 
 // The payment gate and the validation gate of a quick payment follow at once.
 const FRESH_MS = 5000;
+// A reservation is given more time than a question, as the till stands still for it.
+const RESERVE_MS = 10000;
+// A reservation is renewed when less than this part of its time is left.
+const RENEW_PART = 1 / 3;
 
 /**
  * Everything the till does with our coupons: look them up, put them on an order, hold
@@ -34,15 +39,16 @@ export class CouponDesk extends CouponRewards {
     }
 
     async _reserve(order) {
-        const cards = order.getAppliedCoupons();
+        const cards = order.wechatAppliedCoupons();
         const ids = cards.map((card) => card.id);
+        const pending = this.callWithoutLimit("wechat_coupon_reserve", [
+            order.uuid,
+            ids,
+            cartOf(order),
+            order.getPartner()?.id || false,
+        ]);
         try {
-            const answer = await this.call("wechat_coupon_reserve", [
-                order.uuid,
-                ids,
-                cartOf(order),
-                order.getPartner()?.id || false,
-            ]);
+            const answer = await this.inTime(pending, RESERVE_MS);
             if (!answer.ok) {
                 // All or nothing, but a reservation from before may still stand.
                 return { ok: false, refusals: answer.refusals };
@@ -60,6 +66,10 @@ export class CouponDesk extends CouponRewards {
             if (offline) {
                 // The call may have arrived, so there may be something to let go.
                 order.uiState.wechatReservation ||= { ids, until: 0, at: 0 };
+                this.saveLocally();
+            }
+            if (error instanceof NoAnswerError) {
+                this._awaitLate(pending, order, ids);
             }
             return {
                 ok: false,
@@ -67,6 +77,30 @@ export class CouponDesk extends CouponRewards {
                 refusals: cards.map((card) => ({ coupon_id: card.id, message })),
             };
         }
+    }
+
+    /** The till went on without the answer; what it says still counts. */
+    async _awaitLate(pending, order, ids) {
+        try {
+            await this._onLateReservation(order, ids, await pending);
+        } catch (error) {
+            this.log("reserve", error);
+        }
+    }
+
+    _onLateReservation(order, ids, answer) {
+        if (!answer.ok || (order.finalized && order.state !== "cancel")) {
+            return undefined;
+        }
+        const held = order.uiState.wechatReservation;
+        if (!held) {
+            // Let go meanwhile; the server may have heard of that too early.
+            return this.release(order);
+        }
+        if (!held.until) {
+            this._noteReservation(order, ids, answer);
+        }
+        return undefined;
     }
 
     _noteReservation(order, ids, { expires_at }) {
@@ -82,6 +116,8 @@ export class CouponDesk extends CouponRewards {
         this.saveLocally();
         const { uuid } = order;
         return this.mutex.exec(async () => {
+            // A renewal that was under way may have noted it again.
+            order.uiState.wechatReservation = null;
             try {
                 await this.call("wechat_coupon_release", [uuid]);
             } catch (error) {
@@ -108,7 +144,7 @@ export class CouponDesk extends CouponRewards {
      * @returns {Promise<boolean>} whether the order may be paid
      */
     async mayPay(order) {
-        if (!order.getAppliedCoupons().length) {
+        if (!order.wechatAppliedCoupons().length) {
             if (order.uiState.wechatReservation) {
                 await this.release(order);
             }
@@ -131,12 +167,12 @@ export class CouponDesk extends CouponRewards {
     }
 
     _remindOfWaiting(order) {
-        for (const card of order.getGuardedCoupons()) {
-            if (!order.isApplied(card)) {
+        for (const card of order.wechatGuardedCoupons()) {
+            if (!order.wechatIsApplied(card)) {
                 this.notify(
                     _t("The coupon “%(name)s” is not used on this order. %(reason)s", {
-                        name: card.couponName,
-                        reason: order.couponShortfall(card),
+                        name: card.wechatName,
+                        reason: order.wechatShortfall(card),
                     })
                 );
             }
@@ -163,7 +199,8 @@ export class CouponDesk extends CouponRewards {
         return refusals
             .map(({ coupon_id, message }) => {
                 const card = cards.get(coupon_id);
-                return card ? `${card.couponName} (${card.maskedCode}): ${message}` : message;
+                const name = card && `${card.wechatName} (${card.wechatMaskedCode})`;
+                return name ? `${name}: ${message}` : message;
             })
             .join("\n\n");
     }
@@ -177,7 +214,7 @@ export class CouponDesk extends CouponRewards {
      * @returns {Promise<boolean>} whether the order may be validated
      */
     async mayValidate(order) {
-        const cards = order.getAppliedCoupons();
+        const cards = order.wechatAppliedCoupons();
         if (!cards.length) {
             if (order.uiState.wechatReservation) {
                 await this.release(order);
@@ -191,11 +228,11 @@ export class CouponDesk extends CouponRewards {
         if (ok) {
             return true;
         }
-        if (offline && order.holdsExactly(cards)) {
+        if (offline && order.wechatHoldsExactly(cards)) {
             return true;
         }
         const body = this._listed(refusals);
-        if (order.isElectronicallyPaid()) {
+        if (order.wechatIsElectronicallyPaid()) {
             return ask(this.pos.dialog, {
                 title: _t("A coupon cannot be used"),
                 body: _t(
@@ -212,7 +249,7 @@ export class CouponDesk extends CouponRewards {
 
     _isFresh(order, cards) {
         return (
-            order.holdsExactly(cards) &&
+            order.wechatHoldsExactly(cards) &&
             Date.now() - order.uiState.wechatReservation.at < FRESH_MS
         );
     }
@@ -222,7 +259,7 @@ export class CouponDesk extends CouponRewards {
      * of the browser, or from the list of orders. Ask what the server holds for it.
      */
     async resumePayment(order) {
-        const cards = order.getAppliedCoupons();
+        const cards = order.wechatAppliedCoupons();
         if (!cards.length || this._isFresh(order, cards)) {
             return;
         }
@@ -254,13 +291,45 @@ export class CouponDesk extends CouponRewards {
         }
     }
 
+    /**
+     * A slow customer keeps the coupons: ask for more time before it runs out.
+     *
+     * The till does not stand still for this, and tells only what is refused: without
+     * a connection it tries again, and the validation gate has the last word.
+     */
+    async renewWhenDue(order) {
+        if (this.isRenewing || !this._isRenewalDue(order)) {
+            return;
+        }
+        this.isRenewing = true;
+        try {
+            const { ok, offline, refusals } = await this.mutex.exec(() => this._reserve(order));
+            const held = order.uiState.wechatReservation;
+            if (!ok && !offline && held && this.isPaying(order)) {
+                // Once is enough: the validation gate asks again.
+                held.at = 0;
+                this.notify(this._listed(refusals));
+            }
+        } finally {
+            this.isRenewing = false;
+        }
+    }
+
+    _isRenewalDue(order) {
+        const held = order?.uiState.wechatReservation;
+        if (!held?.until || !held.at || !this.isPaying(order)) {
+            return false;
+        }
+        return held.until - Date.now() < (held.until - held.at) * RENEW_PART;
+    }
+
     /** Back from payment to the cart: others may use the coupons meanwhile. */
     leavePayment(order) {
         const mayLetGo =
             order &&
             !order.finalized &&
             order.uiState.wechatReservation &&
-            !order.hasElectronicPayment();
+            !order.wechatHasElectronicPayment();
         return mayLetGo ? this.release(order) : undefined;
     }
 
@@ -268,7 +337,7 @@ export class CouponDesk extends CouponRewards {
      * A coupon was scanned on the payment screen: take it off the amount and hold it.
      */
     async activateWhilePaying(code, order) {
-        if (order.hasElectronicPayment()) {
+        if (order.wechatHasElectronicPayment()) {
             return this.notify(
                 _t("A payment is under way. Cancel it before you add a coupon."),
                 "danger"
@@ -281,7 +350,7 @@ export class CouponDesk extends CouponRewards {
         }
         const { ok, refusals } = await this.reserve(order);
         if (!ok) {
-            for (const card of order.getGuardedCoupons().filter((card) => card.code === code)) {
+            for (const card of order.wechatGuardedCoupons().filter((card) => card.code === code)) {
                 this._takeOff(card, order);
             }
             this.pos.dialog.add(AlertDialog, {

@@ -1,6 +1,7 @@
 import { logPosMessage } from "@point_of_sale/app/utils/pretty_console_log";
 import { cartOf } from "@wechat_coupon/app/utils/coupon_cart";
 import { isPaymentCode, maskCode } from "@wechat_coupon/app/utils/code_router";
+import { withinTime } from "@wechat_coupon/app/utils/time_limit";
 import { _t } from "@web/core/l10n/translation";
 import { ConnectionLostError, RPCError } from "@web/core/network/rpc";
 import { Mutex } from "@web/core/utils/concurrency";
@@ -14,6 +15,12 @@ const SLOW_MS = 600;
 // Answers that leave open whether the code is a coupon.
 const UNSURE = ["remote_unavailable", "account_misconfigured", "too_many_tries"];
 const MAX_CODE_LENGTH = 64;
+const ANSWER_MS = 8000;
+const KNOWN_CODES = 50;
+// Odoo's errors that are sentences for the user; other texts are for developers.
+const SENTENCES = ["UserError", "AccessError", "ValidationError"].map(
+    (name) => `odoo.exceptions.${name}`
+);
 
 /**
  * @typedef {Object} LookupResult
@@ -32,17 +39,28 @@ export class CouponLookup extends Reactive {
         this.pos = pos;
         // Codes that are being looked up: the order shows them.
         this.busyCodes = [];
+        this.isRenewing = false;
         this.lookups = markRaw(new Map());
-        this.twelveDigitCodes = markRaw(new Map());
+        // Twelve-digit codes that are coupons and products, the newest last.
+        this.couponCodes = markRaw(new Set());
         // Reserve and release of one till must reach the server in their order.
         this.mutex = markRaw(new Mutex());
         // Coupons get onto an order one after the other.
         this.turn = markRaw(new Mutex());
     }
 
+    /** @throws {NoAnswerError} when the answer does not come in time */
     call(method, args) {
+        return this.inTime(this.callWithoutLimit(method, args));
+    }
+
+    callWithoutLimit(method, args) {
         const { data, config } = this.pos;
         return data.call("pos.config", method, [[config.id], ...args]);
+    }
+
+    inTime(answer, millis = ANSWER_MS) {
+        return withinTime(answer, millis);
     }
 
     /**
@@ -55,10 +73,21 @@ export class CouponLookup extends Reactive {
         if (error instanceof ConnectionLostError) {
             return offline;
         }
-        if (error instanceof RPCError) {
-            return error.data?.message || error.message;
+        if (!(error instanceof RPCError)) {
+            throw error;
         }
-        throw error;
+        this.log("call", error);
+        if (SENTENCES.includes(error.exceptionName) && error.data?.message) {
+            return error.data.message;
+        }
+        return _t(
+            "The server could not answer because of an error. Try again; if it happens again, go on without the coupon and tell the manager."
+        );
+    }
+
+    log(functionName, error) {
+        console.warn(error);
+        logPosMessage("CouponDesk", functionName, error.message, false, [error.data]);
     }
 
     notify(message, type = "warning", options = {}) {
@@ -163,17 +192,31 @@ export class CouponLookup extends Reactive {
      * @returns {Promise<boolean>}
      */
     async isCouponCode(code) {
-        if (!this.twelveDigitCodes.has(code)) {
-            try {
-                const known = await this.call("wechat_coupon_is_code", [code]);
-                this.twelveDigitCodes.set(code, Boolean(known));
-            } catch (error) {
-                this.sentenceOf(error, "");
-                logPosMessage("CouponDesk", "isCouponCode", "not answered", false, [error]);
+        if (this.couponCodes.has(code)) {
+            return true;
+        }
+        try {
+            // A "no" may be wrong tomorrow: coupons are made all day.
+            if (!(await this.call("wechat_coupon_is_code", [code]))) {
                 return false;
             }
+        } catch (error) {
+            if (!(error instanceof ConnectionLostError || error instanceof RPCError)) {
+                throw error;
+            }
+            this.log("isCouponCode", error);
+            return false;
         }
-        return this.twelveDigitCodes.get(code);
+        this._remember(code);
+        return true;
+    }
+
+    _remember(code) {
+        this.couponCodes.add(code);
+        if (this.couponCodes.size > KNOWN_CODES) {
+            const [oldest] = this.couponCodes;
+            this.couponCodes.delete(oldest);
+        }
     }
 
     /**
@@ -201,11 +244,11 @@ export class CouponLookup extends Reactive {
                 message: _t("This is a payment code. Go to payment to use it."),
             };
         }
-        const present = order.getGuardedCoupons().find((card) => card.code === code);
+        const present = order.wechatGuardedCoupons().find((card) => card.code === code);
         if (present) {
             return {
                 status: "found",
-                applied: order.isApplied(present),
+                applied: order.wechatIsApplied(present),
                 message: _t("This coupon is already on the order."),
             };
         }

@@ -44,7 +44,7 @@ export class CouponRewards extends CouponLookup {
         const message = answer.eligible ? await this._applyRewardOf(card, order) : "";
         this.pos.updateRewards();
         this.saveLocally();
-        const applied = order.isApplied(card);
+        const applied = order.wechatIsApplied(card);
         const told = this._toldAfter(answer, card, applied, message);
         return { status: "found", applied, message: told };
     }
@@ -55,14 +55,14 @@ export class CouponRewards extends CouponLookup {
                 "Another order was opened while the coupon was looked up. Scan the coupon again on its order."
             );
         }
-        if (order.getGuardedCoupons().some((card) => card.id === coupon.id)) {
+        if (order.wechatGuardedCoupons().some((card) => card.id === coupon.id)) {
             return _t("This coupon is already on the order.");
         }
         const blocking = reasons.filter(({ code }) => !CURABLE.includes(code));
         if (!eligible && blocking.length) {
             return blocking.map((reason) => reason.message).join("\n");
         }
-        const same = order.getGuardedCoupons().find(
+        const same = order.wechatGuardedCoupons().find(
             (card) => card.program_id.id === coupon.program_id
         );
         if (same) {
@@ -84,7 +84,7 @@ export class CouponRewards extends CouponLookup {
             return reasons.map((reason) => reason.message).join("\n");
         }
         return (
-            this.pos.getOrder().couponShortfall(card) ||
+            this.pos.getOrder().wechatShortfall(card) ||
             _t("This coupon does not lower the price of the present order.")
         );
     }
@@ -165,7 +165,7 @@ export class CouponRewards extends CouponLookup {
             return choices[0];
         }
         return makeAwaitable(this.pos.dialog, SelectionPopup, {
-            title: card.couponName,
+            title: card.wechatName,
             list: choices.map((choice) => ({
                 id: choice.reward.id,
                 label: choice.reward.description,
@@ -190,7 +190,7 @@ export class CouponRewards extends CouponLookup {
     }
 
     async _give({ reward, potentialQty }, product, order) {
-        const card = order.getGuardedCoupons().find(
+        const card = order.wechatGuardedCoupons().find(
             ({ program_id }) => program_id.id === reward.program_id.id
         );
         if (reward.reward_type !== "product") {
@@ -218,7 +218,7 @@ export class CouponRewards extends CouponLookup {
         if (!order.uiState.wechatReservation) {
             return;
         }
-        if (this.isPaying(order) && order.getAppliedCoupons().length) {
+        if (this.isPaying(order) && order.wechatAppliedCoupons().length) {
             await this.reserve(order);
         } else {
             await this.release(order);
@@ -227,7 +227,7 @@ export class CouponRewards extends CouponLookup {
 
     _takeOff(card, order) {
         this.forget(card.code, order);
-        for (const line of order.linesOfCoupon(card)) {
+        for (const line of order.wechatLinesOf(card)) {
             line.delete();
         }
         order.uiState.wechatCouponIds = order.uiState.wechatCouponIds.filter(

@@ -40,12 +40,12 @@ patch(PosStore.prototype, {
         return result;
     },
     async orderUpdateLoyaltyPrograms() {
-        this.getOrder()?._relinkGuardedCoupons();
+        this.getOrder()?._wechatRelinkCoupons();
         return super.orderUpdateLoyaltyPrograms(...arguments);
     },
     async _onBeforeDeleteOrder(order) {
         const mayDelete = await super._onBeforeDeleteOrder(...arguments);
-        if (mayDelete && (order.uiState?.wechatReservation || order.getAppliedCoupons().length)) {
+        if (mayDelete && order.uiState?.wechatReservation) {
             await this.wechatCoupon.release(order);
         }
         return mayDelete;
@@ -57,7 +57,7 @@ patch(PosStore.prototype, {
      */
     async activateCode(code) {
         const clean = cleanTypedCode(code);
-        if (this._isPromotionCode(code)) {
+        if (this._wechatIsPromotionCode(code)) {
             return super.activateCode(...arguments);
         }
         const result = await this.wechatCoupon.activate(clean);
@@ -71,7 +71,7 @@ patch(PosStore.prototype, {
         }
         return result.message || true;
     },
-    _isPromotionCode(code) {
+    _wechatIsPromotionCode(code) {
         return this.models["loyalty.rule"].some(
             (rule) =>
                 rule.mode === "with_code" &&

@@ -116,7 +116,7 @@ export function isNotified(text) {
         },
         {
             content: "close the message",
-            trigger: ".o_notification .o_notification_close",
+            trigger: `.o_notification:has(:contains("${text}")) .o_notification_close`,
             run: "click",
         },
     ];
@@ -126,20 +126,36 @@ export function totalIs(amount) {
     return Order.hasTotal(amount);
 }
 
-/** What the server says is done by another till, with an order of its own. */
-export function otherTillTakes(code) {
+/** On the list of orders, delete the one with this total. */
+export function deleteOrderOf(total) {
+    return {
+        content: `delete the order of ${total}`,
+        trigger: `.ticket-screen .order-row:has(:contains("${total}")) button.text-danger`,
+        run: "click",
+    };
+}
+
+/** Hold a coupon for an order with the same goods that only the server knows. */
+export function heldElsewhere(code) {
     return run(async () => {
-        const coupon = posmodel.getOrder().getGuardedCoupons().find((card) => card.code === code);
+        const order = posmodel.getOrder();
+        const coupon = order.wechatGuardedCoupons().find((card) => card.code === code);
+        const [{ product_id }] = order.lines;
         const answer = await posmodel.data.call("pos.config", "wechat_coupon_reserve", [
             [posmodel.config.id],
             "11111111-2222-4333-8444-555555555555",
             [coupon.id],
-            { lines: [{ uuid: "x", product_id: 1, qty: 1, price_total_fen: 99900 }], total_fen: 99900 },
+            {
+                lines: [
+                    { uuid: "x", product_id: product_id.id, qty: 2, price_total_fen: 12000 },
+                ],
+                total_fen: 12000,
+            },
         ]);
         if (!answer.ok) {
-            throw new Error(`the other till was refused: ${JSON.stringify(answer)}`);
+            throw new Error(`the other order was refused: ${JSON.stringify(answer)}`);
         }
-    }, "another till takes the coupon");
+    }, "the coupon is held for another order");
 }
 
 /** Fail unless the server holds this many coupons for the order on the screen. */

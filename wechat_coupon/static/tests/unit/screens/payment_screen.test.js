@@ -1,5 +1,6 @@
 import { destroy, expect, test } from "@odoo/hoot";
-import { mountWithCleanup } from "@web/../tests/web_test_helpers";
+import { advanceTime, mockDate } from "@odoo/hoot-mock";
+import { mountWithCleanup, patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { CODE, COUPON_ID, found, mockServer, openOrder, settle } from "../utils";
@@ -51,7 +52,7 @@ test("after a reload the server is asked what it holds", async () => {
     order.uiState.wechatReservation = null;
     const screen = await mountWithCleanup(PaymentScreen, { props: { orderUuid: order.uuid } });
     await settle();
-    expect(order.holdsExactly(order.getAppliedCoupons())).toBe(true);
+    expect(order.wechatHoldsExactly(order.wechatAppliedCoupons())).toBe(true);
     expect(store.getOrder().priceIncl).toBe(80);
     expect.verifySteps(["lookup", "status"]);
     destroy(screen);
@@ -61,7 +62,7 @@ test("after a reload the server is asked what it holds", async () => {
 
 test("a coupon can be scanned here, too", async () => {
     const { screen, order } = await mountPayment();
-    expect(screen._onAnyScan(scanOf(CODE))).toBe(true);
+    expect(screen._wechatOnScan(scanOf(CODE))).toBe(true);
     await settle();
     expect(order.priceIncl).toBe(80);
     expect(".o_wechat_coupon").toHaveCount(1);
@@ -74,9 +75,53 @@ test("a coupon can be scanned here, too", async () => {
 test("payment codes and products are not looked up", async () => {
     const { screen, store, order } = await mountPayment();
     store.models["product.product"].get(5).update({ barcode: "6901234567892" });
-    expect(screen._onAnyScan(scanOf("134567890123456789"))).toBe(true);
-    expect(screen._onAnyScan(scanOf("6901234567892"))).toBe(true);
+    expect(screen._wechatOnScan(scanOf("134567890123456789"))).toBe(true);
+    expect(screen._wechatOnScan(scanOf("6901234567892"))).toBe(true);
     await settle();
     expect(order.lines).toHaveLength(1);
     expect.verifySteps([]);
+});
+
+test("a slow customer keeps the coupon: it is renewed while the screen is open", async () => {
+    mockDate("2031-05-01 10:00:00", 0);
+    const lasting = (minutes) => ({
+        ok: true,
+        expires_at: DateTime.utc().plus({ minutes }).toISO(),
+        redemption_ids: [1],
+    });
+    const { screen, order } = await mountPayment({ coupon: true, reserve: () => lasting(3) });
+    expect.verifySteps(["reserve"]);
+    await advanceTime(100000);
+    await settle();
+    expect.verifySteps([]);
+    await advanceTime(30000);
+    await settle();
+    expect.verifySteps(["reserve"]);
+    expect(order.uiState.wechatReservation.until - Date.now()).toBeGreaterThan(120000);
+    destroy(screen);
+    await settle();
+    expect.verifySteps(["release"]);
+    await advanceTime(300000);
+    expect.verifySteps([]);
+});
+
+test("a renewal that is refused is told once", async () => {
+    mockDate("2031-05-01 10:00:00", 0);
+    const expires_at = "2031-05-01T10:01:00Z";
+    let times = 0;
+    const refusals = [{ coupon_id: COUPON_ID, code: "void", message: "Made invalid." }];
+    const { screen, desk } = await mountPayment({
+        coupon: true,
+        reserve: () => (times++ ? { ok: false, refusals } : { ok: true, expires_at }),
+    });
+    patchWithCleanup(desk, { notify: (message) => expect.step(message) });
+    expect.verifySteps(["reserve"]);
+    await advanceTime(50000);
+    await settle();
+    await advanceTime(20000);
+    await settle();
+    expect.verifySteps(["reserve", "20 off 0 (****7890): Made invalid."]);
+    destroy(screen);
+    await settle();
+    expect.verifySteps(["release"]);
 });

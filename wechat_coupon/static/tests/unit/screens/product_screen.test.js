@@ -24,7 +24,7 @@ async function mountScreen(answers) {
     });
     screen.barcodeReader = {
         mutex: new Mutex(),
-        scanAsOdoo: (code) => expect.step(`odoo ${code}`),
+        wechatScanAsOdoo: (code) => expect.step(`odoo ${code}`),
     };
     screen.sound = { play: () => {} };
     return { ...till, screen, known };
@@ -40,20 +40,32 @@ function storeBarcode(store, barcode) {
     store.models["product.product"].get(5).update({ barcode });
 }
 
-test("a product of the till is sold at once; one late question is enough", async () => {
-    const { screen, store, order } = await mountScreen();
+test("a product of the till is sold at once; a coupon made later is found", async () => {
+    const { screen, store, order, desk, known } = await mountScreen();
     storeBarcode(store, UPC);
-    expect(await screen._onAnyScan(scanOf(UPC))).toBe(true);
+    expect(await screen._wechatOnScan(scanOf(UPC))).toBe(true);
     expect(order.lines).toHaveLength(2);
-    await screen._onAnyScan(scanOf(UPC));
     await settle();
     expect.verifySteps(["is_code"]);
+    known.is_code = true;
+    expect(await desk.isCouponCode(UPC)).toBe(true);
+    expect(await desk.isCouponCode(UPC)).toBe(true);
+    expect.verifySteps(["is_code"]);
+});
+
+test("only a few codes that are both are remembered", async () => {
+    const { desk } = await mountScreen({ is_code: true });
+    for (let number = 0; number < 60; number++) {
+        desk._remember(`6200000000${number}`);
+    }
+    expect(desk.couponCodes.size).toBe(50);
+    expect(desk.couponCodes.has("620000000059")).toBe(true);
 });
 
 test("a product is found behind the zero that Odoo put before it", async () => {
     const { screen, store, order } = await mountScreen();
     storeBarcode(store, UPC);
-    await screen._onAnyScan(scanOf(UPC, "product", `0${UPC}`));
+    await screen._wechatOnScan(scanOf(UPC, "product", `0${UPC}`));
     await settle();
     expect(order.lines).toHaveLength(2);
     expect.verifySteps(["is_code"]);
@@ -62,7 +74,7 @@ test("a product is found behind the zero that Odoo put before it", async () => {
 test("a code that is both: the cashier chooses the coupon", async () => {
     const { screen, store, order } = await mountScreen({ is_code: true, lookup: found({ code: UPC }) });
     storeBarcode(store, UPC);
-    await screen._onAnyScan(scanOf(UPC));
+    await screen._wechatOnScan(scanOf(UPC));
     await waitFor(".selection-item");
     expect(order.lines).toHaveLength(2);
     await click(".selection-item:contains(WeChat coupon)");
@@ -74,7 +86,7 @@ test("a code that is both: the cashier chooses the coupon", async () => {
 
 test("a twelve-digit coupon is no product, also when Odoo adds a zero", async () => {
     const { screen, order } = await mountScreen({ lookup: found() });
-    expect(screen._onAnyScan(scanOf(CODE, "product", `0${CODE}`))).toBe(true);
+    expect(screen._wechatOnScan(scanOf(CODE, "product", `0${CODE}`))).toBe(true);
     await settle();
     expect(order.priceIncl).toBe(80);
     expect.verifySteps(["products", "lookup"]);
@@ -82,7 +94,7 @@ test("a twelve-digit coupon is no product, also when Odoo adds a zero", async ()
 
 test("a code that nobody knows gives one sentence", async () => {
     const { screen, order } = await mountScreen();
-    screen._onAnyScan(scanOf("6901234567892"));
+    screen._wechatOnScan(scanOf("6901234567892"));
     await settle();
     expect(".o_notification").toHaveCount(1);
     expect(".o_notification").toHaveText(/no product and no coupon with the code 6901234567892/);
@@ -93,7 +105,7 @@ test("a code that nobody knows gives one sentence", async () => {
 test("without a connection one sentence says so", async () => {
     const { screen, store, order } = await mountScreen();
     loseConnection(store);
-    screen._onAnyScan(scanOf(CODE));
+    screen._wechatOnScan(scanOf(CODE));
     await settle();
     expect(".o_notification").toHaveCount(1);
     expect(".o_notification").toHaveText(/No connection to the server/);
@@ -103,7 +115,7 @@ test("without a connection one sentence says so", async () => {
 
 test("a payment code is sent nowhere", async () => {
     const { screen } = await mountScreen();
-    expect(screen._onAnyScan(scanOf("134567890123456789"))).toBe(true);
+    expect(screen._wechatOnScan(scanOf("134567890123456789"))).toBe(true);
     await settle();
     expect(".o_notification").toHaveText(/payment code/);
     expect.verifySteps([]);
@@ -112,7 +124,7 @@ test("a payment code is sent nowhere", async () => {
 test("a coupon that looks like a discount label gives no discount", async () => {
     const code = "220512345678";
     const { screen, order } = await mountScreen({ lookup: found({ code }) });
-    screen._onAnyScan(scanOf(code, "discount", "220012345678"));
+    screen._wechatOnScan(scanOf(code, "discount", "220012345678"));
     await settle();
     expect(order.priceIncl).toBe(80);
     expect(order.lines[0].getDiscount()).toBe(0);
@@ -121,7 +133,7 @@ test("a coupon that looks like a discount label gives no discount", async () => 
 
 test("a real discount label reaches Odoo", async () => {
     const { screen } = await mountScreen();
-    screen._onAnyScan(scanOf("2205", "discount", "2200"));
+    screen._wechatOnScan(scanOf("2205", "discount", "2200"));
     await settle();
     expect.verifySteps(["lookup", "odoo 2205"]);
 });
@@ -129,7 +141,7 @@ test("a real discount label reaches Odoo", async () => {
 test("a coupon in the customers' range is found when no customer is", async () => {
     const code = "042123456789";
     const { screen, order } = await mountScreen({ lookup: found({ code }) });
-    screen._onAnyScan(scanOf(code, "client"));
+    screen._wechatOnScan(scanOf(code, "client"));
     await settle();
     expect(order.priceIncl).toBe(80);
     expect.verifySteps(["lookup"]);
@@ -138,7 +150,7 @@ test("a coupon in the customers' range is found when no customer is", async () =
 test("a refused coupon is explained in a dialog", async () => {
     const reasons = [{ code: "expired", message: "This coupon expired on 2026-01-01." }];
     const { screen, order } = await mountScreen({ lookup: found({ reasons }) });
-    screen._onAnyScan(scanOf(CODE));
+    screen._wechatOnScan(scanOf(CODE));
     await waitFor(".modal-title:contains(cannot be used)");
     expect(queryAllTexts(".modal-body").at(-1)).toBe("This coupon expired on 2026-01-01.");
     expect(order.lines).toHaveLength(1);

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "@odoo/hoot";
-import { Deferred, mockDate } from "@odoo/hoot-mock";
+import { advanceTime, Deferred, mockDate } from "@odoo/hoot-mock";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
 import { dialogActions } from "@point_of_sale/../tests/unit/utils";
 import { addProductLineToOrder } from "@pos_loyalty/../tests/unit/utils";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
 import { click } from "@odoo/hoot-dom";
-import { patchWithCleanup } from "@web/../tests/web_test_helpers";
+import { makeServerError, patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { CODE, COUPON_ID, found, loseConnection, mockServer, openOrder, settle } from "../utils";
 
 const { DateTime } = luxon;
@@ -46,8 +46,8 @@ describe("look up", () => {
         expect(result.applied).toBe(true);
         expect(result.message).toBe("");
         expect(order.priceIncl).toBe(80);
-        expect(order.savedBy(card)).toBe(20);
-        expect(order.getCouponSavings()).toEqual([
+        expect(order.wechatSavedBy(card)).toBe(20);
+        expect(order.wechatCouponSavings()).toEqual([
             { id: COUPON_ID, name: "20 off 0", code: "****7890", saved: 20 },
         ]);
     });
@@ -67,7 +67,7 @@ describe("look up", () => {
         const result = await desk.activate(CODE);
         expect(result.status).toBe("unknown");
         expect(result.message).toBe("No such code.");
-        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps(["lookup"]);
     });
 
@@ -77,7 +77,7 @@ describe("look up", () => {
         expect(result.status).toBe("refused");
         expect(result.message).toBe("Used yesterday.");
         expect(order.priceIncl).toBe(100);
-        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
     });
 
     test("without a connection the cashier is told, and nothing changes", async () => {
@@ -121,7 +121,7 @@ describe("look up", () => {
         store.addNewOrder();
         const result = await pending;
         expect(result.message).toInclude("Another order was opened");
-        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps(["lookup"]);
     });
 
@@ -141,13 +141,13 @@ describe("conditions", () => {
         const { store, order, result } = await withCoupon(50, { threshold: 100, reasons });
         expect(result.message).toBe("¥50.00 more.");
         expect(order.priceIncl).toBe(50);
-        expect(order.getGuardedCoupons()).toHaveLength(1);
-        expect(order.getAppliedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(1);
+        expect(order.wechatAppliedCoupons()).toHaveLength(0);
 
         await addProductLineToOrder(store, order, { price_unit: 60 });
         await updateRewards(store);
         expect(order.priceIncl).toBe(90);
-        expect(order.getAppliedCoupons()).toHaveLength(1);
+        expect(order.wechatAppliedCoupons()).toHaveLength(1);
     });
 
     test("a coupon leaves the price when the cart falls below its threshold", async () => {
@@ -156,8 +156,8 @@ describe("conditions", () => {
         order.lines.find((line) => !line.is_reward_line).setUnitPrice(80);
         await updateRewards(store);
         expect(order.priceIncl).toBe(80);
-        expect(order.getGuardedCoupons()).toHaveLength(1);
-        expect(order.couponShortfall(card)).toInclude("20.00");
+        expect(order.wechatGuardedCoupons()).toHaveLength(1);
+        expect(order.wechatShortfall(card)).toInclude("20.00");
     });
 
     test("the threshold counts the goods, not what other coupons leave", async () => {
@@ -171,7 +171,7 @@ describe("conditions", () => {
         order._code_activated_coupon_ids = [["clear"]];
         await updateRewards(store);
         expect(order.priceIncl).toBe(80);
-        expect(order.getAppliedCoupons()).toHaveLength(1);
+        expect(order.wechatAppliedCoupons()).toHaveLength(1);
     });
 
     test("the line of a refund is no use of the coupon", async () => {
@@ -179,12 +179,12 @@ describe("conditions", () => {
         const refund = store.addNewOrder();
         await addProductLineToOrder(store, refund, {
             is_reward_line: true,
-            coupon_id: order.getAppliedCoupons()[0],
+            coupon_id: order.wechatAppliedCoupons()[0],
             refunded_orderline_id: order.lines[0],
             price_unit: 20,
         });
-        expect(refund.getAppliedCoupons()).toHaveLength(0);
-        expect(refund.savedBy(order.getAppliedCoupons()[0])).toBe(0);
+        expect(refund.wechatAppliedCoupons()).toHaveLength(0);
+        expect(refund.wechatSavedBy(order.wechatAppliedCoupons()[0])).toBe(0);
     });
 
     test("a coupon that waits is kept in the browser", async () => {
@@ -199,7 +199,7 @@ describe("conditions", () => {
         const { desk, order, card } = await withCoupon(100);
         await desk.remove(card, order);
         expect(order.priceIncl).toBe(100);
-        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps([]);
         await desk.activate(CODE);
         await settle();
@@ -224,7 +224,7 @@ describe("payment gate", () => {
         await store.pay();
         expect.verifySteps(["reserve"]);
         expect(store.router.state.current).toBe("PaymentScreen");
-        expect(order.holdsExactly([card])).toBe(true);
+        expect(order.wechatHoldsExactly([card])).toBe(true);
         await desk.leavePayment(order);
         expect.verifySteps(["release"]);
         expect(order.uiState.wechatReservation).toBe(null);
@@ -260,6 +260,12 @@ describe("payment gate", () => {
         expect.verifySteps(["reserve"]);
         await store.deleteOrders([order]);
         expect.verifySteps(["release"]);
+    });
+
+    test("deleting an order that was never at payment calls nobody", async () => {
+        const { store, order } = await withCoupon(100);
+        await store.deleteOrders([order]);
+        expect.verifySteps([]);
     });
 
     test("money under way keeps the reservation", async () => {
@@ -358,15 +364,131 @@ describe("after a reload", () => {
             },
         });
         await desk.resumePayment(order);
-        expect(order.holdsExactly([card])).toBe(true);
+        expect(order.wechatHoldsExactly([card])).toBe(true);
         expect.verifySteps(["status"]);
     });
 
     test("one that has lapsed is made again", async () => {
         const { desk, order, card } = await withCoupon(100);
         await desk.resumePayment(order);
-        expect(order.holdsExactly([card])).toBe(true);
+        expect(order.wechatHoldsExactly([card])).toBe(true);
         expect.verifySteps(["status", "reserve"]);
+    });
+});
+
+describe("a network that is half open", () => {
+    const expires_at = "2031-05-01T10:15:00Z";
+
+    /** The next calls of a method get no answer before the test gives it. */
+    function hold(known, name) {
+        const late = new Deferred();
+        known[name] = () => late;
+        return late;
+    }
+
+    async function waitFor(pending, millis) {
+        await settle();
+        await advanceTime(millis);
+        return pending;
+    }
+
+    async function tillWithCoupon() {
+        const known = mockServer({ lookup: found() });
+        const till = await openOrder(100);
+        await till.desk.activate(CODE);
+        await settle();
+        expect.verifySteps(["lookup"]);
+        const card = till.store.models["loyalty.card"].get(COUPON_ID);
+        return { ...till, card, known };
+    }
+
+    test("a look-up ends", async () => {
+        const known = mockServer();
+        const { desk, order } = await openOrder(100);
+        const late = hold(known, "lookup");
+        const result = await waitFor(desk.activate(CODE), 9000);
+        expect(result.status).toBe("unreachable");
+        expect(result.offline).toBe(true);
+        expect(desk.busyCodes).toHaveLength(0);
+        late.resolve(found());
+        await settle();
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
+        expect.verifySteps(["lookup"]);
+    });
+
+    test("the payment gate opens again, and a late answer counts", async () => {
+        mockDate("2031-05-01 10:00:00", 0);
+        const { desk, store, order, card, known } = await tillWithCoupon();
+        const late = hold(known, "reserve");
+        const paying = answering("Back to the order", () => store.pay());
+        await waitFor(paying, 11000);
+        expect(store.env.services.ui.isBlocked).toBe(false);
+        expect(store.router.state.current).not.toBe("PaymentScreen");
+        // The server may hold it, so there is something to let go.
+        expect(order.uiState.wechatReservation).toMatchObject({ until: 0 });
+        expect(order.wechatHoldsExactly([card])).toBe(false);
+        late.resolve({ ok: true, expires_at, redemption_ids: [1] });
+        await settle();
+        expect(order.wechatHoldsExactly([card])).toBe(true);
+        await desk.remove(card, order);
+        expect(order.uiState.wechatReservation).toBe(null);
+        expect.verifySteps(["reserve", "release"]);
+    });
+
+    test("what is held after the coupon was let go is let go again", async () => {
+        const { desk, order, card, known } = await tillWithCoupon();
+        const late = hold(known, "reserve");
+        const { ok, offline } = await waitFor(desk.reserve(order), 11000);
+        expect([ok, offline]).toEqual([false, true]);
+        await desk.remove(card, order);
+        expect.verifySteps(["reserve", "release"]);
+        late.resolve({ ok: true, expires_at, redemption_ids: [1] });
+        await settle();
+        expect.verifySteps(["release"]);
+    });
+
+    test("validation goes on while the reservation lasts", async () => {
+        mockDate("2031-05-01 10:00:00", 0);
+        const { desk, order, known } = await tillWithCoupon();
+        known.reserve = { ok: true, expires_at, redemption_ids: [1] };
+        expect(await desk.mayPay(order)).toBe(true);
+        await advanceTime(6000);
+        hold(known, "reserve");
+        expect(await waitFor(desk.mayValidate(order), 11000)).toBe(true);
+        expect.verifySteps(["reserve", "reserve"]);
+    });
+
+    test("letting go ends", async () => {
+        const { desk, order, known } = await tillWithCoupon();
+        await desk.reserve(order);
+        hold(known, "release");
+        await waitFor(desk.release(order), 9000);
+        expect(order.uiState.wechatReservation).toBe(null);
+        expect.verifySteps(["reserve", "release"]);
+    });
+});
+
+describe("an error of the server", () => {
+    async function sentence(type, message) {
+        const known = mockServer();
+        const { desk } = await openOrder(100);
+        known.lookup = () => {
+            throw makeServerError({ type, message });
+        };
+        const result = await desk.activate(CODE);
+        expect.verifySteps(["lookup"]);
+        return result.message;
+    }
+
+    test("its own sentence is shown when it is meant for users", async () => {
+        const said = await sentence("UserError", "Ask the manager.");
+        expect(said).toBe("Ask the manager.");
+    });
+
+    test("the text of a programming error is not", async () => {
+        const said = await sentence("ValueError", "KeyError: 'x'");
+        expect(said).toInclude("The server could not answer");
+        expect(said).not.toInclude("KeyError");
     });
 });
 
@@ -392,7 +514,7 @@ describe("on the payment screen", () => {
         await desk.activateWhilePaying(CODE, order);
         await settle();
         expect(order.priceIncl).toBe(100);
-        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps(["lookup", "reserve"]);
     });
 
@@ -403,7 +525,7 @@ describe("on the payment screen", () => {
         const { data } = order.addPaymentline(store.models["pos.payment.method"].getFirst());
         data.setPaymentStatus("waiting");
         await desk.activateWhilePaying(CODE, order);
-        expect(order.getGuardedCoupons()).toHaveLength(0);
+        expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps([]);
     });
 });

@@ -29,14 +29,14 @@ export class CouponList extends Component {
 
     get rows() {
         const { order } = this.props;
-        return order.getGuardedCoupons().map((card) => {
-            const isApplied = order.isApplied(card);
+        return order.wechatGuardedCoupons().map((card) => {
+            const isApplied = order.wechatIsApplied(card);
             return {
                 card,
                 isApplied,
-                name: card.couponName,
-                code: card.maskedCode,
-                amount: isApplied ? this.env.utils.formatCurrency(-order.savedBy(card)) : "",
+                name: card.wechatName,
+                code: card.wechatMaskedCode,
+                amount: isApplied ? this.env.utils.formatCurrency(-order.wechatSavedBy(card)) : "",
                 state: isApplied ? this.stateOf(card) : this.reasonOf(card),
                 validity: this.validityOf(card),
             };
@@ -54,7 +54,7 @@ export class CouponList extends Component {
     }
 
     reasonOf(card) {
-        return this.props.order.couponShortfall(card) || _t("Not used on this order");
+        return this.props.order.wechatShortfall(card) || _t("Not used on this order");
     }
 
     validityOf(card) {

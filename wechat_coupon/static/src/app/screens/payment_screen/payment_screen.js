@@ -6,42 +6,51 @@ import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
 import { onWillUnmount } from "@odoo/owl";
 
+const RENEW_CHECK_MS = 10000;
+
 patch(PaymentScreen, { components: { ...PaymentScreen.components, CouponList } });
 
 patch(PaymentScreen.prototype, {
     setup() {
         super.setup(...arguments);
-        useBarcodeReader({ wechat_coupon: this._onAnyScan });
+        useBarcodeReader({ wechat_coupon: this._wechatOnScan });
         // However the cashier leaves: the back button of the browser navigates nowhere.
-        onWillUnmount(() => this.pos.wechatCoupon.leavePayment(this.currentOrder));
+        onWillUnmount(() => {
+            clearInterval(this.wechatTimer);
+            this.pos.wechatCoupon.leavePayment(this.currentOrder);
+        });
     },
     onMounted() {
         super.onMounted(...arguments);
         this.pos.wechatCoupon.resumePayment(this.currentOrder);
+        this.wechatTimer = setInterval(
+            () => this.pos.wechatCoupon.renewWhenDue(this.currentOrder),
+            RENEW_CHECK_MS
+        );
     },
     /** Odoo calls every code "unknown" here; customers show coupons here, too. */
-    _onAnyScan(scan) {
+    _wechatOnScan(scan) {
         const desk = this.pos.wechatCoupon;
-        const product = this._isKnownProduct(scan);
+        const product = this._wechatKnowsProduct(scan);
         switch (routeOf(scan, { product })) {
             case "payment":
                 desk.onPaymentCode(scan.code);
                 return true;
             case "core": // GS1: products, too
             case "product":
-                return this._refuseProduct();
+                return this._wechatRefuseProduct();
             default:
                 desk.activateWhilePaying(scan.code, this.currentOrder);
                 return true;
         }
     },
-    _refuseProduct() {
+    _wechatRefuseProduct() {
         this.pos.wechatCoupon.notify(
             _t("This is a product. Go back to the order to add it.")
         );
         return true;
     },
-    _isKnownProduct({ code, parsed }) {
+    _wechatKnowsProduct({ code, parsed }) {
         const products = this.pos.models["product.product"];
         return productSpellings(code, parsed || {}).some((spelling) =>
             products.getBy("barcode", spelling)

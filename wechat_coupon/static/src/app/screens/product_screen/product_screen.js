@@ -16,7 +16,7 @@ import { patch } from "@web/core/utils/patch";
 patch(ProductScreen.prototype, {
     setup() {
         super.setup(...arguments);
-        useBarcodeReader({ wechat_coupon: this._onAnyScan });
+        useBarcodeReader({ wechat_coupon: this._wechatOnScan });
     },
     /**
      * Decide who gets a code. What needs the server runs on its own, so that the next
@@ -25,9 +25,9 @@ patch(ProductScreen.prototype, {
      * @param {{raw: string, code: string, parsed: Object|Object[]|null}} scan
      * @returns {boolean|Promise<boolean>} whether Odoo has nothing more to do
      */
-    _onAnyScan(scan) {
+    _wechatOnScan(scan) {
         const desk = this.pos.wechatCoupon;
-        const product = this._knownProduct(scan);
+        const product = this._wechatKnownProduct(scan);
         const partner = this.pos.models["res.partner"].getBy("barcode", scan.code);
         const route = routeOf(scan, { product: Boolean(product), partner: Boolean(partner) });
         switch (route) {
@@ -37,22 +37,22 @@ patch(ProductScreen.prototype, {
                 desk.onPaymentCode();
                 return true;
             case "product":
-                return this._scanProduct(scan, product);
+                return this._wechatScanProduct(scan, product);
             case "coupon":
-                this._scanOdooCoupon(scan);
+                this._wechatScanOdooCoupon(scan);
                 return true;
             case "record_first":
-                this._scanPartner(scan);
+                this._wechatScanPartner(scan);
                 return true;
             case "coupon_first":
-                this._scanCoupon(scan);
+                this._wechatScanCoupon(scan);
                 return true;
             default:
-                this._scanUnknown(scan);
+                this._wechatScanUnknown(scan);
                 return true;
         }
     },
-    _knownProduct({ code, parsed }) {
+    _wechatKnownProduct({ code, parsed }) {
         const { models } = this.pos;
         for (const spelling of productSpellings(code, parsed || {})) {
             const product =
@@ -65,33 +65,33 @@ patch(ProductScreen.prototype, {
         return null;
     },
     /** A product that the till has: it is sold at once, in the order of the scans. */
-    async _scanProduct(scan, known) {
-        await this._sell(scan, known);
+    async _wechatScanProduct(scan, known) {
+        await this._wechatSell(scan, known);
         if (isTwelveDigits(scan.code)) {
-            this._askIfAlsoCoupon(scan, known.product);
+            this._wechatAskIfAlsoCoupon(scan, known.product);
         }
         return true;
     },
-    async _sell({ code, parsed }, { barcode }) {
+    async _wechatSell({ code, parsed }, { barcode }) {
         const isPlain = !["product", "quantity", "weight", "price"].includes(parsed?.type);
         const read = isPlain ? { code, type: "product", value: 0, encoding: "any" } : parsed;
         await this._barcodeProductAction({ ...read, base_code: barcode });
     },
-    _sellInTurn(scan, known) {
-        return this.barcodeReader.mutex.exec(() => this._sell(scan, known));
+    _wechatSellInTurn(scan, known) {
+        return this.barcodeReader.mutex.exec(() => this._wechatSell(scan, known));
     },
-    async _askIfAlsoCoupon(scan, product) {
+    async _wechatAskIfAlsoCoupon(scan, product) {
         const desk = this.pos.wechatCoupon;
         const order = this.currentOrder;
         if (!(await desk.isCouponCode(scan.code)) || !desk.isOpen(order)) {
             return;
         }
-        if ((await this._askWhich(scan, product)) === "coupon") {
-            this._takeBack(product, order);
-            await this._redeem(scan);
+        if ((await this._wechatAskWhich(scan, product)) === "coupon") {
+            this._wechatTakeBack(product, order);
+            await this._wechatRedeem(scan);
         }
     },
-    _askWhich({ code }, product) {
+    _wechatAskWhich({ code }, product) {
         return makeAwaitable(this.dialog, SelectionPopup, {
             title: _t("What is %(code)s?", { code }),
             list: [
@@ -101,7 +101,7 @@ patch(ProductScreen.prototype, {
         });
     },
     /** One piece of a product that was not meant goes away again. */
-    _takeBack(product, order) {
+    _wechatTakeBack(product, order) {
         const line = order.lines.findLast(
             (item) => item.product_id.id === product.id && !item.is_reward_line
         );
@@ -112,10 +112,10 @@ patch(ProductScreen.prototype, {
         }
     },
     /** Neither the till nor the nomenclature knows: a product, a coupon, or nothing. */
-    async _scanUnknown(scan) {
+    async _wechatScanUnknown(scan) {
         const desk = this.pos.wechatCoupon;
         const order = this.currentOrder;
-        const loaded = this._loadProduct(scan);
+        const loaded = this._wechatLoadProduct(scan);
         const looked = isTwelveDigits(scan.code)
             ? desk.lookup(scan.code, order)
             : loaded.then(({ product }) => (product ? null : desk.lookup(scan.code, order)));
@@ -133,75 +133,73 @@ patch(ProductScreen.prototype, {
                 })
             );
         }
-        if (product && isCoupon && (await this._askWhich(scan, product.product)) !== "coupon") {
-            return this._sellInTurn(scan, product);
-        }
-        if (product && !isCoupon) {
-            return this._sellInTurn(scan, product);
+        if (product) {
+            const isProduct =
+                !isCoupon || (await this._wechatAskWhich(scan, product.product)) !== "coupon";
+            if (isProduct) {
+                return this._wechatSellInTurn(scan, product);
+            }
         }
         if (isCoupon) {
-            return this._redeem(scan);
+            return this._wechatRedeem(scan);
         }
-        this._refuse(problem || this._unknownSentence(scan, result));
+        this._wechatRefuse(problem || this._wechatUnknownSentence(scan, result));
     },
     /**
-     * @returns {Promise<{product: Object|null, problem: string}>} like `_knownProduct`
+     * @returns {Promise<{product: Object|null, problem: string}>} like `_wechatKnownProduct`
      */
-    async _loadProduct(scan) {
+    async _wechatLoadProduct(scan) {
         const desk = this.pos.wechatCoupon;
         try {
-            await this.pos.loadNewProducts([
-                [
-                    "product_variant_ids.barcode",
-                    "in",
-                    productSpellings(scan.code, scan.parsed || {}),
-                ],
-            ]);
-            return { product: this._knownProduct(scan), problem: "" };
+            const spellings = productSpellings(scan.code, scan.parsed || {});
+            await desk.inTime(
+                this.pos.loadNewProducts([["product_variant_ids.barcode", "in", spellings]])
+            );
+            return { product: this._wechatKnownProduct(scan), problem: "" };
         } catch (error) {
-            const problem = desk.sentenceOf(error, this._offlineSentence(scan));
+            const problem = desk.sentenceOf(error, this._wechatOfflineSentence(scan));
             return { product: null, problem };
         }
     },
-    async _scanPartner(scan) {
+    async _wechatScanPartner(scan) {
         const desk = this.pos.wechatCoupon;
         const order = this.currentOrder;
         try {
-            if (await this._getPartnerByBarcode(scan)) {
-                return await this.barcodeReader.scanAsOdoo(scan.raw);
+            if (await desk.inTime(this._getPartnerByBarcode(scan))) {
+                return await this.barcodeReader.wechatScanAsOdoo(scan.raw);
             }
         } catch (error) {
-            return this._refuse(desk.sentenceOf(error, this._offlineSentence(scan)));
+            return this._wechatRefuse(desk.sentenceOf(error, this._wechatOfflineSentence(scan)));
         }
         const result = await desk.lookup(scan.code, order);
         if (["found", "refused"].includes(result.status)) {
-            return this._redeem(scan);
+            return this._wechatRedeem(scan);
         }
-        this._refuse(this._unknownSentence(scan, result));
+        this._wechatRefuse(this._wechatUnknownSentence(scan, result));
     },
     /** Odoo would give a discount or change the cashier without asking anybody. */
-    async _scanCoupon(scan) {
+    async _wechatScanCoupon(scan) {
         const result = await this.pos.wechatCoupon.lookup(scan.code, this.currentOrder);
         if (["found", "refused"].includes(result.status)) {
-            return this._redeem(scan);
+            return this._wechatRedeem(scan);
         }
-        await this.barcodeReader.scanAsOdoo(scan.raw);
+        await this.barcodeReader.wechatScanAsOdoo(scan.raw);
     },
-    async _scanOdooCoupon({ code }) {
+    async _wechatScanOdooCoupon({ code }) {
         const desk = this.pos.wechatCoupon;
         try {
             const result = await this.pos.activateCode(code);
             if (result !== true) {
-                this._refuse(result);
+                this._wechatRefuse(result);
             }
         } catch (error) {
-            this._refuse(desk.sentenceOf(error, this._offlineSentence({ code })));
+            this._wechatRefuse(desk.sentenceOf(error, this._wechatOfflineSentence({ code })));
         }
     },
-    async _redeem({ code }) {
+    async _wechatRedeem({ code }) {
         const result = await this.pos.wechatCoupon.activate(code, this.currentOrder);
         if (result.status === "refused") {
-            return this._refuseCoupon(result.message);
+            return this._wechatRefuseCoupon(result.message);
         }
         if (result.message) {
             return this.pos.wechatCoupon.notify(result.message);
@@ -212,21 +210,21 @@ patch(ProductScreen.prototype, {
             this.pos.wechatCoupon.notify(_t("The coupon was applied."), "success");
         }
     },
-    _refuse(message) {
+    _wechatRefuse(message) {
         this.sound.play("error");
         this.pos.wechatCoupon.notify(message, "danger");
     },
-    _refuseCoupon(message) {
+    _wechatRefuseCoupon(message) {
         this.sound.play("error");
         this.dialog.add(AlertDialog, { title: _t("This coupon cannot be used"), body: message });
     },
-    _offlineSentence({ code }) {
+    _wechatOfflineSentence({ code }) {
         return _t(
             "No connection to the server: %(code)s is not known to this till, and nobody could be asked. Nothing was added.",
             { code }
         );
     },
-    _unknownSentence({ code }, result) {
+    _wechatUnknownSentence({ code }, result) {
         return result?.status === "unreachable"
             ? result.message
             : _t("There is no product and no coupon with the code %(code)s.", { code });

@@ -29,7 +29,7 @@ export class CouponPopup extends Component {
     }
 
     get totalSaved() {
-        return this.env.utils.formatCurrency(this.order.getSavedByCoupons());
+        return this.env.utils.formatCurrency(this.order.wechatSavedTotal());
     }
 
     onKeydown(ev) {

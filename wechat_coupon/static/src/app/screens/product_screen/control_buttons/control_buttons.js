@@ -5,10 +5,10 @@ import { CouponPopup } from "@wechat_coupon/app/components/popups/coupon_popup/c
 import { patch } from "@web/core/utils/patch";
 
 patch(ControlButtons.prototype, {
-    get couponCount() {
-        return this.currentOrder?.getGuardedCoupons().length || 0;
+    get wechatCouponCount() {
+        return this.currentOrder?.wechatGuardedCoupons().length || 0;
     },
-    clickWechatCoupon() {
+    wechatClickCoupons() {
         this.props.close?.();
         this.dialog.add(CouponPopup, {});
     },

@@ -12,7 +12,7 @@ patch(OrderSummary.prototype, {
         const order = this.currentOrder;
         const line = order.getSelectedOrderline();
         const card = line?.is_reward_line && val === "remove" ? line.coupon_id : undefined;
-        if (!card?.isGuarded()) {
+        if (!card?.wechatIsGuarded()) {
             return super._setValue(...arguments);
         }
         this.pos.wechatCoupon.remove(card, order);
