@@ -205,7 +205,7 @@ def read_odoo_log(name: str, text: str) -> Result:
         return Result(name, failed=1, notes=["No test ran.", text[-2000:]])
     failed, errors, total = (int(number) for number in found[-1])
     result.failed = failed + errors
-    result.skipped = len(re.findall(r": skipped test_\S+", text, re.I))
+    result.skipped = len(re.findall(r": skipped \S+\.test_", text))
     result.passed = total - result.failed - result.skipped
     for line in text.splitlines():
         if re.search(r" (ERROR|CRITICAL) .*(FAIL: |ERROR: )", line):
