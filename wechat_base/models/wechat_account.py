@@ -25,6 +25,7 @@ class WechatAccount(models.Model):
     _order = "sequence, name, id"
 
     _SECRET_FIELDS = ("secret", "token", "encoding_aes_key")
+    _SECRET_TARGET_FIELDS = ("appid", "environment", "sandbox_url")
 
     def _default_callback_key(self):
         return secrets.token_urlsafe(24)

@@ -23,6 +23,7 @@ class WechatMerchant(models.Model):
     _check_company_auto = True
 
     _SECRET_FIELDS = ("apiv3_key", "private_key")
+    _SECRET_TARGET_FIELDS = ("mchid", "environment", "sandbox_url")
 
     def _default_notify_key(self):
         return secrets.token_urlsafe(24)

@@ -1,6 +1,7 @@
 import logging
 
 from odoo import api, models
+from odoo.exceptions import AccessError
 
 from ..tools import secret_box
 from ..tools.exceptions import WechatConfigError
@@ -26,6 +27,40 @@ class WechatSecretMixin(models.AbstractModel):
     _description = "Encrypted Fields"
 
     _SECRET_FIELDS: tuple[str, ...] = ()
+    #: fields that say to whom the secrets are shown or sent
+    _SECRET_TARGET_FIELDS: tuple[str, ...] = ()
+
+    # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        # A record without secrets may get them later, so a new one counts, too.
+        # Everybody is asked, whatever is in vals: a default may come from the context.
+        self._check_secret_target()
+        return super().create(vals_list)
+
+    def write(self, vals):
+        names = [name for name in self._SECRET_TARGET_FIELDS if name in vals]
+        if any(record[name] != vals[name] for record in self for name in names):
+            self._check_secret_target()
+        return super().write(vals)
+
+    @api.model
+    def _check_secret_target(self):
+        """Refuse whoever could send our secrets to an address of his own."""
+        if self._SECRET_TARGET_FIELDS and not self.env.is_system():
+            names = self._SECRET_TARGET_FIELDS
+            # sudo: the names of the fields, nothing else.
+            labels = self.sudo().fields_get(names, ["string"])
+            raise AccessError(
+                self.env._(
+                    "Only a system administrator may say where secrets are sent: "
+                    "%(fields)s.",
+                    fields=", ".join(labels[name]["string"] for name in names),
+                )
+            )
+
+    # === BUSINESS METHODS === #
 
     def _compute_secrets(self):
         """Show whether a secret is set, never the secret."""

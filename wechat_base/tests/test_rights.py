@@ -74,7 +74,53 @@ class TestRights(WechatCase):
     def test_manager(self):
         user = self.new_user("wxr_m", "wechat_base.wechat_group_manager")
         self.assert_reads(user, True)
+        del self.records["wechat.event"]
+        self.addCleanup(self.records.__setitem__, "wechat.event", self.event)
         self.assert_writes(user, True)
+
+    def test_nobody_rewrites_a_callback(self):
+        for group in ("wechat_base.wechat_group_manager", "base.group_system"):
+            event = self.event.with_user(self.new_user(f"wx{group}", group))
+            for vals in (
+                {"payload": {"a": 1}},
+                {"event_type": "x"},
+                {"state": "pending"},
+            ):
+                with self.subTest((group, vals)), self.assertRaises(AccessError):
+                    event.write(vals)
+
+    def test_who_may_retry(self):
+        for group in ("user", "auditor"):
+            user = self.new_user(f"wxr_r{group}", f"wechat_base.wechat_group_{group}")
+            with self.subTest(group), self.assertRaises(AccessError):
+                self.event.with_user(user).action_retry()
+        manager = self.new_user("wxr_rm", "wechat_base.wechat_group_manager")
+        self.event.with_user(manager).action_retry()
+        self.assertEqual((self.event.state, self.event.attempts), ("pending", 0))
+
+    def test_a_manager_cannot_have_the_secrets_sent_to_himself(self):
+        manager = self.new_user("wxr_c1", "wechat_base.wechat_group_manager")
+        admin = self.new_user("wxr_c2", "base.group_system")
+        evil = {"environment": "sandbox", "sandbox_url": "http://127.0.0.1:9"}
+        for record, number in (
+            (self.account, {"appid": "wxevil0000001"}),
+            (self.merchant, {"mchid": "1900000001"}),
+        ):
+            record.write({"environment": "production", "sandbox_url": False})
+            mine = record.with_user(manager)
+            mine.write({"name": "Mine", "environment": "production"})
+            for name, value in {**evil, **number}.items():
+                with self.subTest((record, name)), self.assertRaises(AccessError):
+                    mine.write({name: value})
+            for context in ({}, {f"default_{k}": v for k, v in evil.items()}):
+                with self.subTest((record, context)), self.assertRaises(AccessError):
+                    mine.with_context(**context).create({"name": "Mine", **number})
+            with self.subTest((record, "copy")), self.assertRaises(AccessError):
+                mine.copy({**evil, **number})
+            record.with_user(admin).write(evil)
+            self.assertEqual(record.sandbox_url, "http://127.0.0.1:9")
+            record.with_user(admin).create({"name": "New", **evil, **number})
+        self.assertFalse(self.server.requests)
 
     def test_nobody(self):
         user = self.new_user("wxr_n")
@@ -120,9 +166,9 @@ class TestRights(WechatCase):
                 if getattr(definition, "_module", None) != "wechat_base":
                     continue
                 for method, value in vars(definition).items():
-                    # Odoo itself checks who may write.
+                    # Odoo itself checks who may create and write.
                     if callable(value) and not method.startswith("_"):
-                        if method != "write":
+                        if method not in ("create", "write"):
                             yield name, method
 
     def test_rpc_without_a_record(self):

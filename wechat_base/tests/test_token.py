@@ -94,6 +94,23 @@ class TestToken(CommittedCase):
         self.commit(lambda env: self.account_in(env).write({"secret": "new"}))
         self.assertIsNone(self.commit(row))
 
+    def test_forgotten_with_the_target(self):
+        def kept(env):
+            env.cr.execute(
+                "SELECT count(*) FROM wechat_token WHERE account_id = %s",
+                [self.committed_account_id],
+            )
+            return env.cr.fetchone()[0]
+
+        for vals in (
+            {"sandbox_url": "http://127.0.0.1:9"},
+            {"environment": "production"},
+        ):
+            self.commit(lambda env: self.obtain(env, lambda: ("T", 7200)))
+            self.assertEqual(self.commit(kept), 1)
+            self.commit(lambda env, vals=vals: self.account_in(env).write(vals))
+            self.assertEqual(self.commit(kept), 0)
+
     def test_through_the_client(self):
         self.server.says("/card/get", {"errcode": 0, "card": {}})
 
