@@ -14,11 +14,24 @@ MAX_ANSWER_BYTES = 10 * 1024 * 1024
 # A callback is a few kilobytes; WeChat's largest is far below this.
 MAX_CALLBACK_BYTES = 256 * 1024
 
+# Of a timestamp: ten digits last until 2286.
+MAX_DIGITS = 12
+
 # Buttons on forms count this far.
 MAX_COUNT = 10000
 
+# Seconds that a call waits for its turn (rate guard): in a request of a till or a
+# person, whose worker others need, and in a job.
+TILL_PATIENCE = 0.3
+JOB_PATIENCE = 2.0
+
 # A token is renewed this many seconds before WeChat lets it go.
 TOKEN_MARGIN = 120
+
+# Seconds that a call waits for another worker that is fetching a token, and that
+# nobody tries again after WeChat could not be reached for one.
+TOKEN_PATIENCE = 5.0
+TOKEN_PAUSE = 5
 
 # What WeChat answers when the access token is the trouble, not the call.
 TOKEN_ERRORS: tuple[int, ...] = (40001, 40014, 42001)

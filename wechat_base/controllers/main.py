@@ -36,12 +36,14 @@ class WechatController(http.Controller):
     """
 
     @http.route("/wechat/oa/<string:callback_key>", methods=["GET", "POST"], **_ROUTE)
-    def official_account(self, callback_key, **query):
+    def official_account(self, callback_key, **_params):
         """Receive a message or an event of an Official Account.
 
         https://developers.weixin.qq.com/doc/offiaccount/Basic_Information/Access_Overview.html
         """
         account = None
+        # Of the address only: a form's parts may be files.
+        query = request.httprequest.args
         try:
             account = request.env["wechat.account"]._callback_account(callback_key)
             if not account:

@@ -6,7 +6,7 @@ import secrets
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from ..const import MAX_COUNT
+from ..const import MAX_COUNT, TOKEN_PATIENCE
 from ..tools.exceptions import WechatConfigError, make_error
 from ..tools.official_client import WechatOfficialClient
 from ..tools.transport import check_sandbox_url
@@ -318,9 +318,11 @@ class _Tokens:
         self._model_sudo = account.env["wechat.token"].sudo()
         self._account = account
 
-    def obtain(self, kind, fetch, stale=None):
+    def obtain(self, kind, fetch, stale=None, timeout=TOKEN_PATIENCE):
         """Return a token of this kind, fetched by ``fetch`` when there is none."""
-        return self._model_sudo._obtain(self._account, kind, fetch, stale)
+        return self._model_sudo._obtain(
+            self._account, kind, fetch, stale, min(timeout, TOKEN_PATIENCE)
+        )
 
 
 def count_text(model, domain):

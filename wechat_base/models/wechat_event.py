@@ -11,6 +11,7 @@ _logger = logging.getLogger(__name__)
 
 # Seconds until the next attempt; after the last one a person has to look.
 RETRY_SECONDS: tuple[int, ...] = (10, 30, 120, 600, 1800, 7200, 21600)
+MAX_ATTEMPTS = len(RETRY_SECONDS) + 1
 _KEEP_DAYS_PARAMETER = "wechat_base.event_keep_days"
 _KEEP_DAYS = 180
 
@@ -146,7 +147,7 @@ class WechatEvent(models.Model):
                 "key": event_key,
                 "type": event_type,
                 "openid": openid or None,
-                "payload": json.dumps(payload, ensure_ascii=False),
+                "payload": json.dumps(_storable(payload), ensure_ascii=False),
                 "now": fields.Datetime.now(),
             },
         )
@@ -179,73 +180,101 @@ class WechatEvent(models.Model):
 
     @api.model
     def _event_step(self):
-        """Process one event; return whether there was one."""
-        claimed = []
+        """Process one event; return whether there was one.
 
-        def process(model):
-            event = model._claim_next()
-            claimed[:] = event.ids
-            if event:
-                event._process()
-            return bool(event)
-
+        The attempt is committed before the handler runs. An event whose handler
+        takes the process with it is so tried again later, behind the others, and
+        given up in the end.
+        """
+        event_id = self._drain_in_own_transaction(lambda model: model._claim_next().id)
+        if not event_id:
+            return False
         try:
-            return self._drain_in_own_transaction(process)
+            self._drain_in_own_transaction(
+                lambda model: model._lock_claimed(event_id)._process()
+            )
         except Exception as error:
             # A handler's failure is the event's, not the job's: the next event
             # must not wait for it.
-            if not claimed:
-                raise
-            _logger.warning("WeChat callback %s failed", claimed[0], exc_info=True)
+            _logger.warning("WeChat callback %s failed", event_id, exc_info=True)
             message = self._error_text(error)
             self._drain_in_own_transaction(
-                lambda model: model.browse(claimed)._set_failed(message)
+                lambda model: model._lock_claimed(event_id)._set_failed(message)
             )
-            return True
+        return True
 
     @api.model
     def _claim_next(self):
-        """Lock the oldest event that is due and that nobody else has."""
+        """Count an attempt at the oldest event that is due and that nobody has."""
         self.env.cr.execute(
-            """
-            SELECT id
-              FROM wechat_event
-             WHERE state = 'pending' AND next_at <= %s
-             ORDER BY next_at, id
-             LIMIT 1
-               FOR UPDATE SKIP LOCKED
-            """,
-            [fields.Datetime.now()],
+            SQL(
+                """
+                SELECT id
+                  FROM %s
+                 WHERE state = 'pending' AND next_at <= %s
+                 ORDER BY next_at, id
+                 LIMIT 1
+                   FOR UPDATE SKIP LOCKED
+                """,
+                SQL.identifier(self._table),
+                fields.Datetime.now(),
+            )
+        )
+        event = self.browse([row[0] for row in self.env.cr.fetchall()])
+        if event:
+            wait = RETRY_SECONDS[min(event.attempts, len(RETRY_SECONDS) - 1)]
+            event.write(
+                {
+                    "attempts": event.attempts + 1,
+                    "next_at": fields.Datetime.now()
+                    + timedelta(seconds=wait * random.uniform(0.8, 1.2)),
+                }
+            )
+        return event
+
+    @api.model
+    def _lock_claimed(self, event_id):
+        """Lock an event that was claimed, if nobody else has it by now."""
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT id
+                  FROM %s
+                 WHERE id = %s AND state = 'pending'
+                   FOR UPDATE SKIP LOCKED
+                """,
+                SQL.identifier(self._table),
+                event_id,
+            )
         )
         return self.browse([row[0] for row in self.env.cr.fetchall()])
 
     def _process(self):
         """Hand the event to its handler and record the outcome."""
+        if not self:
+            return
         self.ensure_one()
+        if self.attempts > MAX_ATTEMPTS:
+            self._set_failed(
+                self.env._("The process ended each time while it worked on this.")
+            )
+            return
         name = f"_handle_{self.event_type.replace('.', '_')}"
         handler = getattr(self.with_company(self.company_id), name, None)
         state = "ignored"
         if handler:
             state = "ignored" if handler() is False else "done"
         self.write(
-            {
-                "state": state,
-                "attempts": self.attempts + 1,
-                "error": False,
-                "processed_at": fields.Datetime.now(),
-            }
+            {"state": state, "error": False, "processed_at": fields.Datetime.now()}
         )
 
     def _set_failed(self, message):
-        """Record a failure and when to try again."""
-        self.ensure_one()
-        vals = {"attempts": self.attempts + 1, "error": message}
-        if self.attempts < len(RETRY_SECONDS):
-            seconds = RETRY_SECONDS[self.attempts] * random.uniform(0.8, 1.2)
-            vals["next_at"] = fields.Datetime.now() + timedelta(seconds=seconds)
-        else:
-            vals["state"] = "failed"
-        self.write(vals)
+        """Record a failure; the claim has said when to try again."""
+        if self:
+            vals = {"error": message}
+            if self.attempts >= MAX_ATTEMPTS:
+                vals["state"] = "failed"
+            self.write(vals)
 
     @api.model
     def _error_text(self, error):
@@ -320,3 +349,14 @@ class WechatEvent(models.Model):
             """,
             [limit],
         )
+
+
+def _storable(value):
+    """Return ``value`` without the one character that PostgreSQL cannot hold."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {_storable(name): _storable(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    return value

@@ -9,6 +9,7 @@ from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+from ..const import JOB_PATIENCE
 from ..tools.exceptions import (
     WechatConfigError,
     WechatError,
@@ -21,6 +22,9 @@ _logger = logging.getLogger(__name__)
 
 # What an administrator has to put right is not asked for every few seconds.
 CONFIG_RETRY_SECONDS = 900
+# How many rows are looked at at once for one whose rate is not used up, and by one job.
+LOOK_AHEAD = 200
+MAX_TRIED = 5000
 RETRY_SECONDS: tuple[int, ...] = (3, 10, 30, 60, 180, 600, 1800, 3600)
 
 
@@ -56,6 +60,9 @@ class WechatOperation(models.AbstractModel):
     _operation_rate_family = "official"
     #: (calls, seconds) that the family allows
     _operation_rate_limit = (20, 1.0)
+    #: questions without an answer after which a person is called: when WeChat
+    #: refuses to say, and when it cannot be asked
+    _operation_stuck_after = (3, 8)
     #: a row in ``sending`` is not touched before this many seconds: a request of a
     #: killed process may still be under way
     _operation_grace = 15
@@ -102,6 +109,19 @@ class WechatOperation(models.AbstractModel):
         help="WeChat will not accept it before somebody has changed a setting, as the "
         "error says. It is tried again every 15 minutes.",
     )
+    remote_queries = fields.Integer(
+        string="Questions without answer",
+        readonly=True,
+        copy=False,
+        help="How often WeChat was asked in vain what became of the request.",
+    )
+    remote_needs_help = fields.Boolean(
+        string="Needs help",
+        readonly=True,
+        copy=False,
+        help="It cannot be found out what became of the request; a person has to "
+        "look. It goes on being tried, at most once an hour.",
+    )
     remote_error_code = fields.Char(string="Error code", readonly=True, copy=False)
     remote_error = fields.Char(string="Error", readonly=True, copy=False)
     remote_request_id = fields.Char(
@@ -130,7 +150,12 @@ class WechatOperation(models.AbstractModel):
         if "remote_state" in vals:
             self._check_transition(vals["remote_state"])
             if vals["remote_state"] in ("done", "refused", "cancelled"):
-                vals = {**vals, "remote_blocked": False}
+                vals = {
+                    **vals,
+                    "remote_blocked": False,
+                    "remote_needs_help": False,
+                    "remote_queries": 0,
+                }
         return super().write(vals)
 
     def _check_request_no(self, number):
@@ -168,6 +193,7 @@ class WechatOperation(models.AbstractModel):
         rows.filtered(
             lambda row: row.remote_state == "refused"
         ).remote_state = "pending"
+        rows.write({"remote_queries": 0, "remote_needs_help": False})
         rows._operation_enqueue()
 
     # === TO BE IMPLEMENTED === #
@@ -202,6 +228,15 @@ class WechatOperation(models.AbstractModel):
         """Hook, in the transaction that records the refusal.
 
         :param error: the :class:`WechatRefused`
+        """
+
+    def _operation_stuck(self, error):
+        """Hook: it cannot be found out what became of the request.
+
+        Called once, in the transaction that records it, until somebody tries the
+        row again by hand; its state stays ``unknown`` and it goes on being tried.
+
+        :param error: the :class:`WechatError` of the last question
         """
 
     def _operation_request_no(self):
@@ -273,58 +308,75 @@ class WechatOperation(models.AbstractModel):
     @api.model
     def _operation_drain(self):
         """Job: carry out the operations that are due, each on its own."""
-        count, tried, row_id = 0, set(), None
+        count, tried, spent, row_id = 0, set(), {}, None
         for _step in self._drain_steps():
-            row_id = self._operation_step(tried)
+            row_id = self._operation_step(tried, spent)
             if not row_id:
                 break
-            tried.add(row_id)
             count += 1
-        if row_id is not False:
+        if row_id or not spent:
             self._drain_again(progress=bool(count))
+        else:
+            # What is left waits for its rate.
+            wait = min(spent.values())
+            self._drain_in_own_transaction(
+                lambda model: model._drain_enqueue(seconds=wait)
+            )
         return self.env._("%s operations", count)
 
     @api.model
-    def _operation_step(self, tried):
+    def _operation_step(self, tried, spent):
         """Carry out one operation.
 
-        :param set tried: rows that this job has dealt with
-        :return: id of the row, ``None`` if there is nothing (more) to do, ``False``
-            if the rate is used up and a later job has been provided for
+        :param set tried: rows that this job is done with; is added to
+        :param dict spent: seconds to wait by key of the rate guard, of the keys
+            whose rate is used up; is added to, and their rows are left alone
+        :return: id of the row, ``None`` if there is nothing (more) to do
         """
-        for row_id in self._operation_candidates(tried):
-            with self._operation_alive(row_id) as alone:
-                if not alone:
-                    continue
-                if self._operation_run(row_id) is False:
-                    return False
-                return row_id
+        while candidates := self._operation_candidates(tried, spent):
+            for row_id in candidates:
+                tried.add(row_id)
+                with self._operation_alive(row_id) as alone:
+                    if alone and self._operation_run(row_id, spent):
+                        return row_id
         return None
 
     @api.model
-    def _operation_candidates(self, tried):
-        """Return ids of rows that are due, most urgent first."""
-
-        def read(model):
-            model.env.cr.execute(
-                SQL(
-                    """
-                    SELECT id
-                      FROM %s
-                     WHERE remote_state IN ('pending', 'sending', 'unknown')
-                       AND remote_next_at <= %s
-                       AND id != ALL(%s)
-                     ORDER BY remote_priority, remote_next_at, id
-                     LIMIT 10
-                    """,
-                    SQL.identifier(model._table),
-                    fields.Datetime.now(),
-                    list(tried),
-                )
+    def _operation_candidates(self, tried, spent):
+        """Return ids of rows that are due and may be sent, most urgent first."""
+        limit = LOOK_AHEAD if spent else 10
+        while len(tried) < MAX_TRIED:
+            keys = self._drain_in_own_transaction(
+                lambda model: model._operation_due_keys(tried, limit)
             )
-            return [row[0] for row in model.env.cr.fetchall()]
+            tried.update(row_id for row_id, key in keys.items() if key in spent)
+            found = [row_id for row_id, key in keys.items() if key not in spent]
+            if found or not keys:
+                return found
+        return []
 
-        return self._drain_in_own_transaction(read)
+    @api.model
+    def _operation_due_keys(self, tried, limit):
+        """Return the keys of the rate guard of rows that are due, by their ids."""
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT id
+                  FROM %s
+                 WHERE remote_state IN ('pending', 'sending', 'unknown')
+                   AND remote_next_at <= %s
+                   AND id != ALL(%s)
+                 ORDER BY remote_priority, remote_next_at, id
+                 LIMIT %s
+                """,
+                SQL.identifier(self._table),
+                fields.Datetime.now(),
+                list(tried),
+                limit,
+            )
+        )
+        rows = self.browse([row[0] for row in self.env.cr.fetchall()])
+        return {row.id: row._operation_rate_key() for row in rows}
 
     @contextmanager
     def _operation_alive(self, row_id):
@@ -341,24 +393,25 @@ class WechatOperation(models.AbstractModel):
             yield alone
 
     @api.model
-    def _operation_run(self, row_id):
+    def _operation_run(self, row_id, spent):
         """Carry out a row that nobody else works on.
 
-        :return: ``False`` if the rate guard wants us to stop, else ``True``
+        :param dict spent: see :meth:`_operation_step`
+        :return: ``False`` if the rate of the row's key is used up, else ``True``
         """
         state, rate_key = self._drain_in_own_transaction(
             lambda model: model.browse(row_id)._operation_due_state()
         )
         if state is None:
             return True
-        if not self._operation_may_call(rate_key):
+        if not self._operation_may_call(rate_key, spent):
             return False
         if state in ("sending", "unknown"):
             # Perhaps it was carried out: never send before asking.
             answer = self._operation_outside(row_id, "_operation_query")
             if not self._operation_settle_query(row_id, answer):
                 return True
-            if not self._operation_may_call(rate_key):
+            if not self._operation_may_call(rate_key, spent):
                 return False
         begun = self._drain_in_own_transaction(
             lambda model: model.browse(row_id)._operation_begin()
@@ -394,15 +447,16 @@ class WechatOperation(models.AbstractModel):
         return (row[0], self._operation_rate_key()) if row else (None, None)
 
     @api.model
-    def _operation_may_call(self, rate_key):
-        """Ask the rate guard for one call; put the drain off if it says no."""
-        limit, seconds = self._operation_rate_limit
-        wait = self.env["wechat.rate.guard"]._wait(rate_key, limit, seconds)
-        if wait:
-            self._drain_in_own_transaction(
-                lambda model: model._drain_enqueue(seconds=wait)
+    def _operation_may_call(self, rate_key, spent):
+        """Ask the rate guard for one call; note in ``spent`` if it says no."""
+        if rate_key not in spent:
+            limit, seconds = self._operation_rate_limit
+            wait = self.env["wechat.rate.guard"]._wait(
+                rate_key, limit, seconds, patience=JOB_PATIENCE
             )
-        return not wait
+            if wait:
+                spent[rate_key] = wait
+        return rate_key not in spent
 
     def _operation_begin(self):
         """Record that we are about to send; committed before we do.
@@ -427,6 +481,7 @@ class WechatOperation(models.AbstractModel):
             {
                 "remote_state": "sending",
                 "remote_attempts": self.remote_attempts + 1,
+                "remote_queries": 0,
                 "remote_next_at": self._operation_in(self._operation_grace),
             }
         )
@@ -464,9 +519,7 @@ class WechatOperation(models.AbstractModel):
         """
         if isinstance(answer, Exception):
             self._drain_in_own_transaction(
-                lambda model: model.browse(row_id)._operation_postpone(
-                    answer, "unknown"
-                )
+                lambda model: model.browse(row_id)._operation_unanswered(answer)
             )
             return False
         outcome, vals = answer if isinstance(answer, tuple) else (answer, {})
@@ -481,10 +534,23 @@ class WechatOperation(models.AbstractModel):
             if outcome == "done":
                 row._operation_settle(dict(vals))
             else:
-                row._operation_postpone(error, "unknown")
+                row._operation_unanswered(error)
 
         self._drain_in_own_transaction(settle)
         return False
+
+    def _operation_unanswered(self, error):
+        """Record a question in vain; call for help when there were too many."""
+        if self.remote_state not in ("sending", "unknown"):
+            # A callback has told us meanwhile.
+            return
+        self.remote_queries += 1
+        self._operation_postpone(error, "unknown")
+        refused, unavailable = self._operation_stuck_after
+        enough = refused if isinstance(error, WechatRefused) else unavailable
+        if self.remote_queries >= enough and not self.remote_needs_help:
+            self.remote_needs_help = True
+            self._operation_stuck(error)
 
     def _operation_settle(self, outcome):
         """Record the outcome of a call; may run again, calls nothing.
@@ -560,7 +626,8 @@ class WechatOperation(models.AbstractModel):
             return retry_after
         if isinstance(error, WechatConfigError):
             return CONFIG_RETRY_SECONDS
-        step = min(max(self.remote_attempts, 1), len(RETRY_SECONDS)) - 1
+        tries = max(self.remote_attempts, 1) + self.remote_queries
+        step = min(tries, len(RETRY_SECONDS)) - 1
         return RETRY_SECONDS[step] * random.uniform(0.9, 1.1)
 
     def _operation_in(self, seconds):

@@ -4,6 +4,8 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from odoo import api, fields, models
 
+from ..const import TILL_PATIENCE
+
 
 class WechatRateGuard(models.Model):
     """How fast all workers of all nodes together may call one API.
@@ -73,8 +75,13 @@ class WechatRateGuard(models.Model):
         return 0.0 if granted else max(wait or 0.0, 0.001)
 
     @api.model
-    def _wait(self, key, limit, per_seconds=1.0, burst=None, patience=2.0):
+    def _wait(self, key, limit, per_seconds=1.0, burst=None, patience=TILL_PATIENCE):
         """Ask for one call and wait for it, but not longer than ``patience``.
+
+        The wait keeps a worker: what a till or a person waits for takes the
+        default, a job says ``patience=JOB_PATIENCE`` (both in ``const.py``).
+
+        :param float patience: seconds
 
         :return: 0.0 when granted, else the seconds that are still to be waited
         """

@@ -1,4 +1,5 @@
 import logging
+import time
 from datetime import timedelta
 
 from psycopg2 import OperationalError
@@ -6,7 +7,8 @@ from psycopg2 import OperationalError
 from odoo import api, fields, models
 from odoo.service.model import PG_CONCURRENCY_ERRORS_TO_RETRY
 
-from ..const import TOKEN_MARGIN
+from ..const import TOKEN_MARGIN, TOKEN_PATIENCE, TOKEN_PAUSE
+from ..tools.exceptions import WechatUnavailable, make_error
 
 _logger = logging.getLogger(__name__)
 
@@ -27,13 +29,14 @@ class WechatToken(models.Model):
     kind = fields.Char(required=True)
     value_cipher = fields.Text()
     expires_at = fields.Datetime()
+    retry_at = fields.Datetime(help="WeChat could not be reached; not before this.")
 
     _account_kind_uniq = models.Constraint(
         "UNIQUE(account_id, kind)", "One token of each kind for each account."
     )
 
     @api.model
-    def _obtain(self, account, kind, fetch, stale=None):
+    def _obtain(self, account, kind, fetch, stale=None, patience=TOKEN_PATIENCE):
         """Return a token that is good for some minutes.
 
         The row is locked while WeChat is asked, so that of all workers that find
@@ -44,26 +47,40 @@ class WechatToken(models.Model):
         :param str kind: ``access_token``, ``wx_card`` or ``jsapi``
         :param fetch: function that asks WeChat and returns (value, seconds of life)
         :param str stale: a value that WeChat has just refused, if any
+        :param float patience: seconds to wait for a worker that is asking WeChat
         :return: the value
+        :raises WechatUnavailable: if that takes longer, or if another worker has
+            just failed to reach WeChat
         """
-        value = self._peek(account.id, kind)
-        if value and value != stale:
-            return value
-        for attempt in range(1, 21):
+        deadline = time.monotonic() + patience
+        value = self._peek(account.id, kind, stale)
+        while not value:
             try:
                 with self.env.registry.cursor() as cr:
                     locked = self.with_env(self.env(cr=cr))
-                    return locked._obtain_locked(account.id, kind, fetch, stale)
+                    left = deadline - time.monotonic()
+                    value = locked._obtain_locked(account.id, kind, fetch, stale, left)
             except OperationalError as error:
                 # Another worker changed the row while we waited for the lock: in
                 # REPEATABLE READ we have to look again in a new transaction.
-                if error.pgcode not in PG_CONCURRENCY_ERRORS_TO_RETRY or attempt == 20:
+                if error.pgcode not in PG_CONCURRENCY_ERRORS_TO_RETRY:
                     raise
-        return None
+                if time.monotonic() > deadline:
+                    raise make_error(
+                        self.env._, WechatUnavailable, "unreachable"
+                    ) from None
+            if isinstance(value, WechatUnavailable):
+                raise value
+        return value
 
     @api.model
-    def _obtain_locked(self, account_id, kind, fetch, stale):
+    def _obtain_locked(self, account_id, kind, fetch, stale, patience):
+        """Return the token, or the error, which the caller raises after the commit."""
         cr = self.env.cr
+        cr.execute(
+            "SELECT set_config('lock_timeout', %s, true)",
+            [str(max(1, round(patience * 1000)))],
+        )
         cr.execute(
             """
             INSERT INTO wechat_token (account_id, kind)
@@ -75,7 +92,7 @@ class WechatToken(models.Model):
         )
         cr.execute(
             """
-            SELECT value_cipher, expires_at
+            SELECT value_cipher, expires_at, retry_at
               FROM wechat_token
              WHERE account_id = %s AND kind = %s
                FOR UPDATE
@@ -83,15 +100,29 @@ class WechatToken(models.Model):
             [account_id, kind],
             log_exceptions=False,
         )
-        value = self._usable(cr.fetchone())
-        if value and value != stale:
+        value = self._usable(cr.fetchone(), stale)
+        if value:
             return value
-        value, seconds = fetch()
+        try:
+            value, seconds = fetch()
+        except WechatUnavailable as error:
+            # All who wait for this row would run into the same time-out, one after
+            # the other.
+            retry_at = fields.Datetime.now() + timedelta(seconds=TOKEN_PAUSE)
+            cr.execute(
+                """
+                UPDATE wechat_token
+                   SET retry_at = %s
+                 WHERE account_id = %s AND kind = %s
+                """,
+                [retry_at, account_id, kind],
+            )
+            return error
         expires_at = fields.Datetime.now() + timedelta(seconds=max(0, int(seconds)))
         cr.execute(
             """
             UPDATE wechat_token
-               SET value_cipher = %s, expires_at = %s
+               SET value_cipher = %s, expires_at = %s, retry_at = NULL
              WHERE account_id = %s AND kind = %s
             """,
             [
@@ -105,28 +136,37 @@ class WechatToken(models.Model):
         return value
 
     @api.model
-    def _peek(self, account_id, kind):
+    def _peek(self, account_id, kind, stale=None):
         """Read the stored token as it is committed now."""
         with self.env.registry.cursor() as cr:
             cr.execute(
                 """
-                SELECT value_cipher, expires_at
+                SELECT value_cipher, expires_at, retry_at
                   FROM wechat_token
                  WHERE account_id = %s AND kind = %s
                 """,
                 [account_id, kind],
             )
-            return self.with_env(self.env(cr=cr))._usable(cr.fetchone())
+            return self.with_env(self.env(cr=cr))._usable(cr.fetchone(), stale)
 
     @api.model
-    def _usable(self, row):
-        if not row or not row[0] or not row[1]:
+    def _usable(self, row, stale=None):
+        """Return the token of a row, ``None`` if a new one has to be fetched.
+
+        :raises WechatUnavailable: if that has just failed
+        """
+        if not row:
             return None
-        left = (row[1] - fields.Datetime.now()).total_seconds()
-        # A token that lives shorter than the margin (a test's) is used to its half.
-        if left <= TOKEN_MARGIN:
-            return None
-        return self.env["wechat.account"]._secret_decrypt(row[0])
+        cipher, expires_at, retry_at = row
+        now = fields.Datetime.now()
+        # A token that lives shorter than the margin (a test's) is never used twice.
+        if cipher and expires_at and (expires_at - now).total_seconds() > TOKEN_MARGIN:
+            value = self.env["wechat.account"]._secret_decrypt(cipher)
+            if value != stale:
+                return value
+        if retry_at and now < retry_at:
+            raise make_error(self.env._, WechatUnavailable, "unreachable")
+        return None
 
     @api.model
     def _forget(self, accounts):

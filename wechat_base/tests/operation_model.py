@@ -26,6 +26,7 @@ class Remote:
         self.queries = []
         self.script = []
         self.during = None
+        self.stuck = 0
 
     def call(self, number):
         with self.lock:
@@ -71,6 +72,10 @@ def operation_model(registry, remote):
 
         def _operation_done(self, vals):
             self.hook = "done"
+
+        def _operation_stuck(self, error):
+            remote.stuck += 1
+            self.hook = f"stuck {error.code}"
 
         def _operation_refused(self, error):
             self.hook = f"refused {error.code}"

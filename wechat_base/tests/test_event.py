@@ -6,8 +6,9 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..models.wechat_event import RETRY_SECONDS
+from ..models.wechat_event import MAX_ATTEMPTS, RETRY_SECONDS
 from .common import CommittedCase, WechatCase
+from .operation_model import Killed
 
 LOGGER = "odoo.addons.wechat_base.models.wechat_event"
 
@@ -170,3 +171,44 @@ class TestEventRace(CommittedCase):
         self.commit(receive)
         self.in_threads(3, lambda env, _index: env["wechat.event"]._event_drain())
         self.assertEqual(sorted(handled), sorted(f"r{index}" for index in range(40)))
+
+    def test_an_event_that_kills_its_worker_is_not_first_for_ever(self):
+        handled = []
+
+        def handle(event):
+            if event.event_key == "poison":
+                raise Killed()
+            handled.append(event.event_key)
+
+        model = type(self.env["wechat.event"])
+        self.addCleanup(lambda: delattr(model, "_handle_test_poison"))
+        model._handle_test_poison = handle
+
+        def receive(env):
+            for key in ("poison", "good"):
+                env["wechat.event"]._receive(
+                    "oa", self.committed_account_id, 1, key, "test_poison", {}
+                )
+
+        def poison(env):
+            return env["wechat.event"].search([("event_key", "=", "poison")])
+
+        def drain():
+            self.commit(lambda env: env["wechat.event"]._event_drain())
+
+        def due(env):
+            poison(env).next_at = fields.Datetime.now()
+
+        self.commit(receive)
+        with self.assertRaises(Killed):
+            drain()
+        self.assertEqual(self.commit(lambda env: poison(env).attempts), 1)
+        drain()
+        self.assertEqual(handled, ["good"])
+        for _time in range(MAX_ATTEMPTS - 1):
+            self.commit(due)
+            with self.assertRaises(Killed):
+                drain()
+        self.commit(due)
+        drain()
+        self.assertEqual(self.commit(lambda env: poison(env).state), "failed")

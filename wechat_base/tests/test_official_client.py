@@ -20,7 +20,7 @@ class MemoryTokens:
     def __init__(self):
         self.values = {}
 
-    def obtain(self, kind, fetch, stale=None):
+    def obtain(self, kind, fetch, stale=None, timeout=None):
         value = self.values.get(kind)
         if not value or value == stale:
             self.values[kind] = value = fetch()[0]

@@ -263,6 +263,31 @@ class TestOperation(CommittedCase):
             self.assertEqual(self.row(row_id, "remote_state"), "unknown")
         self.assertEqual(len(self.remote.calls), 1)
 
+    def test_a_refused_question_calls_for_help_once(self):
+        self.remote.script = [("after", WechatUnknownOutcome("silence"))]
+        (row_id,) = self.prepare()
+        self.drain()
+        waits = []
+        for _time in range(9):
+            self.due_now(row_id)
+            with patch.object(Remote, "query", side_effect=WechatRefused("no", 40056)):
+                self.drain()
+            wait = self.row(row_id, "remote_next_at") - fields.Datetime.now()
+            waits.append(wait.total_seconds())
+            hook = "stuck 40056" if len(waits) >= 3 else False
+            self.assertEqual(self.row(row_id, "hook"), hook)
+        self.assertEqual(self.row(row_id, "remote_queries"), 9)
+        self.assertEqual(self.remote.stuck, 1)
+        self.assertGreater(waits[-1], 3000)
+        self.assertEqual(self.row(row_id, "remote_state"), "unknown")
+        self.assertTrue(self.row(row_id, "remote_needs_help"))
+        self.commit(lambda env: env[NAME].browse(row_id).action_operation_retry())
+        self.drain()
+        self.assertEqual(
+            self.row(row_id, "remote_state", "remote_needs_help", "remote_queries"),
+            ["done", False, 0],
+        )
+
     @mute_logger(LOGGER)
     def test_a_mistake_of_ours_is_an_unknown_outcome(self):
         self.remote.script = [("after", KeyError("bug"))]
@@ -411,6 +436,21 @@ class TestOperation(CommittedCase):
         with patch.object(self.registry[NAME], "_operation_rate_limit", (1, 60.0)):
             self.drain()
         self.assertEqual(len(self.remote.calls), 1)
+        self.assertEqual(self.jobs(), [(f"{NAME}:later", "root.wechat.official", True)])
+
+    def test_the_rate_of_one_key_does_not_stop_the_others(self):
+        ids = self.prepare(4)
+        self.commit(lambda env: env[NAME].browse(ids[3]).write({"name": "other"}))
+        model = self.registry[NAME]
+        key = patch.object(
+            model, "_operation_rate_key", lambda row: f"test:{row.name == 'other'}"
+        )
+        with key, patch.object(model, "_operation_rate_limit", (1, 60.0)):
+            self.drain()
+        self.assertEqual(
+            [self.row(row_id, "remote_state") for row_id in ids],
+            ["done", "pending", "pending", "done"],
+        )
         self.assertEqual(self.jobs(), [(f"{NAME}:later", "root.wechat.official", True)])
 
     def test_the_rest_gets_a_new_job(self):

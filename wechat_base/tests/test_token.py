@@ -1,8 +1,10 @@
 import time
 
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from ..const import TOKEN_MARGIN
+from ..tools.exceptions import WechatUnavailable
 from .common import CommittedCase
 
 
@@ -110,6 +112,46 @@ class TestToken(CommittedCase):
             self.assertEqual(self.commit(kept), 1)
             self.commit(lambda env, vals=vals: self.account_in(env).write(vals))
             self.assertEqual(self.commit(kept), 0)
+
+    def test_the_wait_for_another_worker_ends(self):
+        self.commit(lambda env: self.obtain(env, lambda: ("OLD", 1)))
+        with self.registry.cursor() as cr:
+            cr.execute(
+                "SELECT 1 FROM wechat_token WHERE account_id = %s FOR UPDATE",
+                [self.committed_account_id],
+            )
+            start = time.monotonic()
+            with self.assertRaises(WechatUnavailable), mute_logger("odoo.sql_db"):
+                self.commit(
+                    lambda env: env["wechat.token"]._obtain(
+                        self.account_in(env), "access_token", self.fail, patience=0.3
+                    )
+                )
+            self.assertLess(time.monotonic() - start, 2)
+
+    def test_a_failed_fetch_is_remembered(self):
+        asked = []
+
+        def fail():
+            asked.append(1)
+            raise WechatUnavailable("down")
+
+        for _time in range(3):
+            with self.assertRaises(WechatUnavailable):
+                self.commit(lambda env: self.obtain(env, fail))
+        self.assertEqual(len(asked), 1)
+
+        def later(env):
+            env.cr.execute(
+                "UPDATE wechat_token SET retry_at = retry_at - interval '1 hour'"
+                " WHERE account_id = %s",
+                [self.committed_account_id],
+            )
+
+        self.commit(later)
+        self.assertEqual(
+            self.commit(lambda env: self.obtain(env, lambda: ("UP", 7200))), "UP"
+        )
 
     def test_through_the_client(self):
         self.server.says("/card/get", {"errcode": 0, "card": {}})

@@ -176,11 +176,27 @@ class TestWebhookOA(HttpCase):
     @mute_logger(LOGGER)
     def test_old_signature(self):
         self.account.callback_mode = "plain"
-        for timestamp in ("1", "x", "99999999999"):
+        for timestamp in ("1", "x", "99999999999", "9" * 5000):
             query = self.query()
             query["timestamp"] = timestamp
             query["signature"] = callback.signature(TOKEN, timestamp, "nonce")
             self.assert_refused(self.post(self.xml(), query), 403)
+
+    @mute_logger(LOGGER)
+    def test_signature_as_a_file(self):
+        query = self.query()
+        del query["signature"]
+        answer = self.url_open(
+            f"/wechat/oa/{self.account.callback_key}?"
+            + "&".join(f"{name}={value}" for name, value in query.items()),
+            files={"signature": ("a", b"b")},
+        )
+        self.assert_refused(answer, 403)
+
+    def test_text_that_looks_like_an_escape(self):
+        xml = self.xml(MsgType="text", Event=None, MsgId="42", Content="\\u0000")
+        self.assertEqual(self.post_safe(xml).text, "success")
+        self.assertEqual(self.events()._payload()["Content"], "\\u0000")
 
     @mute_logger(LOGGER)
     def test_broken_and_hostile_xml(self):

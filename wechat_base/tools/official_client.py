@@ -195,7 +195,7 @@ class WechatOfficialClient(WeChatClient):
 
     :param str appid: AppID
     :param str secret: AppSecret
-    :param tokens: object with ``obtain(kind, fetch, stale=None)``
+    :param tokens: object with ``obtain(kind, fetch, stale=None, timeout=…)``
     :param str sandbox_url: used instead of WeChat's servers
     :param float timeout: seconds to connect, and between two bytes
     :param translate: ``env._``
@@ -237,7 +237,9 @@ class WechatOfficialClient(WeChatClient):
         tokens = self.__dict__["_tokens"] if "_tokens" in self.__dict__ else None
         if tokens is None:
             raise AttributeError("access_token")
-        return tokens.obtain("access_token", self.fetch_access_token)
+        return tokens.obtain(
+            "access_token", self.fetch_access_token, timeout=self.timeout
+        )
 
     def fetch_access_token(self, stale=None):
         """Ask WeChat for the token of the account.
@@ -273,7 +275,7 @@ class WechatOfficialClient(WeChatClient):
             result = self.jsapi.get_ticket(kind)
             return result["ticket"], result.get("expires_in", 7200)
 
-        return self._tokens.obtain(kind, fetch)
+        return self._tokens.obtain(kind, fetch, timeout=self.timeout)
 
     # === REQUESTS === #
 
@@ -308,7 +310,10 @@ class WechatOfficialClient(WeChatClient):
         # once, with another token.
         _rewind(kwargs.get("files"))
         token = self._tokens.obtain(
-            "access_token", lambda: self.fetch_access_token(stale=token), stale=token
+            "access_token",
+            lambda: self.fetch_access_token(stale=token),
+            stale=token,
+            timeout=self.timeout,
         )
         return self._send_json(
             method, url, {**kwargs, "params": _with(params, token)}, changes

@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 import requests
 
 from ..const import (
+    MAX_DIGITS,
     PAY_BACKUP_URL,
     PAY_MAX_SKEW,
     PAY_SIGNTEST_PREFIX,
@@ -311,6 +312,8 @@ class WechatPayClient:
         if scheme != pay_crypto.SCHEME:
             raise self._refuse("missing")
         if not timestamp.isdigit() or not timestamp.isascii():
+            raise self._refuse("stale")
+        if len(timestamp) > MAX_DIGITS:
             raise self._refuse("stale")
         if abs(self._clock() - int(timestamp)) > PAY_MAX_SKEW:
             raise self._refuse("stale")
