@@ -63,11 +63,17 @@ def new_certificate(key: rsa.RSAPrivateKey, name: str) -> dict[str, Any]:
         .sign(key, hashes.SHA256())
     )
     return {
-        "serial": f"{certificate.serial_number:X}",
+        "serial": serial_of(certificate),
         "pem": certificate.public_bytes(_PEM).decode(),
         "begin": begin.timestamp(),
         "end": end.timestamp(),
     }
+
+
+def serial_of(certificate: x509.Certificate) -> str:
+    """Return the serial number as WeChat writes it: whole bytes in capital hex."""
+    number = certificate.serial_number
+    return number.to_bytes((number.bit_length() + 7) // 8, "big").hex().upper()
 
 
 def read_certificate(pem: str) -> tuple[str, str]:
@@ -76,7 +82,7 @@ def read_certificate(pem: str) -> tuple[str, str]:
     key = certificate.public_key()
     if not isinstance(key, rsa.RSAPublicKey):
         raise ValueError("not an RSA certificate")
-    return f"{certificate.serial_number:X}", public_pem(key)
+    return serial_of(certificate), public_pem(key)
 
 
 def sign(key: rsa.RSAPrivateKey, message: bytes) -> str:
