@@ -18,6 +18,7 @@ from odoo.addons.wechat_base.tools.exceptions import (
 from .. import const
 from ..tools import money
 from ..tools.columns import Fen
+from ..tools.ledger import as_ledger
 from .coupon_reason import CONFLICT_REASONS, TIME_REASONS
 
 _logger = logging.getLogger(__name__)
@@ -927,7 +928,7 @@ class CouponRedemption(models.Model):
         )
 
     def _add_history(self):
-        self.env["loyalty.history"].sudo().create(
+        as_ledger(self.env["loyalty.history"]).create(
             [
                 {
                     "card_id": redemption.coupon_id.id,

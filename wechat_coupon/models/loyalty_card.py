@@ -433,3 +433,29 @@ class LoyaltyCard(models.Model):
     def _wechat_date(self, value):
         zoned = self.with_context(tz=self.coupon_template_id._zone())
         return fields.Datetime.context_timestamp(zoned, value).strftime("%Y-%m-%d")
+
+
+class LoyaltyHistory(models.Model):
+    _inherit = "loyalty.history"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        rows = super().create(vals_list)
+        rows._wechat_check_guard()
+        return rows
+
+    def write(self, vals):
+        self._wechat_check_guard()
+        res = super().write(vals)
+        if "card_id" in vals:
+            self._wechat_check_guard()
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_guarded(self):
+        self._wechat_check_guard()
+
+    def _wechat_check_guard(self):
+        if not is_ledger(self.env):
+            # sudo: who may not see the coupon may not write its history either.
+            self.sudo().card_id._wechat_check_guard()

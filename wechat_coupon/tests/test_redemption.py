@@ -299,7 +299,10 @@ class TestRedeem(CouponCase):
         self.assertEqual(conflict.settled_by, self.manager)
         self.assertEqual(conflict.settle_reason, "We bear it")
 
-    @mute_logger("odoo.addons.wechat_coupon.models.pos_order")
+    @mute_logger(
+        "odoo.addons.wechat_coupon.models.coupon_redemption",
+        "odoo.addons.wechat_coupon.models.pos_order",
+    )
     def test_a_mistake_of_ours_does_not_stop_the_order(self):
         coupon = self.new_coupons()
 
@@ -500,3 +503,14 @@ class TestRedeem(CouponCase):
         self.config.trusted_config_ids = other.sudo()
         other.sudo().trusted_config_ids = self.config
         self.assertEqual(other.wechat_coupon_release("u1")["released"], 1)
+
+    def test_history_is_the_ledgers(self):
+        coupon = self.new_coupons()
+        self.pay(str(uuid4()), coupon)
+        values = {"card_id": coupon.id, "description": "x", "issued": 5}
+        with self.assertRaises(UserError):
+            self.env["loyalty.history"].create(values)
+        with self.assertRaises(UserError):
+            coupon.history_ids.used = 0
+        with self.assertRaises(UserError):
+            coupon.write({"history_ids": [(5, 0, 0)]})
