@@ -1,5 +1,14 @@
 from odoo import api, models
 
+# Why a coupon on a paid order is not used up by it: it was worth nothing.
+CONFLICT_REASONS = frozenset(
+    {"deleted", "gifting", "given_away", "other_company", "used", "void"}
+)
+# What the calendar or the template's state says, and nothing else.
+TIME_REASONS = frozenset(
+    {"expired", "not_yet_valid", "template_ended", "template_paused"}
+)
+
 
 class CouponReason(models.AbstractModel):
     _name = "coupon.reason"
@@ -61,6 +70,12 @@ class CouponReason(models.AbstractModel):
     def _reason_other_company(self, **_kw):
         return self.env._(
             "This coupon was issued by another company and cannot be used here."
+        )
+
+    def _reason_other_currency(self, **_kw):
+        return self.env._(
+            "Coupons are in yuan, and this shop sells in another currency. Take the "
+            "coupon off."
         )
 
     def _reason_below_threshold(self, missing="", threshold="", **_kw):

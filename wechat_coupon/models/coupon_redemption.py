@@ -2,6 +2,7 @@ import logging
 import time
 from datetime import timedelta
 
+from psycopg2 import OperationalError
 from psycopg2.errors import SerializationFailure
 
 from odoo import api, fields, models
@@ -16,11 +17,15 @@ from odoo.addons.wechat_base.tools.exceptions import (
 
 from .. import const
 from ..tools import money
+from ..tools.columns import Fen
+from ..tools.ledger import as_ledger
+from .coupon_reason import CONFLICT_REASONS, TIME_REASONS
 
 _logger = logging.getLogger(__name__)
 
 _ACTIVE = ("reserved", "redeemed")
 _SWEEP_BATCH = 1000
+_RETRY_BATCH = 100
 
 
 class CouponRedemption(models.Model):
@@ -117,8 +122,8 @@ class CouponRedemption(models.Model):
         help="Who bears the discount.",
     )
 
-    discount_fen = fields.Integer(string="Discount (fen)", readonly=True)
-    order_total_fen = fields.Integer(string="Order Total (fen)", readonly=True)
+    discount_fen = Fen(string="Discount (fen)", readonly=True)
+    order_total_fen = Fen(string="Order Total (fen)", readonly=True)
     discount_amount = fields.Monetary(string="Discount", readonly=True)
     order_amount = fields.Monetary(
         readonly=True,
@@ -232,7 +237,7 @@ class CouponRedemption(models.Model):
                 SQL(
                     """
                     SELECT r.id, r.coupon_id, r.state, r.order_uuid, r.expires_at,
-                           r.redeemed_at, r.config_id
+                           r.redeemed_at, r.config_id, r.company_id, r.order_name
                       FROM coupon_redemption r
                      WHERE (r.coupon_id = ANY(%s) OR r.order_uuid = %s)
                        AND r.state IN ('reserved', 'redeemed')
@@ -250,7 +255,7 @@ class CouponRedemption(models.Model):
         :param dict holder: row of :meth:`_holders`, or ``None``
         :return: reason code with the values of its sentence, or ``None``
         """
-        if not holder or holder["order_uuid"] == order.uuid:
+        if not holder or self._is_own(holder, order):
             return None
         if holder["state"] == "redeemed":
             return "used", {"date": self._local(holder["redeemed_at"], "%Y-%m-%d")}
@@ -262,6 +267,36 @@ class CouponRedemption(models.Model):
             "shop": config_sudo.name,
             "time": self._local(holder["expires_at"], "%H:%M"),
         }
+
+    @api.model
+    def _is_own(self, holder, order):
+        """Whether the order itself is the holder of a coupon.
+
+        Its number alone is not enough: it belongs to a company, and to a till or
+        one that shares its orders.
+        """
+        if holder["order_uuid"] != order.uuid:
+            return False
+        if holder["company_id"] != order.company.id:
+            return False
+        shops = self._own_shops(order)
+        return not (shops and holder["config_id"]) or holder["config_id"] in shops
+
+    @api.model
+    def _own_shops(self, order):
+        """Return the ids of the tills on which an order may be open."""
+        # sudo: the till may share its orders with ones that the cashier cannot see.
+        config_sudo = order.config.sudo()
+        return (config_sudo | config_sudo.trusted_config_ids).ids
+
+    @api.model
+    def _own_where(self, order):
+        """Return the condition for rows that :meth:`_is_own` accepts."""
+        where = SQL("order_uuid = %s AND company_id = %s", order.uuid, order.company.id)
+        shops = self._own_shops(order)
+        if not shops:
+            return where
+        return SQL("%s AND (config_id IS NULL OR config_id = ANY(%s))", where, shops)
 
     def _held_until(self):
         """Return when the first of these reservations is over, or ``None``."""
@@ -310,26 +345,44 @@ class CouponRedemption(models.Model):
     def _refusals(self, order, coupons, cart, holders):
         refusals = []
         for coupon in coupons:
-            found = self._holder_refusal(holders.get(coupon.id), order) or next(
-                iter(coupon._wechat_refusals(order, cart)), None
+            if coupon.company_id != order.company:
+                # Nothing more is told about what another company has issued.
+                refusals.append((coupon, "other_company", {}))
+                continue
+            holder = holders.get(coupon.id)
+            found = self._holder_refusal(holder, order) or next(
+                iter(
+                    coupon._wechat_refusals(
+                        order, cart, held=self._holds(holder, order)
+                    )
+                ),
+                None,
             )
             if found:
                 refusals.append((coupon, *found))
         return refusals
 
+    @api.model
+    def _holds(self, holder, order):
+        """Whether the order has the coupon, and its time is not over."""
+        return bool(
+            holder
+            and self._is_own(holder, order)
+            and (
+                holder["state"] == "redeemed"
+                or holder["expires_at"] > fields.Datetime.now()
+            )
+        )
+
     def _ask_channels(self, order, coupons, holders):
         """Ask the channels about coupons that the order does not hold yet."""
         deadline = time.monotonic() + const.TILL_DEADLINE
-        now = fields.Datetime.now()
         refusals = []
         for coupon in coupons:
             channel = coupon.coupon_template_id._channel()
-            holder = holders.get(coupon.id)
             # What the order holds was asked when it got it. After the customer has
             # paid, a refusal would help nobody.
-            held = holder and (
-                holder["state"] == "redeemed" or holder["expires_at"] > now
-            )
+            held = self._holds(holders.get(coupon.id), order)
             if not channel._asks_before_reserve or held:
                 continue
             reason = self._ask_channel(channel, coupon, deadline)
@@ -385,15 +438,20 @@ class CouponRedemption(models.Model):
             there are any, the caller undoes everything
         :rtype: tuple
         """
+        # Whoever makes a coupon invalid or moves it waits for us, or we for him; two
+        # who reserve do not wait for each other here: the index decides.
+        coupons._wechat_lock(shared=True)
         now = fields.Datetime.now()
         # sudo: the company's settings are not for every user of the till to read.
         minutes = order.company.sudo().wechat_coupon_ttl
         expires_at = now + timedelta(minutes=minutes)
-        own = [row for row in holders.values() if row["order_uuid"] == order.uuid]
+        own = [row for row in holders.values() if self._is_own(row, order)]
         if any(row["coupon_id"] not in coupons._ids for row in own):
             self._release_where(
                 SQL(
-                    "order_uuid = %s AND coupon_id != ALL(%s)", order.uuid, coupons.ids
+                    "%s AND coupon_id != ALL(%s)",
+                    self._own_where(order),
+                    coupons.ids,
                 ),
                 "changed",
             )
@@ -431,13 +489,13 @@ class CouponRedemption(models.Model):
                 """
                 UPDATE coupon_redemption
                    SET expires_at = greatest(expires_at, %s), write_date = %s
-                 WHERE order_uuid = %s AND coupon_id = ANY(%s)
+                 WHERE %s AND coupon_id = ANY(%s)
                    AND state IN ('reserved', 'redeemed')
                 RETURNING id, coupon_id
                 """,
                 expires_at,
                 fields.Datetime.now(),
-                order.uuid,
+                self._own_where(order),
                 coupons.ids,
             ),
             log_exceptions=False,
@@ -533,16 +591,16 @@ class CouponRedemption(models.Model):
     # === BUSINESS METHODS - RELEASE === #
 
     @api.model
-    def _release(self, order_uuid, coupons=None, reason="cancelled"):
+    def _release(self, order, coupons=None, reason="cancelled"):
         """Give free what an order holds; what is redeemed stays so.
 
-        :param str order_uuid: the order
+        :param order: :class:`~.tools.cart.OrderRef`
         :param coupons: only these ``loyalty.card`` records; all by default
         :param str reason: why, for the record
         :return: number of coupons that are free again
         :rtype: int
         """
-        where = SQL("order_uuid = %s", order_uuid)
+        where = self._own_where(order)
         if coupons is not None:
             where = SQL("%s AND coupon_id = ANY(%s)", where, coupons.ids)
         return self.sudo()._release_where(where, reason)
@@ -586,11 +644,40 @@ class CouponRedemption(models.Model):
             )
             remaining = count == _SWEEP_BATCH
             self.env["ir.cron"]._commit_progress(count, remaining=int(remaining))
-        conflicts = self.search(
-            [("state", "=", "conflict"), ("needs_attention", "=", True)], limit=100
+        self._retry_conflicts()
+
+    def _retry_conflicts(self):
+        """Redeem the conflicts whose coupons are free by now, the oldest first."""
+        self.flush_model()
+        self.env.cr.execute(
+            """
+            SELECT r.id
+              FROM coupon_redemption r JOIN loyalty_card c ON c.id = r.coupon_id
+             WHERE r.needs_attention AND r.state = 'conflict'
+               AND c.wechat_state = 'usable' AND c.company_id = r.company_id
+               AND NOT EXISTS (
+                   SELECT 1 FROM coupon_redemption a
+                    WHERE a.coupon_id = r.coupon_id
+                      AND a.state IN ('reserved', 'redeemed'))
+             ORDER BY r.id LIMIT %s
+            """,
+            [_RETRY_BATCH],
         )
-        for conflict in conflicts:
-            conflict._retry_conflict()
+        ids = [row[0] for row in self.env.cr.fetchall()]
+        for done, conflict_id in enumerate(ids, start=1):
+            conflict = self.browse(conflict_id)
+            try:
+                with self.env.cr.savepoint():
+                    conflict._retry_conflict()
+            except OperationalError:
+                # Somebody uses the coupon at this moment: the next time.
+                self.env.invalidate_all(flush=False)
+            except Exception:
+                _logger.exception("Conflict %s cannot be settled", conflict_id)
+                self.env.invalidate_all(flush=False)
+            left = self.env["ir.cron"]._commit_progress(1, remaining=len(ids) - done)
+            if not left:
+                return
 
     # === BUSINESS METHODS - REDEEM === #
 
@@ -626,23 +713,66 @@ class CouponRedemption(models.Model):
         coupons = coupons.filtered(lambda coupon: coupon.id not in known)
         if not coupons:
             return ledger.browse()
-        done = ledger._redeem_reserved(order, coupons, uses)
-        rest = coupons.filtered(lambda coupon: coupon.id not in done.values())
+        coupons._wechat_lock()
+        own = coupons.filtered(lambda coupon: coupon.company_id == order.company)
+        done = ledger._redeem_reserved(order, own, uses)
+        held = own.filtered(lambda coupon: coupon.id in done.values())
+        refused = ledger._refused_on_paid(order, coupons - held)
+        rest = (own - held).filtered(
+            lambda coupon: refused.get(coupon) not in CONFLICT_REASONS
+        )
         done.update(ledger._redeem_unreserved(order, rest, uses))
         conflicts = {}
-        for coupon in rest.filtered(lambda coupon: coupon.id not in done.values()):
-            conflicts.update(ledger._add_conflict(order, coupon, uses))
+        for coupon in coupons.filtered(lambda coupon: coupon.id not in done.values()):
+            conflicts.update(
+                ledger._add_conflict(order, coupon, uses, refused.get(coupon))
+            )
         redemptions = ledger.browse([*done, *conflicts])
         ledger.invalidate_model()
-        redemptions._after_redeem(uses)
+        redemptions._after_redeem(uses, refused)
         return redemptions
+
+    def _refused_on_paid(self, order, coupons):
+        """Why coupons that a paid order has not reserved were no good for it.
+
+        :return: ``{coupon: reason code}`` of those that were not
+        :rtype: dict
+        """
+        reasons = {}
+        for coupon in coupons:
+            if coupon.company_id != order.company:
+                reasons[coupon] = "other_company"
+                continue
+            found = {code for code, _values in coupon._wechat_refusals(order)}
+            # Whose coupon it is was checked, if at all, when the order was open.
+            found -= {"other_owner"}
+            if self._had_in_time(order, coupon):
+                found -= TIME_REASONS
+            # What makes it a conflict weighs most.
+            ranked = sorted(found, key=lambda code: code not in CONFLICT_REASONS)
+            if ranked:
+                reasons[coupon] = ranked[0]
+        return reasons
+
+    def _had_in_time(self, order, coupon):
+        """Whether the order held a coupon until its reservation ran out."""
+        return bool(
+            self.search_count(
+                [
+                    ("order_uuid", "=", order.uuid),
+                    ("company_id", "=", order.company.id),
+                    ("coupon_id", "=", coupon.id),
+                    ("state", "=", "released"),
+                    ("reason", "=", "expired"),
+                ],
+                limit=1,
+            )
+        )
 
     def _redeem_columns(self, coupon, uses, now):
         values = uses.get(coupon) or {}
-        discount, total = (
-            values.get("discount_fen", 0),
-            values.get("order_total_fen", 0),
-        )
+        discount = money.storable(values.get("discount_fen", 0))
+        total = money.storable(values.get("order_total_fen", 0))
         return {
             "discount_fen": discount,
             "order_total_fen": total,
@@ -672,6 +802,7 @@ class CouponRedemption(models.Model):
                     """
                     UPDATE coupon_redemption SET state = 'redeemed', %s
                      WHERE order_uuid = %s AND coupon_id = %s AND state = 'reserved'
+                       AND company_id = %s
                     RETURNING id, coupon_id
                     """,
                     SQL(", ").join(
@@ -680,6 +811,7 @@ class CouponRedemption(models.Model):
                     ),
                     order.uuid,
                     coupon.id,
+                    order.company.id,
                 )
             )
             done.update(dict(self.env.cr.fetchall()))
@@ -713,42 +845,90 @@ class CouponRedemption(models.Model):
         :param order: :class:`~.tools.cart.OrderRef`
         :param dict uses: see :meth:`_redeem`
         """
-        now = fields.Datetime.now()
         ledger = self.sudo()
-        for coupon in self.env["loyalty.card"].union(*uses).sudo().sorted("id"):
-            ledger._insert(
-                order,
-                coupon,
-                "conflict",
-                {
-                    "reason": self.env._("An error occurred; see the server's log."),
-                    **ledger._redeem_columns(coupon, uses, now),
-                },
+        ledger.env.invalidate_all(flush=False)
+        coupons = self.env["loyalty.card"].union(*uses).sudo().sorted("id")
+        reason = self.env._("An error occurred; see the server's log.")
+        rows = {}
+        for coupon in coupons:
+            rows.update(
+                ledger._insert(
+                    order,
+                    coupon,
+                    "conflict",
+                    {"reason": reason, **ledger._failure_columns(coupon, uses)},
+                )
             )
+        conflicts = ledger.browse(rows)
+        for step in (
+            lambda: self.env["coupon.redemption.line"]._add(conflicts, uses),
+            lambda: conflicts._ask_manager(
+                self.env._("The coupons of a paid order could not be recorded.")
+            ),
+        ):
+            try:
+                with self.env.cr.savepoint():
+                    step()
+            except OperationalError:
+                raise
+            except Exception:
+                _logger.exception("Coupons of paid order %s", order.uuid)
+        return conflicts
 
-    def _add_conflict(self, order, coupon, uses):
+    def _failure_columns(self, coupon, uses):
+        try:
+            return self._redeem_columns(coupon, uses, fields.Datetime.now())
+        except (ArithmeticError, TypeError, ValueError):
+            return {"redeemed_at": fields.Datetime.now()}
+
+    def _add_conflict(self, order, coupon, uses, refused=None):
         now = fields.Datetime.now()
-        holder = self._holders(coupon.ids).get(coupon.id)
-        reason = (
-            self.env._("Used outside Odoo.")
-            if not holder
-            else self.env._(
-                "Order %(order)s has this coupon.", order=holder["order_uuid"]
-            )
-        )
         return self._insert(
             order,
             coupon,
             "conflict",
-            {"reason": reason, **self._redeem_columns(coupon, uses, now)},
+            {
+                "reason": self._conflict_reason(order, coupon, refused),
+                **self._redeem_columns(coupon, uses, now),
+            },
         )
 
-    def _after_redeem(self, uses):
-        """Bring the coupon in line with the ledger and start the write-off."""
+    def _conflict_reason(self, order, coupon, refused):
+        if refused == "other_company":
+            return self.env["coupon.reason"]._message(refused)
+        holder = self._holders(coupon.ids).get(coupon.id)
+        if not holder:
+            if refused and not coupon.wechat_used_outside:
+                return self.env["coupon.reason"]._message(refused)
+            return self.env._("Used outside Odoo.")
+        name = holder["order_name"]
+        if name:
+            return self.env._("Order %(order)s has this coupon.", order=name)
+        # sudo: the other shop may be one that the cashier does not see.
+        shop = self.env["pos.config"].sudo().browse(holder["config_id"]).name
+        return self.env._(
+            "An open order of %(shop)s has this coupon.", shop=shop or "-"
+        )
+
+    def _after_redeem(self, uses, refused=None):
+        """Bring the coupon in line with the ledger and start the write-off.
+
+        :param dict uses: see :meth:`_redeem`
+        :param dict refused: see :meth:`_refused_on_paid`
+        """
         redeemed = self.filtered(lambda redemption: redemption.state == "redeemed")
         redeemed.coupon_id._wechat_set_state("used")
         self.env["coupon.redemption.line"]._add(self, uses)
-        self.env["loyalty.history"].sudo().create(
+        redeemed._add_history()
+        redeemed._start_write_off()
+        for redemption in redeemed:
+            redemption._doubt(uses, refused or {})
+        (self - redeemed)._ask_manager(
+            self.env._("A paid order uses a coupon that it could not have.")
+        )
+
+    def _add_history(self):
+        as_ledger(self.env["loyalty.history"]).create(
             [
                 {
                     "card_id": redemption.coupon_id.id,
@@ -760,13 +940,42 @@ class CouponRedemption(models.Model):
                     "used": 1,
                     "issued": 0,
                 }
-                for redemption in redeemed
+                for redemption in self
             ]
         )
-        redeemed._start_write_off()
-        (self - redeemed)._ask_manager(
-            self.env._("A paid order uses a coupon that another order has.")
-        )
+
+    def _doubt(self, uses, refused):
+        """Put a redemption on the worklist if the coupon did not entitle to it."""
+        values = uses.get(self.coupon_id) or {}
+        allowed = values.get("allowed_fen")
+        reasons = []
+        if self.coupon_id in refused:
+            reasons.append(self.env["coupon.reason"]._message(refused[self.coupon_id]))
+        elif self.coupon_id.wechat_used_outside:
+            reasons.append(self.env._("Used outside Odoo."))
+        if allowed is not None and values.get("discount_fen", 0) > allowed:
+            reasons.append(
+                self.env._(
+                    "The order took off ¥%(discount)s; the coupon gives ¥%(allowed)s "
+                    "at most.",
+                    discount=money.format_fen(values["discount_fen"]),
+                    allowed=money.format_fen(allowed),
+                )
+            )
+        if reasons:
+            self.reason = " ".join(reasons)
+            self._ask_manager(
+                self.env._("A paid order used a coupon against its terms.")
+            )
+
+    def _goods_returned(self):
+        """Ask a manager what becomes of coupons whose goods were given back."""
+        for redemption in self:
+            redemption.reason = self.env._(
+                "The goods were given back; decide whether the customer gets the "
+                "coupon back."
+            )
+        self._ask_manager(self.env._("Goods bought with a coupon were given back."))
 
     def _start_write_off(self):
         remote = self.filtered(
@@ -812,17 +1021,23 @@ class CouponRedemption(models.Model):
             return False
         now = fields.Datetime.now()
         redemption = self.sudo()
+        coupon = redemption.coupon_id
+        coupon._wechat_lock()
         redemption._release_where(
-            SQL("coupon_id = %s AND expires_at < %s", self.coupon_id.id, now), "expired"
+            SQL("coupon_id = %s AND expires_at < %s", coupon.id, now), "expired"
         )
-        if redemption._active_for(self.coupon_id):
+        if coupon.company_id != redemption.company_id or redemption._active_for(coupon):
+            return False
+        # The order was paid in time; what became of the coupon since then counts.
+        refused = {code for code, _values in coupon._wechat_state_refusals()}
+        if coupon.wechat_state != "usable" or refused - TIME_REASONS:
             return False
         redemption.write(
             {"state": "redeemed", "reason": False, "needs_attention": False}
         )
-        self.coupon_id._wechat_set_state("used")
         redemption.activity_unlink(["mail.mail_activity_data_todo"])
-        redemption._start_write_off()
+        # Its lines were written with the conflict.
+        redemption._after_redeem({})
         return True
 
     def _settle(self, reason):
@@ -847,8 +1062,8 @@ class CouponRedemption(models.Model):
             raise UserError(
                 self.env._("Only a coupon that an open order holds can be released.")
             )
-        for redemption in self:
-            self._release(redemption.order_uuid, redemption.coupon_id, reason)
+        # sudo: nobody writes the ledger but the ledger.
+        self.sudo()._release_where(SQL("id = ANY(%s)", self.ids), reason)
 
     # === BUSINESS METHODS - WRITE-OFF === #
 

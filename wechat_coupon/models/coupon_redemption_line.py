@@ -1,6 +1,7 @@
 from odoo import api, fields, models
 
 from ..tools import money
+from ..tools.columns import Fen
 
 
 class CouponRedemptionLine(models.Model):
@@ -28,9 +29,9 @@ class CouponRedemptionLine(models.Model):
     product_id = fields.Many2one("product.product", readonly=True, ondelete="restrict")
     tax_label = fields.Char(string="Taxes", readonly=True)
     quantity = fields.Float(readonly=True)
-    line_fen = fields.Integer(string="Goods (fen)", readonly=True)
-    discount_fen = fields.Integer(string="Discount (fen)", readonly=True)
-    untaxed_fen = fields.Integer(string="Discount without Tax (fen)", readonly=True)
+    line_fen = Fen(string="Goods (fen)", readonly=True)
+    discount_fen = Fen(string="Discount (fen)", readonly=True)
+    untaxed_fen = Fen(string="Discount without Tax (fen)", readonly=True)
     line_amount = fields.Monetary(string="Goods", readonly=True)
     discount_amount = fields.Monetary(string="Discount", readonly=True)
     untaxed_amount = fields.Monetary(string="Discount without Tax", readonly=True)

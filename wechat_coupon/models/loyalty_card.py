@@ -13,13 +13,17 @@ _GUARDED = {
     "company_id",
     "coupon_template_id",
     "expiration_date",
+    "history_ids",
     "partner_id",
     "points",
     "program_id",
+    "redemption_ids",
     "wechat_card_id",
+    "wechat_checked_at",
     "wechat_event_time",
     "wechat_identity_id",
     "wechat_openid",
+    "wechat_outer_str",
     "wechat_state",
     "wechat_used_outside",
     "wechat_valid_from",
@@ -210,6 +214,7 @@ class LoyaltyCard(models.Model):
         :param str state: a value of ``wechat_state``
         :param vals: further values to write
         """
+        self._wechat_lock()
         as_ledger(self).write(
             {"wechat_state": state, "points": 1 if state == "usable" else 0, **vals}
         )
@@ -219,15 +224,8 @@ class LoyaltyCard(models.Model):
 
         :param str reason: why, kept in the coupon's history
         """
-        held = self.env["coupon.redemption"].sudo()._active_for(self)
-        if held:
-            raise UserError(
-                self.env._(
-                    "Coupon %(code)s is on an order (%(order)s). Release it first.",
-                    code=held[0].coupon_id.code,
-                    order=held[0].order_name or held[0].order_uuid,
-                )
-            )
+        self._wechat_lock()
+        self._wechat_check_free()
         for card in self:
             if card.wechat_state not in ("usable", "gifting"):
                 raise UserError(
@@ -239,6 +237,47 @@ class LoyaltyCard(models.Model):
                 self.env["coupon.task"]._start("void", template, card, reason)
             card.sudo().message_post(
                 body=self.env._("Made invalid: %(reason)s", reason=reason)
+            )
+
+    def _wechat_lock(self, shared=False):
+        """Lock coupons until the end of the transaction, in the order of their ids.
+
+        :param bool shared: whether others may do the same at the same time: who
+            reserves needs the coupons to stay as they are, no more
+        """
+        if not self:
+            return
+        self.flush_recordset()
+        self.env.cr.execute(
+            SQL(
+                "SELECT id FROM loyalty_card WHERE id = ANY(%s) ORDER BY id %s",
+                self.ids,
+                SQL("FOR SHARE") if shared else SQL("FOR NO KEY UPDATE"),
+            ),
+            log_exceptions=False,
+        )
+
+    def _wechat_check_free(self):
+        """Refuse to go on if an order has a coupon of ``self``; they are locked.
+
+        :raises UserError: if one has
+        """
+        ledger = self.env["coupon.redemption"].sudo()
+        holders = ledger._holders(self.ids)
+        if not holders:
+            # What was committed after our transaction began is not to be seen in it.
+            # No more can come: who reserves waits for our lock.
+            with self.env.registry.cursor() as cr:
+                holders = ledger.with_env(ledger.env(cr=cr))._holders(self.ids)
+        for coupon_id, holder in holders.items():
+            # sudo: the till may be one that the manager does not see.
+            config_sudo = self.env["pos.config"].sudo().browse(holder["config_id"])
+            raise UserError(
+                self.env._(
+                    "Coupon %(code)s is on an order (%(order)s). Release it first.",
+                    code=self.browse(coupon_id).code,
+                    order=holder["order_name"] or config_sudo.name or "-",
+                )
             )
 
     @api.model
@@ -315,17 +354,19 @@ class LoyaltyCard(models.Model):
 
     # === BUSINESS METHODS - ELIGIBILITY === #
 
-    def _wechat_refusals(self, order, cart=None):
+    def _wechat_refusals(self, order, cart=None, held=False):
         """Why a coupon cannot be used on an order, as far as we know ourselves.
 
         :param order: :class:`~.tools.cart.OrderRef`
         :param cart: :class:`~.tools.cart.Cart`, or ``None`` to leave it out
+        :param bool held: whether the order has the coupon; its state and its time
+            were looked at when it got it
         :return: reason codes with what their sentences show, the weightiest first
         :rtype: list[tuple[str, dict]]
         """
         self.ensure_one()
         refusals = [
-            *self._wechat_state_refusals(),
+            *(() if held else self._wechat_state_refusals()),
             *self._wechat_place_refusals(order),
         ]
         if cart is not None:
@@ -352,6 +393,8 @@ class LoyaltyCard(models.Model):
         if self.company_id and self.company_id != order.company:
             yield "other_company", {}
             return
+        if order.config and order.config.currency_id.name != "CNY":
+            yield "other_currency", {}
         if self.partner_id and order.partner and self.partner_id != order.partner:
             yield "other_owner", {}
         program = self.program_id
@@ -366,7 +409,12 @@ class LoyaltyCard(models.Model):
         rule = self.program_id.rule_ids[:1]
         lines = [line for line in cart.lines if not line.is_reward_line]
         if rule and not rule.any_product:
-            products = set(rule.valid_product_ids.ids)
+            # Not `valid_product_ids`: it searches the whole catalogue, and an option
+            # of the point of sale leaves it empty.
+            # sudo: categories and tags need not be readable at the till.
+            found = self.env["product.product"].sudo()
+            found = found.browse({line.product_id for line in lines}).exists()
+            products = set(found.filtered_domain(rule._get_valid_product_domain()).ids)
             lines = [line for line in lines if line.product_id in products]
         amount = sum(line.price_total_fen for line in lines)
         if not any(line.qty > 0 for line in lines):
@@ -385,3 +433,29 @@ class LoyaltyCard(models.Model):
     def _wechat_date(self, value):
         zoned = self.with_context(tz=self.coupon_template_id._zone())
         return fields.Datetime.context_timestamp(zoned, value).strftime("%Y-%m-%d")
+
+
+class LoyaltyHistory(models.Model):
+    _inherit = "loyalty.history"
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        rows = super().create(vals_list)
+        rows._wechat_check_guard()
+        return rows
+
+    def write(self, vals):
+        self._wechat_check_guard()
+        res = super().write(vals)
+        if "card_id" in vals:
+            self._wechat_check_guard()
+        return res
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_guarded(self):
+        self._wechat_check_guard()
+
+    def _wechat_check_guard(self):
+        if not is_ledger(self.env):
+            # sudo: who may not see the coupon may not write its history either.
+            self.sudo().card_id._wechat_check_guard()

@@ -1,12 +1,20 @@
+import re
 import time
+from uuid import uuid4
 
 from odoo import fields, models
 from odoo.exceptions import AccessError
 
 from .. import const
+from ..tools import codes
 from ..tools.cart import OrderRef, parse_cart
 
 _MAX_ID = 2**31 - 1
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+# What WeChat Pay, Alipay and UnionPay show for a payment.
+_PAYMENT_CODE = re.compile(
+    r"1[0-5][0-9]{16}|(2[5-9]|30)[0-9]{14,22}|62[0-9]{17}", re.ASCII
+)
 
 
 class PosConfig(models.Model):
@@ -45,7 +53,7 @@ class PosConfig(models.Model):
                 "is_coupon": False,
             }
         reasons = self._wechat_reasons(coupon, order, cart)
-        if reasons and reasons[0]["code"] == "other_company":
+        if coupon.company_id != order.company:
             # Nothing more is told about what another company has issued.
             return {"ok": False, "is_coupon": True, **reasons[0]}
         return {
@@ -117,8 +125,7 @@ class PosConfig(models.Model):
         :rtype: dict
         """
         order = self._wechat_order(order_uuid)
-        self.env["coupon.redemption"]._check_user()
-        count = self.env["coupon.redemption"]._release(order.uuid)
+        count = self.env["coupon.redemption"]._release(order)
         return {"ok": True, "released": count}
 
     def wechat_coupon_status(self, order_uuid):
@@ -171,20 +178,36 @@ class PosConfig(models.Model):
             """
             SELECT 1 FROM loyalty_card
              WHERE code = %s AND coupon_template_id IS NOT NULL
+               AND company_id = %s
             """,
-            [self._wechat_code(code)],
+            [self._wechat_code(code), self.company_id.id],
         )
-        return bool(self.env.cr.rowcount)
+        if self.env.cr.rowcount:
+            return True
+        # It tells who guesses as much as a look-up does.
+        self._wechat_count_miss()
+        return False
 
     def use_coupon_code(self, code, creation_date, partner_id, pricelist_id):
         """Override of `pos_loyalty`: a guarded coupon has more ways to be no good."""
         self.ensure_one()
+        # Odoo's own codes may be of any form; one that is no text would be a search.
+        if not isinstance(code, str) or len(code) > codes.MAX_CODE_LENGTH:
+            self._wechat_bad_argument("code")
         coupon = self.env["loyalty.card"]._wechat_find(code)
         if not coupon:
+            if self._wechat_count_miss():
+                return {
+                    "successful": False,
+                    "payload": {
+                        "error_message": self._wechat_message("too_many_tries")
+                    },
+                }
             return super().use_coupon_code(
                 code, creation_date, partner_id, pricelist_id
             )
-        order = self._wechat_order("", partner_id)
+        # An order that owns nothing: this says whether the coupon is free.
+        order = self._wechat_order(str(uuid4()), partner_id)
         reasons = self._wechat_reasons(coupon, order, None)
         if reasons:
             return {
@@ -209,7 +232,7 @@ class PosConfig(models.Model):
         :rtype: :class:`~.tools.cart.OrderRef`
         """
         self._wechat_check_till()
-        if not isinstance(order_uuid, str) or len(order_uuid) > const.MAX_UUID_LENGTH:
+        if not isinstance(order_uuid, str) or not _UUID.fullmatch(order_uuid):
             self._wechat_bad_argument("order_uuid")
         partner = self.env["res.partner"]
         if partner_id:
@@ -264,14 +287,11 @@ class PosConfig(models.Model):
         coupon = cards._wechat_find(code)
         if coupon:
             return coupon, None
-        wait = self.env["wechat.rate.guard"]._acquire(
-            f"coupon_miss:{self.env.uid}",
-            const.MISSES_PER_MINUTE,
-            60,
-            burst=const.MISSES_PER_MINUTE // 2,
-        )
-        if wait:
+        if self._wechat_count_miss():
             return cards, "too_many_tries"
+        if _PAYMENT_CODE.fullmatch(code):
+            # A customer's payment code is money: it is sent to nobody.
+            return cards, "unknown_code"
         deadline = time.monotonic() + const.TILL_DEADLINE
         problem = "unknown_code"
         for channel in self.env["coupon.template"]._channels():
@@ -281,8 +301,27 @@ class PosConfig(models.Model):
             problem = trouble or problem
         return cards, problem
 
+    def _wechat_count_miss(self):
+        """Count a code that nobody knows.
+
+        :return: seconds to wait if there were too many, otherwise 0
+        """
+        return self.env["wechat.rate.guard"]._acquire(
+            f"coupon_miss:{self.env.uid}",
+            const.MISSES_PER_MINUTE,
+            60,
+            burst=const.MISSES_PER_MINUTE // 2,
+        )
+
     def _wechat_reasons(self, coupon, order, cart):
         """Return why a coupon does not fit, as the till is told."""
+        if coupon.company_id != order.company:
+            return [
+                {
+                    "code": "other_company",
+                    "message": self._wechat_message("other_company"),
+                }
+            ]
         redemptions = self.env["coupon.redemption"].sudo()
         holder = redemptions._holders(coupon.ids).get(coupon.id)
         found = (
@@ -291,7 +330,9 @@ class PosConfig(models.Model):
         reasons = [found] if found else []
         reasons += [
             reason
-            for reason in coupon._wechat_refusals(order, cart)
+            for reason in coupon._wechat_refusals(
+                order, cart, held=redemptions._holds(holder, order)
+            )
             if not (found and reason[0] == found[0])
         ]
         return [

@@ -17,26 +17,74 @@ class PosOrder(models.Model):
         """Override of `point_of_sale`: the ledger is written with the paid order."""
         res = super().action_pos_order_paid()
         self._wechat_redeem_coupons()
+        self._wechat_mark_refunds()
         return res
 
     def _wechat_redeem_coupons(self):
         """Write the coupons of the order into the ledger; never stops the order."""
         self.ensure_one()
-        uses = self._wechat_coupon_uses()
-        if not uses:
-            return
-        ledger = self.env["coupon.redemption"]
-        order = self._wechat_order_ref()
         try:
             with self.env.cr.savepoint():
-                ledger._redeem(order, uses)
+                uses = self._wechat_coupon_uses()
+                if uses:
+                    self.env["coupon.redemption"]._redeem(
+                        self._wechat_order_ref(), uses
+                    )
         except OperationalError:
             # Odoo runs the request again.
             raise
         except Exception:
             # A paid order is never lost: a person has to look at its coupons.
             _logger.exception("Coupons of paid order %s", self.uuid)
-            ledger._record_failure(order, uses)
+            self._wechat_record_failure()
+
+    def _wechat_record_failure(self):
+        try:
+            with self.env.cr.savepoint():
+                lines = self._wechat_coupon_lines()
+                # The least that says what happened: what went wrong may be in the
+                # amounts.
+                uses = {
+                    coupon: {
+                        "order_name": self.pos_reference or self.name,
+                        "pos_order_id": self.id,
+                    }
+                    for coupon in lines.coupon_id.sudo()
+                }
+                self.env["coupon.redemption"]._record_failure(
+                    self._wechat_order_ref(), uses
+                )
+        except OperationalError:
+            raise
+        except Exception:
+            _logger.exception("Coupons of paid order %s are not recorded", self.uuid)
+
+    def _wechat_mark_refunds(self):
+        """Put redemptions on the worklist whose goods are given back."""
+        refunded = self.lines.refunded_orderline_id
+        if not refunded:
+            return
+        try:
+            with self.env.cr.savepoint():
+                # sudo: users of the till do not read the ledger themselves.
+                redemptions_sudo = (
+                    self.env["coupon.redemption"]
+                    .sudo()
+                    .search(
+                        [
+                            ("pos_order_id", "in", refunded.order_id.ids),
+                            ("state", "=", "redeemed"),
+                            "|",
+                            ("line_ids.pos_line_id", "in", refunded.ids),
+                            ("coupon_id", "in", refunded.coupon_id.ids),
+                        ]
+                    )
+                )
+                redemptions_sudo._goods_returned()
+        except OperationalError:
+            raise
+        except Exception:
+            _logger.exception("Coupons of refund %s", self.uuid)
 
     def _wechat_order_ref(self):
         self.ensure_one()
@@ -55,15 +103,7 @@ class PosOrder(models.Model):
         :rtype: dict
         """
         self.ensure_one()
-        reward_lines = self.lines.filtered(
-            lambda line: (
-                line.coupon_id
-                and line.is_reward_line
-                and not line.refunded_orderline_id
-            )
-        )
-        if not reward_lines:
-            return {}
+        reward_lines = self._wechat_coupon_lines()
         # sudo: the template is not for users of the till to read.
         coupons_sudo = reward_lines.coupon_id.sudo().filtered("coupon_template_id")
         return {
@@ -76,11 +116,26 @@ class PosOrder(models.Model):
             for coupon in coupons_sudo
         }
 
+    def _wechat_coupon_lines(self):
+        """Return the lines on which a guarded coupon takes something off."""
+        return self.lines.filtered(
+            lambda line: (
+                line.price_subtotal_incl < 0
+                # sudo: the template is not for users of the till to read.
+                and line.sudo().coupon_id.coupon_template_id
+                and not (
+                    line.qty < 0
+                    and line.refunded_orderline_id.coupon_id == line.coupon_id
+                )
+            )
+        )
+
     def _wechat_coupon_use(self, coupon, reward_lines):
         return {
             "discount_fen": -sum(
                 money.to_fen(line.price_subtotal_incl) for line in reward_lines
             ),
+            "allowed_fen": self._wechat_allowed_fen(coupon, len(reward_lines)),
             "order_total_fen": money.to_fen(self.amount_total),
             "order_name": self.pos_reference or self.name,
             "pos_order_id": self.id,
@@ -132,18 +187,51 @@ class PosOrder(models.Model):
 
     def _wechat_discounted_lines(self, coupon):
         """Return the order lines that a coupon's discount falls on."""
-        goods = self.lines.filtered(
+        return self._wechat_matching_lines(coupon) or self._wechat_goods()
+
+    def _wechat_goods(self):
+        return self.lines.filtered(
             lambda line: not line.is_reward_line and line.price_subtotal_incl > 0
         )
+
+    def _wechat_matching_lines(self, coupon):
+        goods = self._wechat_goods()
         # sudo: rewards of a program that was archived meanwhile are read too.
         reward = coupon.program_id.sudo().with_context(active_test=False).reward_ids[:1]
         if reward.reward_type == "product":
             products = reward.reward_product_ids
         elif reward.discount_applicability == "specific":
-            products = reward.all_discount_product_ids
+            # Not `all_discount_product_ids`: it searches the whole catalogue, and an
+            # option of the point of sale leaves it empty.
+            products = goods.product_id.sudo().filtered_domain(
+                reward._get_discount_product_domain()
+            )
         else:
             return goods
-        return goods.filtered(lambda line: line.product_id in products) or goods
+        return goods.filtered(lambda line: line.product_id in products)
+
+    def _wechat_allowed_fen(self, coupon, count):
+        """Return what a coupon may take off this order at most, in fen.
+
+        :param int count: number of discount lines; each was rounded by itself
+        """
+        template = coupon.coupon_template_id
+        lines = self._wechat_matching_lines(coupon)
+        total = sum(money.to_fen(line.price_subtotal_incl) for line in lines)
+        if template.coupon_type == "amount":
+            allowed = template.amount_fen
+        elif template.coupon_type == "percent":
+            allowed = -(-total * template.percent_off // 100)
+            if template.max_discount_fen:
+                allowed = min(allowed, template.max_discount_fen)
+        else:
+            prices = [
+                money.to_fen(line.price_subtotal_incl / line.qty)
+                for line in lines
+                if line.qty
+            ]
+            allowed = max(prices, default=0) * max(template.gift_qty, 1)
+        return allowed + count
 
     def confirm_coupon_programs(self, coupon_data):
         """Override of `pos_loyalty`: guarded coupons are the ledger's business.

@@ -2,17 +2,22 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import patch
 from urllib.request import Request, urlopen
 from uuid import uuid4
 
 from odoo import Command, fields
 from odoo.tests import TransactionCase, new_test_user
+
+from ..models import pos_config
+from ..tools.cart import OrderRef
 
 SANDBOX = Path(__file__).resolve().parents[2] / "sandbox"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
@@ -135,6 +140,8 @@ class CouponCase(TransactionCase):
 
     def setUp(self):
         super().setUp()
+        # Names read better than numbers; `TestTill.test_order_uuid` has the real ones.
+        self.startPatcher(patch.object(pos_config, "_UUID", re.compile(r"[\w-]{1,64}")))
         # The guard counts in transactions of its own, which no test takes back.
         with self.env.registry.cursor() as cr:
             cr.execute(
@@ -171,6 +178,15 @@ class CouponCase(TransactionCase):
     def reserve(self, uuid, coupons, cart=None, till=None, **kwargs):
         return (till or self.till).wechat_coupon_reserve(
             uuid, coupons.ids, cart or self.full_cart, **kwargs
+        )
+
+    def order_ref(self, uuid):
+        return OrderRef(
+            uuid=uuid,
+            company=self.company,
+            config=self.config,
+            session=self.env["pos.session"],
+            partner=self.env["res.partner"],
         )
 
     def refusal_codes(self, answer):

@@ -6,6 +6,7 @@ from uuid import uuid4
 import psycopg2
 
 from odoo import SUPERUSER_ID, api, fields
+from odoo.exceptions import UserError
 from odoo.modules.registry import DummyRLock, Registry
 from odoo.service.model import retrying
 from odoo.tests import TransactionCase, tagged
@@ -251,3 +252,28 @@ class TestGuard(TransactionCase):
         results = self.race(6, lambda env, i: bool(self.reserve(env, f"heir{i}")[0]))
         self.assertEqual(results.count(True), 1, results)
         self.assertEqual(len(self.rows("reserved")), 1)
+
+    def test_void_after_a_reservation_nobody_saw(self):
+        with self.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            # This transaction has looked before the order reserves.
+            self.assertFalse(env["coupon.redemption"]._holders([self.coupon_id]))
+            self.commit(lambda other: self.reserve(other, "first"))
+            with self.assertRaises(UserError):
+                env["loyalty.card"].browse(self.coupon_id)._wechat_void("stolen")
+            cr.rollback()
+
+    def test_reserve_after_a_void_nobody_saw(self):
+        with self.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            self.assertFalse(env["coupon.redemption"]._holders([self.coupon_id]))
+            self.commit(
+                lambda other: (
+                    other["loyalty.card"].browse(self.coupon_id)._wechat_void("stolen")
+                )
+            )
+            # Odoo runs the request again, and it sees the coupon's state.
+            with self.assertRaises(psycopg2.errors.SerializationFailure):
+                self.reserve(env, "first")
+            cr.rollback()
+            self.assertEqual(self.reserve(env, "first")[1][0][1], "void")

@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..tools.ledger import as_ledger
 from .common import CouponCase
 
 
@@ -244,7 +245,9 @@ class TestRedeem(CouponCase):
                 self.reserve(uuid, coupon)
                 self.expire(coupon)
                 if swept:
-                    self.env["coupon.redemption"]._release(uuid, coupon, "expired")
+                    self.env["coupon.redemption"]._release(
+                        self.order_ref(uuid), coupon, "expired"
+                    )
                 self.pay(uuid, coupon)
                 self.assertEqual(self.redemptions(coupon)[-1].state, "redeemed")
 
@@ -259,7 +262,9 @@ class TestRedeem(CouponCase):
         self.assertEqual(conflict.pos_order_id, order)
         self.assertEqual(conflict.discount_fen, 1000)
         self.assertTrue(conflict.needs_attention)
-        self.assertIn("other", conflict.reason)
+        self.assertIn(self.config.name, conflict.reason)
+        # Nobody can read the number of an order.
+        self.assertNotIn("other", conflict.reason)
         self.assertTrue(conflict.activity_ids)
         self.assertEqual(self.redemptions(coupon, "reserved").order_uuid, "other")
         # Once more changes nothing.
@@ -273,7 +278,7 @@ class TestRedeem(CouponCase):
         conflict = self.redemptions(coupon, "conflict")
         conflict.with_user(self.manager).action_retry()
         self.assertEqual(conflict.state, "conflict")
-        self.env["coupon.redemption"]._release("other")
+        self.env["coupon.redemption"]._release(self.order_ref("other"))
         conflict.with_user(self.manager).action_retry()
         self.assertEqual(conflict.state, "redeemed")
         self.assertFalse(conflict.needs_attention)
@@ -294,7 +299,10 @@ class TestRedeem(CouponCase):
         self.assertEqual(conflict.settled_by, self.manager)
         self.assertEqual(conflict.settle_reason, "We bear it")
 
-    @mute_logger("odoo.addons.wechat_coupon.models.pos_order")
+    @mute_logger(
+        "odoo.addons.wechat_coupon.models.coupon_redemption",
+        "odoo.addons.wechat_coupon.models.pos_order",
+    )
     def test_a_mistake_of_ours_does_not_stop_the_order(self):
         coupon = self.new_coupons()
 
@@ -387,3 +395,122 @@ class TestRedeem(CouponCase):
         ).check()
         self.assertEqual(order.state, "paid")
         self.assertEqual(self.redemptions(coupon).state, "redeemed")
+
+    # === WHAT A PAID ORDER COULD NOT HAVE === #
+
+    def check_attention(self, redemption, state):
+        self.assertEqual(redemption.state, state)
+        self.assertTrue(redemption.needs_attention)
+        self.assertTrue(redemption.reason)
+        self.assertTrue(redemption.activity_ids)
+
+    def test_worthless_coupons_conflict(self):
+        for state in ("void", "gifted", "deleted"):
+            with self.subTest(state=state):
+                coupon = self.new_coupons()
+                coupon._wechat_set_state(state)
+                order = self.pay(str(uuid4()), coupon)
+                self.assertEqual(order.state, "paid")
+                self.check_attention(self.redemptions(coupon), "conflict")
+                self.assertEqual(coupon.wechat_state, state)
+                # The sweeper leaves it to a person.
+                self.env["coupon.redemption"]._retry_conflicts()
+                self.assertEqual(self.redemptions(coupon).state, "conflict")
+
+    def test_against_its_terms(self):
+        expired = self.new_coupons()
+        as_ledger(expired).wechat_valid_to = fields.Datetime.now() - timedelta(days=2)
+        self.pay(str(uuid4()), expired)
+        self.check_attention(self.redemptions(expired), "redeemed")
+        large = self.new_coupons()
+        uuid = str(uuid4())
+        self.reserve(uuid, large)
+        self.pay(uuid, large, discount=-10.02)
+        self.check_attention(self.redemptions(large), "redeemed")
+        self.assertIn("10.02", self.redemptions(large).reason)
+
+    def test_renewed_after_its_last_day(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.reserve(uuid, coupon)
+        as_ledger(coupon).wechat_valid_to = fields.Datetime.now() - timedelta(minutes=1)
+        self.assertTrue(self.reserve(uuid, coupon)["ok"])
+        self.pay(uuid, coupon)
+        self.assertEqual(self.redemptions(coupon).state, "redeemed")
+        self.assertFalse(self.redemptions(coupon).needs_attention)
+
+    def test_another_company(self):
+        company = self.new_company("Other Shop CN")
+        template = self.new_template()
+        coupon = self.new_coupons(template=template)
+        # As if another company had issued it.
+        as_ledger(coupon).company_id = company
+        order = self.pay(str(uuid4()), coupon)
+        self.assertEqual(order.state, "paid")
+        conflict = self.redemptions(coupon)
+        self.check_attention(conflict, "conflict")
+        self.assertEqual(conflict.company_id, self.company)
+        self.assertEqual(coupon.wechat_state, "usable")
+
+    def test_huge_amounts(self):
+        coupon = self.new_coupons()
+        self.tea.lst_price = 30_000_000
+        order = self.pay(str(uuid4()), coupon)
+        self.assertEqual(order.state, "paid")
+        self.assertEqual(self.redemptions(coupon).state, "redeemed")
+        self.assertGreater(self.redemptions(coupon).order_total_fen, 2**31)
+
+    @mute_logger("odoo.addons.wechat_coupon.models.pos_order")
+    def test_broken_amounts(self):
+        def broken(*_args):
+            raise ValueError("broken")
+
+        self.patch(type(self.env["pos.order"]), "_wechat_coupon_uses", broken)
+        coupon = self.new_coupons()
+        order = self.pay(str(uuid4()), coupon)
+        self.assertEqual(order.state, "paid")
+        self.check_attention(self.redemptions(coupon), "conflict")
+
+    def test_any_line_that_takes_off_is_a_use(self):
+        goods = self.pay(str(uuid4())).lines[0]
+        for vals in ({"is_reward_line": False}, {"refunded_orderline_id": goods.id}):
+            with self.subTest(vals=vals):
+                coupon = self.new_coupons()
+                data = self.order_data(str(uuid4()), coupon)
+                data["lines"][-1][2].update(vals)
+                self.env["pos.order"].with_user(self.cashier).sync_from_ui([data])
+                self.assertEqual(self.redemptions(coupon).state, "redeemed")
+
+    def test_goods_given_back(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.reserve(uuid, coupon)
+        order = self.pay(uuid, coupon)
+        redemption = self.redemptions(coupon)
+        self.assertFalse(redemption.needs_attention)
+        order._refund()._wechat_mark_refunds()
+        self.check_attention(redemption, "redeemed")
+
+    def test_another_till_cannot_release(self):
+        coupon = self.new_coupons()
+        self.reserve("u1", coupon)
+        other = self.new_config("Shop 2").with_user(self.cashier)
+        self.assertEqual(other.wechat_coupon_release("u1")["released"], 0)
+        self.assertEqual(
+            self.refusal_codes(self.reserve("u1", coupon, till=other)),
+            ["held_by_other_order"],
+        )
+        self.config.trusted_config_ids = other.sudo()
+        other.sudo().trusted_config_ids = self.config
+        self.assertEqual(other.wechat_coupon_release("u1")["released"], 1)
+
+    def test_history_is_the_ledgers(self):
+        coupon = self.new_coupons()
+        self.pay(str(uuid4()), coupon)
+        values = {"card_id": coupon.id, "description": "x", "issued": 5}
+        with self.assertRaises(UserError):
+            self.env["loyalty.history"].create(values)
+        with self.assertRaises(UserError):
+            coupon.history_ids.used = 0
+        with self.assertRaises(UserError):
+            coupon.write({"history_ids": [(5, 0, 0)]})

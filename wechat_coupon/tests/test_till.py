@@ -4,6 +4,7 @@ from odoo import fields
 from odoo.exceptions import AccessError
 from odoo.tests import tagged
 
+from ..models.pos_config import _UUID as UUID_PATTERN
 from ..tools.ledger import as_ledger
 from .common import CouponCase
 
@@ -306,3 +307,26 @@ class TestTill(CouponCase):
         self.assertTrue(answer["successful"], answer)
         answer = self.till.use_coupon_code("NOSUCH", today, False, False)
         self.assertFalse(answer["successful"])
+
+    def test_order_uuid(self):
+        pattern = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+        self.assertEqual(UUID_PATTERN.pattern, pattern)
+        for wrong in ("", "u1", "u\x00", "%"):
+            self.assertFalse(UUID_PATTERN.fullmatch(wrong))
+        with self.assertRaises(AccessError):
+            self.reserve("", self.new_coupons())
+
+    def test_codes_of_another_type(self):
+        coupon = self.new_coupons()
+        for code in (True, [coupon.code], None, "x" * 65):
+            with self.assertRaises(AccessError):
+                self.till.use_coupon_code(code, "2026-11-22 08:00:00", False, False)
+
+    def test_payment_codes_are_not_sent(self):
+        def asked(*_args):
+            raise AssertionError("sent")
+
+        self.patch(type(self.env["coupon.template"]), "_channels", asked)
+        for code in ("134567890123456789", "2812345678901234", "62" + "1" * 17):
+            found = self.till.wechat_coupon_lookup(code, "u1", False, False)
+            self.assertEqual(found["code"], "unknown_code")

@@ -1,4 +1,5 @@
 from . import cart
 from . import codes
+from . import columns
 from . import ledger
 from . import money

@@ -6,6 +6,7 @@ This is the only place where the one becomes the other.
 from decimal import ROUND_HALF_UP, Decimal
 
 _HUNDRED = Decimal(100)
+_MAX_STORED = 2**62
 
 
 def to_fen(amount):
@@ -24,6 +25,11 @@ def from_fen(fen):
     :rtype: float
     """
     return float(Decimal(fen or 0) / _HUNDRED)
+
+
+def storable(fen):
+    """Return fen as a column can hold them, however absurd the amount is."""
+    return max(-_MAX_STORED, min(_MAX_STORED, int(fen or 0)))
 
 
 def format_fen(fen):
