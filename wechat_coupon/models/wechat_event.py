@@ -245,13 +245,15 @@ class WechatEvent(models.Model):
         if template.remote_event_at and template.remote_event_at > happened_at:
             return
         reason = False if passed else (self._payload().get("RefuseReason") or "")
-        template.sudo().write({"remote_event_at": happened_at, "state_reason": reason})
-        if passed:
-            template.remote_status = "CARD_STATUS_VERIFY_OK"
-            template._follow_remote("live")
-        else:
-            template.remote_status = "CARD_STATUS_VERIFY_FAIL"
-            template._follow_remote("draft")
+        status = "CARD_STATUS_VERIFY_OK" if passed else "CARD_STATUS_VERIFY_FAIL"
+        template._write_guarded(
+            {
+                "remote_event_at": happened_at,
+                "remote_status": status,
+                "state_reason": reason,
+            }
+        )
+        template._follow_remote("live" if passed else "draft")
 
     def _coupon_sku(self, template):
         template.sudo().message_post(
