@@ -125,5 +125,7 @@ CUSTOM_CODE_CARDS = 5
 # Pages and cards that one "pull" reads.
 PULL_PAGE = 50
 PULL_LIMIT = 500
+# An account with no more cards is read while the marketer waits, others by a job.
+PULL_AT_ONCE = 20
 # WeChat counts the days of a card in this zone, wherever the shop is.
 WECHAT_TZ = "Asia/Shanghai"

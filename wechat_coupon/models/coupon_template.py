@@ -164,24 +164,24 @@ class CouponTemplate(models.Model):
     )
     amount_fen = fields.Integer(string="Amount (fen)", tracking=True)
     amount = fields.Monetary(
-        string="Amount Off", compute="_compute_amounts", inverse="_inverse_amount"
+        string="Amount Off", compute="_compute_amounts", readonly=False
     )
     percent_off = fields.Integer(
         tracking=True,
         help="30 means that the customer pays 70 percent (七折).",
     )
-    max_discount_fen = fields.Integer(string="At Most (fen)", tracking=True)
+    max_discount_fen = fields.Integer(string="Maximum Discount (fen)", tracking=True)
     max_discount = fields.Monetary(
-        string="At Most",
+        string="Maximum Discount",
         compute="_compute_amounts",
-        inverse="_inverse_max_discount",
+        readonly=False,
         help="The largest discount of a percent coupon; 0 for no limit.",
     )
     threshold_fen = fields.Integer(string="Threshold (fen)", tracking=True)
     threshold = fields.Monetary(
         string="From a Purchase of",
         compute="_compute_amounts",
-        inverse="_inverse_threshold",
+        readonly=False,
         help="Goods of at least this amount, taxes included and before this "
         "coupon's discount, have to be on the order; 0 for no threshold.",
     )
@@ -303,18 +303,6 @@ class CouponTemplate(models.Model):
             template.amount = money.from_fen(template.amount_fen)
             template.max_discount = money.from_fen(template.max_discount_fen)
             template.threshold = money.from_fen(template.threshold_fen)
-
-    def _inverse_amount(self):
-        for template in self:
-            template.amount_fen = money.to_fen(template.amount)
-
-    def _inverse_max_discount(self):
-        for template in self:
-            template.max_discount_fen = money.to_fen(template.max_discount)
-
-    def _inverse_threshold(self):
-        for template in self:
-            template.threshold_fen = money.to_fen(template.threshold)
 
     @api.depends("coupon_type", "gift_product_id")
     def _compute_needs_setup(self):

@@ -257,7 +257,7 @@ class TestRights(CouponCase):
         boss = self.new_user(
             "coupon_boss2", "wechat_coupon.coupon_group_manager", company=company
         )
-        self.env["coupon.reason.wizard"].with_user(boss).with_context(
+        wizard = self.env["coupon.reason.wizard"].with_user(boss).with_context(
             allowed_company_ids=company.ids
         ).create(
             {
@@ -266,5 +266,7 @@ class TestRights(CouponCase):
                 "res_ids": str(self.coupon.id),
                 "reason": "mine",
             }
-        ).action_confirm()
+        )
+        with self.assertRaises(UserError):
+            wizard.action_confirm()
         self.assertEqual(self.coupon.wechat_state, "usable")

@@ -2,6 +2,9 @@ from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.service.model import call_kw
 from odoo.tests import tagged
+from odoo.tools.safe_eval import safe_eval
+
+from odoo.addons.wechat_base.const import OFFICIAL_CONFIG_ERRORS, PAY_CONFIG_ERRORS
 
 from .common import CouponCase
 
@@ -240,3 +243,50 @@ class TestCompanies(CouponCase):
         self.env.user.company_ids |= company
         with self.assertRaisesRegex(ValidationError, "yuan"):
             self.new_template(publish=False, company_id=company.id)
+
+
+@tagged("post_install", "-at_install")
+class TestWorklist(CouponCase):
+    def test_what_waits_for_the_account(self):
+        """48001 and the like are tried again, but a person has to do something."""
+        coupon = self.template._generate(1)
+        self.pay("paid", coupon)
+        redemption = self.redemptions(coupon)
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "wechat_coupon.coupon_redemption_action_worklist"
+        )
+        domain = safe_eval(action["domain"])
+        self.assertFalse(redemption.filtered_domain(domain))
+        redemption.remote_state = "pending"
+        self.assertFalse(redemption.filtered_domain(domain))
+        redemption.remote_error_code = "48001"
+        self.assertEqual(redemption.search(domain) & redemption, redemption)
+        codes = (*OFFICIAL_CONFIG_ERRORS, *PAY_CONFIG_ERRORS)
+        for code in codes:
+            self.assertIn(repr(str(code)), action["domain"])
+
+    def test_chinese_states(self):
+        self.env["res.lang"]._activate_lang("zh_CN")
+        self.env["ir.module.module"]._load_module_terms(
+            ["wechat_base", "wechat_coupon"], ["zh_CN"]
+        )
+        for model in ("coupon.redemption", "coupon.task"):
+            field = self.env[model]._fields["remote_state"]
+            env = self.env(context={**self.env.context, "lang": "zh_CN"})
+            for _value, label in field._description_selection(env):
+                self.assertFalse(label.isascii(), label)
+
+    def test_from_the_order(self):
+        coupon = self.template._generate(1)
+        order = self.pay("paid", coupon).with_user(self.both())
+        self.assertEqual(order.wechat_redemption_count, 1)
+        action = order.action_wechat_redemptions()
+        found = self.env["coupon.redemption"].search(action["domain"])
+        self.assertEqual(found, self.redemptions(coupon))
+
+    def both(self):
+        return self.new_user(
+            "coupon_order",
+            "point_of_sale.group_pos_manager",
+            "wechat_coupon.coupon_group_manager",
+        )
