@@ -12,7 +12,6 @@ from . import coupon_redemption
 from . import coupon_redemption_line
 from . import pos_config
 from . import pos_order
-from . import pos_order_guard
 from . import res_company
 from . import res_config_settings
 from . import sale_order

@@ -5,7 +5,6 @@ import time
 from datetime import datetime, timedelta
 
 import pytz
-
 from psycopg2 import Error as DatabaseError
 
 from odoo import SUPERUSER_ID, api, fields, models
@@ -222,9 +221,7 @@ class CouponChannelCard(models.AbstractModel):
             _inner(card).get("gift") != template.gift_text
         ):
             return False
-        return all(
-            template[name] == value for name, value in self._terms(card).items()
-        )
+        return all(template[name] == value for name, value in self._terms(card).items())
 
     def _end(self, template):
         """Override of ``coupon.channel``: `card/delete`; codes in wallets stay good."""

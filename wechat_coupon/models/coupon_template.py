@@ -424,13 +424,10 @@ class CouponTemplate(models.Model):
             for vals in vals_list:
                 self._check_guarded(vals)
             # A default in the context is a value as well.
-            defaults = {f"default_{name}" for name in _GUARDED}
+            defaults = {f"default_{name}": False for name in _GUARDED}
+            defaults["default_state"] = "draft"
             self = self.with_context(
-                {
-                    key: value
-                    for key, value in self.env.context.items()
-                    if key not in defaults
-                }
+                **{key: defaults[key] for key in defaults if key in self.env.context}
             )
         templates = super().create([_in_fen(vals) for vals in vals_list])
         for template in templates:
@@ -684,9 +681,7 @@ class CouponTemplate(models.Model):
         self.ensure_one()
         # sudo: also those that the user does not see.
         cards = self.env["loyalty.card"].sudo().with_context(active_test=False)
-        return bool(
-            cards.search_count([("coupon_template_id", "=", self.id)], limit=1)
-        )
+        return bool(cards.search_count([("coupon_template_id", "=", self.id)], limit=1))
 
     def _check_publishable(self):
         self.ensure_one()
