@@ -21,6 +21,7 @@
         "views/loyalty_card_views.xml",
         "views/loyalty_program_views.xml",
         "views/coupon_template_views.xml",
+        "views/pos_order_views.xml",
         "views/res_config_settings_views.xml",
         "views/coupon_menus.xml",
     ],

@@ -1,5 +1,7 @@
 """Facts about coupons on WeChat's side, and the mapping to ours."""
 
+import re
+
 # --- What a till is told ----------------------------------------------------------
 
 MAX_COUPONS_PER_ORDER = 20
@@ -111,6 +113,8 @@ CARD_COLORS: dict[str, str] = {
     "Color101": "#cf3e36",
     "Color102": "#5E6671",
 }
+# Where WeChat keeps the pictures that it gives an address for.
+LOGO_URL = re.compile(r"https?://([a-z0-9-]+\.)*(qpic|qlogo)\.cn/\S*")
 # 72007, 72008 and 72009 of the card API, in fen and pieces.
 CARD_MIN_AMOUNT_FEN = 100
 CARD_MAX_GET_LIMIT = 50
@@ -121,5 +125,7 @@ CUSTOM_CODE_CARDS = 5
 # Pages and cards that one "pull" reads.
 PULL_PAGE = 50
 PULL_LIMIT = 500
+# An account with no more cards is read while the marketer waits, others by a job.
+PULL_AT_ONCE = 20
 # WeChat counts the days of a card in this zone, wherever the shop is.
 WECHAT_TZ = "Asia/Shanghai"

@@ -93,7 +93,7 @@ class CouponChannel(models.AbstractModel):
     def _void(self, coupon, reason):
         """Make a coupon unusable at the channel.
 
-        :param str reason: what the customer is told
+        :param str reason: why, for channels that pass it on
         """
 
     def _is_void(self, coupon):
@@ -101,7 +101,11 @@ class CouponChannel(models.AbstractModel):
         return True
 
     def _deposit_codes(self, template, codes):
-        """Hand codes of our own to the channel."""
+        """Hand codes of our own to the channel.
+
+        :param template: ``coupon.template`` record
+        :param list codes: the codes
+        """
         raise NotImplementedError()
 
     # === REDEMPTIONS === #
@@ -123,5 +127,9 @@ class CouponChannel(models.AbstractModel):
         return "done"
 
     def _return(self, redemption):
-        """Give the coupon of a redemption back to its owner."""
+        """Give the coupon of a redemption back to its owner.
+
+        :return: values to write on the redemption
+        :rtype: dict
+        """
         raise NotImplementedError()

@@ -5,8 +5,9 @@ import time
 from datetime import datetime, timedelta
 
 import pytz
+from psycopg2 import Error as DatabaseError
 
-from odoo import api, fields, models
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 
 from odoo.addons.wechat_base.tools.exceptions import (
@@ -209,9 +210,18 @@ class CouponChannelCard(models.AbstractModel):
                 and base.get("brand_name") == template.brand_name
                 and card["card_type"] == const.CREATED_CARD_TYPES[template.coupon_type]
                 and _from_timestamp(base.get("create_time")) >= since - _CLOCK_SLACK
+                and self._same_worth(template, card)
             ):
                 return self._remote_values(card, card_id)
         return None
+
+    def _same_worth(self, template, card):
+        """Whether a card at WeChat gives what the template gives, and as long."""
+        if template.coupon_type == "gift" and (
+            _inner(card).get("gift") != template.gift_text
+        ):
+            return False
+        return all(template[name] == value for name, value in self._terms(card).items())
 
     def _end(self, template):
         """Override of ``coupon.channel``: `card/delete`; codes in wallets stay good."""
@@ -233,15 +243,95 @@ class CouponChannelCard(models.AbstractModel):
         new = known = self.env["coupon.template"]
         skipped = 0
         for card_id in self._card_ids(client):
+            card = client.card.get(card_id)
             template = self._templates(account, card_id)
             if template:
-                self._refresh_from(template, client.card.get(card_id))
+                self._refresh_from(template, card)
                 known |= template
                 continue
-            template = self._pull_card(account, card_id, client)
+            template = self._make_template(account, card_id, card)
             new |= template
             skipped += not template
         return new, known, skipped
+
+    @api.model
+    def _pull_count(self, account):
+        """Return how many cards an account has, of whatever kind."""
+        page = account._get_client().card.batch_get(offset=0, count=1)
+        return page.get("total_num", 0)
+
+    @api.model
+    def _pull_later(self, account):
+        """Have :meth:`_pull_job` do the work; one job per account waits at most."""
+        self.with_delay(
+            channel="root.wechat.official",
+            identity_key=f"coupon_pull:{account.id}",
+            description=self.env._(
+                "Fetch the coupons of %(account)s", account=account.name
+            ),
+        )._pull_job(account.id, self.env.uid)
+
+    @api.model
+    def _pull_job(self, account_id, user_id):
+        """Job: :meth:`_pull`, each card settled on its own.
+
+        :param int account_id: ``wechat.account``
+        :param int user_id: who is told when it is done
+        :return: a sentence for the job's result
+        """
+        # sudo: the wizard has checked that the user may read the account.
+        account = self.env["wechat.account"].sudo().browse(account_id).exists()
+        if not account:
+            return ""
+        client = account._get_client()
+        counts = dict.fromkeys(("new", "known", "skipped", "failed"), 0)
+        for card_id in self._card_ids(client):
+            counts[self._pull_settled(account, card_id, client)] += 1
+        message = self.env._(
+            "%(account)s: %(new)s new, %(known)s compared, %(skipped)s of other kinds "
+            "left out, %(failed)s failed.",
+            account=account.name,
+            **counts,
+        )
+        self.env["res.users"].sudo().browse(user_id)._bus_send(
+            "simple_notification",
+            {
+                "type": "warning" if counts["failed"] else "success",
+                "title": self.env._("Coupons fetched from WeChat"),
+                "message": message,
+            },
+        )
+        return message
+
+    @api.model
+    def _pull_settled(self, account, card_id, client):
+        """Fetch one card; its trouble is not the others'.
+
+        :return: ``"new"``, ``"known"``, ``"skipped"`` or ``"failed"``
+        """
+        try:
+            # Before the transaction: it must not wait for WeChat.
+            card = client.card.get(card_id)
+            with self.env.registry.cursor() as cr:
+                env = api.Environment(cr, SUPERUSER_ID, dict(self.env.context))
+                outcome = env[self._name]._pull_one(account.id, card_id, card)
+                env.flush_all()
+            return outcome
+        except WechatConfigError:
+            # The next card would not fare better.
+            raise
+        except (UserError, DatabaseError):
+            _logger.warning("Card %s of %s", card_id, account, exc_info=True)
+            return "failed"
+
+    @api.model
+    def _pull_one(self, account_id, card_id, card):
+        account = self.env["wechat.account"].browse(account_id)
+        template = self._templates(account, card_id)
+        if template:
+            self._refresh_from(template, card)
+            return "known"
+        return "new" if self._make_template(account, card_id, card) else "skipped"
 
     @api.model
     def _card_ids(self, client):
@@ -271,7 +361,14 @@ class CouponChannelCard(models.AbstractModel):
         :return: ``coupon.template`` record, empty if the card is no coupon
         """
         client = client or account._get_client()
-        card = client.card.get(card_id)
+        return self._make_template(account, card_id, client.card.get(card_id))
+
+    @api.model
+    def _make_template(self, account, card_id, card):
+        """Make a template of what `card/get` answered.
+
+        :return: ``coupon.template`` record, empty if the card is no coupon
+        """
         if card.get("card_type") not in const.CARD_TYPES:
             return self.env["coupon.template"]
         values = {
@@ -558,14 +655,7 @@ class CouponChannelCard(models.AbstractModel):
         """Override of ``coupon.channel``: `card/code/unavailable`."""
         template = coupon.coupon_template_id
         client = template.account_id._get_client()
-        client.post(
-            "https://api.weixin.qq.com/card/code/unavailable",
-            data={
-                "code": coupon.code,
-                "card_id": template.remote_id,
-                "reason": reason or "",
-            },
-        )
+        client.card.invalid_code(coupon.code, card_id=template.remote_id)
 
     def _is_void(self, coupon):
         """Override of ``coupon.channel``."""

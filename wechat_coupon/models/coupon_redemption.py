@@ -41,6 +41,7 @@ class CouponRedemption(models.Model):
     _inherit = ["mail.thread", "mail.activity.mixin", "wechat.operation"]
     _order = "id desc"
     _rec_name = "order_name"
+    _check_company_auto = True
 
     _operation_channel = "root.wechat.official"
     _operation_rate_family = "card"

@@ -1,7 +1,5 @@
 from odoo import api, fields, models
 
-from ..tools.ledger import as_ledger
-
 
 class CouponTask(models.Model):
     """Something to be changed at a channel, other than a write-off."""
@@ -94,11 +92,30 @@ class CouponTask(models.Model):
         result = vals.pop("result", None)
         done = super()._operation_record_done(vals)
         if result:
-            template = as_ledger(self.template_id)
-            template._set_state(result.pop("state", "review"), result)
+            self.template_id._set_state(result.pop("state", "review"), result)
         return done
 
     def _operation_refused(self, error):
-        """Override of ``wechat.operation``: the marketer reads why."""
+        """Override of ``wechat.operation``: whoever ordered it reads why."""
         self.ensure_one()
-        self.template_id.sudo().state_reason = str(error)
+        if self.kind == "void":
+            self._void_refused(error)
+        else:
+            self.template_id._write_guarded({"state_reason": str(error)})
+
+    def _void_refused(self, error):
+        """The coupon is no good here, but WeChat goes on showing it."""
+        message = self.env._(
+            "WeChat did not make coupon %(code)s invalid, so the customer still sees "
+            "it there; our tills refuse it. WeChat says: %(error)s",
+            code=self.coupon_id.code,
+            error=error,
+        )
+        # sudo: the coupon's history and the to-do are for those who may read them.
+        self.coupon_id.sudo().message_post(body=message)
+        self.template_id.sudo().activity_schedule(
+            "mail.mail_activity_data_warning",
+            user_id=self.create_uid.id,
+            summary=self.env._("Not made invalid at WeChat"),
+            note=message,
+        )

@@ -41,6 +41,40 @@ _TERMS = {
     "threshold",
     "threshold_fen",
 }
+# What WeChat was told with the card and shows to customers; changing it here only would
+# tell the marketer something that is not so.
+_PUBLISHED = {
+    "brand_name",
+    "can_give_friend",
+    "can_share",
+    "code_type",
+    "color",
+    "description",
+    "get_limit",
+    "gift_text",
+    "logo",
+    "logo_url",
+    "notice",
+    "service_phone",
+    "stock",
+    "title",
+}
+# What our own code writes and nobody else: ``readonly=True`` hides a field in views,
+# it does not keep it from RPC.
+_GUARDED = {
+    "custom_code",
+    "needs_setup",
+    "program_id",
+    "remote_event_at",
+    "remote_id",
+    "remote_status",
+    "remote_stock",
+    "remote_synced_at",
+    "remote_type",
+    "state",
+    "state_reason",
+    "task_ids",
+}
 _PROGRAM_FIELDS = _TERMS | {"name", "pos_config_ids", "active", "state"}
 _AMOUNTS = ("amount", "max_discount", "threshold")
 _GENERATE_CHUNK = 5000
@@ -51,6 +85,7 @@ class CouponTemplate(models.Model):
     _description = "Coupon Template"
     _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "id desc"
+    _check_company_auto = True
 
     name = fields.Char(required=True, translate=True, tracking=True)
     active = fields.Boolean(default=True)
@@ -129,24 +164,24 @@ class CouponTemplate(models.Model):
     )
     amount_fen = fields.Integer(string="Amount (fen)", tracking=True)
     amount = fields.Monetary(
-        string="Amount Off", compute="_compute_amounts", inverse="_inverse_amount"
+        string="Amount Off", compute="_compute_amounts", readonly=False
     )
     percent_off = fields.Integer(
         tracking=True,
         help="30 means that the customer pays 70 percent (七折).",
     )
-    max_discount_fen = fields.Integer(string="At Most (fen)", tracking=True)
+    max_discount_fen = fields.Integer(string="Maximum Discount (fen)", tracking=True)
     max_discount = fields.Monetary(
-        string="At Most",
+        string="Maximum Discount",
         compute="_compute_amounts",
-        inverse="_inverse_max_discount",
+        readonly=False,
         help="The largest discount of a percent coupon; 0 for no limit.",
     )
     threshold_fen = fields.Integer(string="Threshold (fen)", tracking=True)
     threshold = fields.Monetary(
         string="From a Purchase of",
         compute="_compute_amounts",
-        inverse="_inverse_threshold",
+        readonly=False,
         help="Goods of at least this amount, taxes included and before this "
         "coupon's discount, have to be on the order; 0 for no threshold.",
     )
@@ -158,7 +193,9 @@ class CouponTemplate(models.Model):
         tracking=True,
     )
     gift_qty = fields.Integer(string="Quantity", default=1)
-    product_ids = fields.Many2many("product.product", string="Products")
+    product_ids = fields.Many2many(
+        "product.product", string="Products", check_company=True
+    )
     product_category_id = fields.Many2one("product.category", string="Category")
     product_tag_id = fields.Many2one("product.tag")
     needs_setup = fields.Boolean(compute="_compute_needs_setup", store=True)
@@ -178,8 +215,13 @@ class CouponTemplate(models.Model):
         required=True,
         default="range",
     )
-    date_from = fields.Date(string="Valid From")
-    date_to = fields.Date(string="Valid Until")
+    date_from = fields.Date(
+        string="Valid From", default=lambda self: fields.Date.context_today(self)
+    )
+    date_to = fields.Date(
+        string="Valid Until",
+        default=lambda self: fields.Date.context_today(self) + timedelta(days=30),
+    )
     term_begin_days = fields.Integer(
         string="Starts After (days)", help="0: valid from the day of receipt."
     )
@@ -239,7 +281,6 @@ class CouponTemplate(models.Model):
 
     coupon_count = fields.Integer(compute="_compute_counts")
     redemption_count = fields.Integer(compute="_compute_counts")
-    conflict_count = fields.Integer(compute="_compute_counts")
 
     _remote_id_unique = models.UniqueIndex(
         "(account_id, remote_id) WHERE remote_id IS NOT NULL",
@@ -263,18 +304,6 @@ class CouponTemplate(models.Model):
             template.max_discount = money.from_fen(template.max_discount_fen)
             template.threshold = money.from_fen(template.threshold_fen)
 
-    def _inverse_amount(self):
-        for template in self:
-            template.amount_fen = money.to_fen(template.amount)
-
-    def _inverse_max_discount(self):
-        for template in self:
-            template.max_discount_fen = money.to_fen(template.max_discount)
-
-    def _inverse_threshold(self):
-        for template in self:
-            template.threshold_fen = money.to_fen(template.threshold)
-
     @api.depends("coupon_type", "gift_product_id")
     def _compute_needs_setup(self):
         for template in self:
@@ -291,7 +320,9 @@ class CouponTemplate(models.Model):
     def _compute_task(self):
         for template in self:
             # sudo: tasks are technical; their outcome concerns whoever reads this.
-            last_sudo = template.sudo().task_ids[:1]
+            last_sudo = template.sudo().task_ids.filtered(
+                lambda task: task.kind in ("publish", "end")
+            )[:1]
             template.task_state = last_sudo.remote_state
             template.task_error = last_sudo.remote_error
 
@@ -303,21 +334,16 @@ class CouponTemplate(models.Model):
                 ["__count"],
             )
         )
-        redemptions = self.env["coupon.redemption"]._read_group(
-            [("template_id", "in", self.ids)], ["template_id", "state"], ["__count"]
+        redemptions = dict(
+            self.env["coupon.redemption"]._read_group(
+                [("template_id", "in", self.ids), ("state", "=", "redeemed")],
+                ["template_id"],
+                ["__count"],
+            )
         )
         for template in self:
             template.coupon_count = coupons.get(template, 0)
-            template.redemption_count = sum(
-                count
-                for owner, state, count in redemptions
-                if owner == template and state == "redeemed"
-            )
-            template.conflict_count = sum(
-                count
-                for owner, state, count in redemptions
-                if owner == template and state == "conflict"
-            )
+            template.redemption_count = redemptions.get(template, 0)
 
     # === CONSTRAINTS AND ONCHANGE METHODS === #
 
@@ -360,6 +386,27 @@ class CouponTemplate(models.Model):
                     self.env._("Choose the WeChat account that hands out the coupon.")
                 )
 
+    @api.constrains("active")
+    def _check_archived(self):
+        for template in self:
+            if not template.active and template.state not in ("draft", "ended"):
+                raise ValidationError(
+                    self.env._("End the template before you archive it.")
+                )
+
+    @api.constrains("company_id")
+    def _check_currency(self):
+        for template in self:
+            if template.company_id.currency_id.name != "CNY":
+                raise ValidationError(
+                    self.env._(
+                        "Coupons are counted in yuan and fen, but %(company)s uses "
+                        "%(currency)s. Choose a company whose currency is CNY.",
+                        company=template.company_id.name,
+                        currency=template.company_id.currency_id.name,
+                    )
+                )
+
     @api.onchange("name")
     def _onchange_name(self):
         if not self.title:
@@ -371,39 +418,76 @@ class CouponTemplate(models.Model):
 
     # === CRUD METHODS === #
 
-    @api.model
-    def default_get(self, fields_list):
-        defaults = super().default_get(fields_list)
-        today = fields.Date.context_today(self)
-        defaults.setdefault("date_from", today)
-        defaults.setdefault("date_to", today + timedelta(days=30))
-        return {name: defaults[name] for name in fields_list if name in defaults}
-
     @api.model_create_multi
     def create(self, vals_list):
+        if not is_ledger(self.env):
+            for vals in vals_list:
+                self._check_guarded(vals)
+            # A default in the context is a value as well.
+            defaults = {f"default_{name}": False for name in _GUARDED}
+            defaults["default_state"] = "draft"
+            self = self.with_context(
+                **{key: defaults[key] for key in defaults if key in self.env.context}
+            )
         templates = super().create([_in_fen(vals) for vals in vals_list])
         for template in templates:
             program = as_ledger(self.env["loyalty.program"]).create(
                 template._program_values(new=True)
             )
-            template.sudo().program_id = program
+            template._write_guarded({"program_id": program.id})
         return templates
 
     def write(self, vals):
         vals = _in_fen(vals)
         changed = _TERMS & vals.keys()
-        if changed:
+        if not is_ledger(self.env):
+            self._check_guarded(vals)
+        if changed or _PUBLISHED & vals.keys():
             self.check_access("write")
             self._check_terms_open(changed)
+            self._check_published(_PUBLISHED & vals.keys())
         res = super().write(vals)
+        if "company_id" in vals:
+            # Nobody moves a template to a company that is not theirs.
+            self.check_access("write")
         if _PROGRAM_FIELDS & vals.keys():
             self._sync_program(terms=bool(changed))
         return res
 
+    def _check_guarded(self, vals):
+        """Refuse values that only our own code writes.
+
+        :param dict vals: as they came to ``create`` or ``write``
+        :raises AccessError: if one of them is guarded
+        """
+        if guarded := _GUARDED & vals.keys():
+            raise AccessError(
+                self.env._(
+                    "These fields of a coupon template cannot be written: %(fields)s. "
+                    "Use the buttons of the template.",
+                    fields=", ".join(sorted(guarded)),
+                )
+            )
+        if vals.get("logo_url") and not const.LOGO_URL.fullmatch(vals["logo_url"]):
+            raise ValidationError(
+                self.env._(
+                    "“Logo at WeChat” has to be an address that WeChat gave out. "
+                    "Upload the picture instead."
+                )
+            )
+
+    def _write_guarded(self, vals):
+        """Write what :meth:`_check_guarded` keeps from everybody else.
+
+        The caller has checked the user's rights; changes are tracked as usual.
+        """
+        silent = self.env.context.get("tracking_disable", False)
+        as_ledger(self).with_context(tracking_disable=silent).write(vals)
+
     @api.ondelete(at_uninstall=False)
     def _unlink_except_draft(self):
         for template in self:
-            if template.state != "draft" or template.coupon_count:
+            if template.state != "draft" or template._has_coupons():
                 raise UserError(
                     self.env._(
                         "“%(template)s” was handed out or published. End it and "
@@ -413,7 +497,7 @@ class CouponTemplate(models.Model):
                 )
 
     def unlink(self):
-        programs = as_ledger(self.program_id)
+        programs = as_ledger(self.program_id).filtered("wechat_guarded")
         res = super().unlink()
         programs.write({"active": False})
         programs.unlink()
@@ -422,14 +506,9 @@ class CouponTemplate(models.Model):
     def copy_data(self, default=None):
         vals_list = super().copy_data(default)
         for template, vals in zip(self, vals_list, strict=True):
-            vals["name"] = self.env._("%(name)s (copy)", name=template.name)
+            if "name" not in (default or {}):
+                vals["name"] = self.env._("%(name)s (copy)", name=template.name)
         return vals_list
-
-    def action_archive(self):
-        """Retire templates: their coupons are no longer accepted."""
-        if self.filtered(lambda template: template.state not in ("draft", "ended")):
-            raise UserError(self.env._("End the template before you archive it."))
-        return super().action_archive()
 
     # === ACTION METHODS === #
 
@@ -442,7 +521,7 @@ class CouponTemplate(models.Model):
             if not template._channel()._is_remote:
                 template._set_state("live")
                 continue
-            template.sudo().state_reason = False
+            template._write_guarded({"state_reason": False})
             self.env["coupon.task"]._start("publish", template)
         return self._notify(
             self.env._("Published.")
@@ -457,6 +536,10 @@ class CouponTemplate(models.Model):
         """Stop coupons at once: they are not accepted, nor made here."""
         self._check_manager()
         for template in self:
+            if template.state != "live":
+                raise UserError(
+                    self.env._("“%(template)s” is not live.", template=template.name)
+                )
             template._set_state("paused")
         return True
 
@@ -464,6 +547,10 @@ class CouponTemplate(models.Model):
         """Let paused coupons be used again."""
         self._check_manager()
         for template in self:
+            if template.state != "paused":
+                raise UserError(
+                    self.env._("“%(template)s” is not paused.", template=template.name)
+                )
             template._set_state("live")
         return True
 
@@ -544,11 +631,13 @@ class CouponTemplate(models.Model):
 
         :param set names: fields about to change
         """
-        if is_ledger(self.env):
+        if is_ledger(self.env) or not names:
             return
         for template in self:
-            if template.state == "draft" and not template.remote_id:
+            open_draft = template.state == "draft" and not template._has_coupons()
+            if open_draft and not template.remote_id:
                 continue
+            # Nobody could use a coupon that needs to be set up.
             if template.needs_setup and names <= {
                 "gift_product_id",
                 "gift_qty",
@@ -560,7 +649,7 @@ class CouponTemplate(models.Model):
                 "max_discount_fen",
             }:
                 continue
-            if template.state == "draft" and "channel" not in names:
+            if open_draft and not names & {"channel", "account_id", "company_id"}:
                 continue
             raise UserError(
                 self.env._(
@@ -569,6 +658,30 @@ class CouponTemplate(models.Model):
                     template=template.name,
                 )
             )
+
+    def _check_published(self, names):
+        """Refuse changes of what WeChat shows: it would not learn of them.
+
+        :param set names: fields about to change
+        """
+        if is_ledger(self.env) or not names:
+            return
+        for template in self:
+            if template._channel()._is_remote and template.state != "draft":
+                raise UserError(
+                    self.env._(
+                        "“%(template)s” is published: what the phone shows can be "
+                        "changed on WeChat's own site only.",
+                        template=template.name,
+                    )
+                )
+
+    def _has_coupons(self):
+        """Whether somebody may hold a coupon of the template."""
+        self.ensure_one()
+        # sudo: also those that the user does not see.
+        cards = self.env["loyalty.card"].sudo().with_context(active_test=False)
+        return bool(cards.search_count([("coupon_template_id", "=", self.id)], limit=1))
 
     def _check_publishable(self):
         self.ensure_one()
@@ -610,8 +723,7 @@ class CouponTemplate(models.Model):
                 )
             vals["state"] = state
         if vals:
-            # sudo: the fields of the state are not for users to write.
-            self.sudo().write(vals)
+            self._write_guarded(vals)
 
     # === BUSINESS METHODS - PROGRAM === #
 
@@ -632,6 +744,8 @@ class CouponTemplate(models.Model):
         values = {
             "name": self.name,
             "pos_config_ids": [Command.set(self.pos_config_ids.ids)],
+            "company_id": self.company_id.id,
+            "currency_id": self.currency_id.id,
         }
         if new:
             values.update(
@@ -640,8 +754,6 @@ class CouponTemplate(models.Model):
                     "program_type": "coupons",
                     "applies_on": "current",
                     "trigger": "with_code",
-                    "company_id": self.company_id.id,
-                    "currency_id": self.currency_id.id,
                     "portal_visible": False,
                     "pos_ok": True,
                     "sale_ok": False,
@@ -688,12 +800,15 @@ class CouponTemplate(models.Model):
         self.ensure_one()
         if self.coupon_type == "gift":
             return {
+                "description": self.name,
                 "reward_type": "product",
                 "reward_product_id": self.gift_product_id.id,
                 "reward_product_qty": max(self.gift_qty, 1),
                 "required_points": 1,
             }
         values = {
+            # The order line and the receipt show it.
+            "description": self.name,
             "reward_type": "discount",
             "discount_mode": "percent"
             if self.coupon_type == "percent"
@@ -726,6 +841,13 @@ class CouponTemplate(models.Model):
             values = template._program_values()
             if terms:
                 values.update(template._program_terms())
+            else:
+                del values["company_id"], values["currency_id"]
+                if program.reward_ids.description != template.name:
+                    values["reward_ids"] = [
+                        Command.update(reward.id, {"description": template.name})
+                        for reward in program.reward_ids
+                    ]
             if program.active != template._program_active():
                 values["active"] = template._program_active()
             program.write(values)

@@ -13,6 +13,9 @@ _TERMS = {
     "date_to",
     "limit_usage",
     "max_usage",
+    "pos_config_ids",
+    "pos_ok",
+    "pricelist_ids",
     "program_type",
     "reward_ids",
     "rule_ids",
@@ -39,8 +42,8 @@ class LoyaltyProgram(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         if not is_ledger(self.env):
-            for vals in vals_list:
-                vals.pop("wechat_guarded", None)
+            # Said explicitly, because the context may have a default.
+            vals_list = [{**vals, "wechat_guarded": False} for vals in vals_list]
         return super().create(vals_list)
 
     def write(self, vals):

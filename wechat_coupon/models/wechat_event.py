@@ -116,18 +116,16 @@ class WechatEvent(models.Model):
                 if old.wechat_valid_to
                 else template._validity(happened_at)
             )
-            coupon._wechat_insert(
+            self._coupon_make(
                 template,
-                [
-                    {
-                        **owner,
-                        "code": code,
-                        "wechat_outer_str": payload.get("OuterStr"),
-                        "wechat_valid_from": begin,
-                        "wechat_valid_to": end,
-                        "wechat_event_time": happened_at,
-                    }
-                ],
+                {
+                    **owner,
+                    "code": code,
+                    "wechat_outer_str": payload.get("OuterStr"),
+                    "wechat_valid_from": begin,
+                    "wechat_valid_to": end,
+                    "wechat_event_time": happened_at,
+                },
             )
             return
         if coupon.wechat_event_time and coupon.wechat_event_time >= happened_at:
@@ -208,18 +206,34 @@ class WechatEvent(models.Model):
 
     def _coupon_insert(self, template, code, state, happened_at):
         begin, end = template._validity(happened_at)
-        return self.env["loyalty.card"]._wechat_insert(
+        return self._coupon_make(
             template,
-            [
-                {
-                    "code": code,
-                    "wechat_valid_from": begin,
-                    "wechat_valid_to": end,
-                    "wechat_event_time": happened_at,
-                }
-            ],
+            {
+                "code": code,
+                "wechat_valid_from": begin,
+                "wechat_valid_to": end,
+                "wechat_event_time": happened_at,
+            },
             state=state,
         )
+
+    def _coupon_make(self, template, row, state="usable"):
+        """Make the coupon of an event.
+
+        :raises UserError: if a card of Odoo's own has the code: somebody has to
+            decide which of the two goes
+        """
+        made = self.env["loyalty.card"]._wechat_insert(template, [row], state=state)
+        if not made and not made._wechat_find(row["code"]):
+            raise UserError(
+                self.env._(
+                    "Code %(code)s of WeChat is also the code of a loyalty card that "
+                    "is no WeChat coupon. Change that card's code, then process the "
+                    "callback again.",
+                    code=row["code"],
+                )
+            )
+        return made
 
     def _coupon_move(self, template, code, state, sources, happened_at):
         """Move a coupon to another state, unless something newer is known.
@@ -245,13 +259,15 @@ class WechatEvent(models.Model):
         if template.remote_event_at and template.remote_event_at > happened_at:
             return
         reason = False if passed else (self._payload().get("RefuseReason") or "")
-        template.sudo().write({"remote_event_at": happened_at, "state_reason": reason})
-        if passed:
-            template.remote_status = "CARD_STATUS_VERIFY_OK"
-            template._follow_remote("live")
-        else:
-            template.remote_status = "CARD_STATUS_VERIFY_FAIL"
-            template._follow_remote("draft")
+        status = "CARD_STATUS_VERIFY_OK" if passed else "CARD_STATUS_VERIFY_FAIL"
+        template._write_guarded(
+            {
+                "remote_event_at": happened_at,
+                "remote_status": status,
+                "state_reason": reason,
+            }
+        )
+        template._follow_remote("live" if passed else "draft")
 
     def _coupon_sku(self, template):
         template.sudo().message_post(

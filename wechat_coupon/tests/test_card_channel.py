@@ -1,11 +1,15 @@
 import time
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from odoo.addons.queue_job.tests.common import trap_jobs
+
+from .. import const
 from .common import LOGO_URL, SandboxCase
 
 
@@ -109,6 +113,29 @@ class TestPull(SandboxCase):
         wizard = self.env["coupon.pull.wizard"].with_user(self.manager)
         action = wizard.create({"account_id": self.account.id}).action_pull()
         self.assertEqual(action["tag"], "display_notification")
+
+    def test_wizard_with_many_cards(self):
+        wizard = self.env["coupon.pull.wizard"].with_user(self.manager)
+        wizard = wizard.create({"account_id": self.account.id})
+        self.sandbox.post("accounts", **self.sandbox_account())
+        with patch.object(const, "PULL_AT_ONCE", 0), trap_jobs() as trap:
+            asked = len(self.sandbox.log("/card/get"))
+            for _twice in range(2):
+                action = wizard.action_pull()
+            self.assertIn("Templates", action["params"]["message"])
+            # Nothing but the count was asked for, and one job waits.
+            self.assertEqual(len(self.sandbox.log("/card/get")), asked)
+            trap.assert_jobs_count(1)
+            self.fault("/card/get", "http_status", status=500)
+            self.new_card()
+            channel = self.env["coupon.channel.card"]
+            with mute_logger("odoo.addons.wechat_coupon.models.coupon_channel_card"):
+                message = channel._pull_job(self.account.id, self.manager.id)
+        self.assertIn(", 1 failed", message)
+        self.assertNotIn(": 0 new", message)
+        message = channel._pull_job(self.account.id, self.manager.id)
+        self.assertIn(": 1 new", message)
+        self.assertIn(", 0 failed", message)
 
     def test_many(self):
         self.pull()
@@ -227,6 +254,23 @@ class TestPublish(SandboxCase):
         cards = self.sandbox.call("GET", "state")["cards"]
         self.assertEqual(len([c for c in cards if c["title"] == "无应答"]), 1)
 
+    def test_a_twin_is_not_adopted(self):
+        """Another card with the same title is worth something else."""
+        template = self.new_card_template(title="双胞胎")
+        template.action_publish()
+        base = {"title": "双胞胎", "date_info": self.date_info(template)}
+        self.new_card(base=base, least_cost=10000, reduce_cost=9900)
+        later = {**base["date_info"], "end_timestamp": int(time.time()) + 90 * 86400}
+        self.new_card(base={**base, "date_info": later})
+        self.assertEqual(template.task_ids._operation_query(), "not_done")
+        ours = self.new_card(base=base)
+        outcome, vals = template.task_ids._operation_query()
+        self.assertEqual(outcome, "done")
+        self.assertEqual(vals["result"]["remote_id"], ours["card_id"])
+
+    def date_info(self, template):
+        return self.env["coupon.channel.card"]._date_info(template)
+
     def test_not_done_is_said_so(self):
         template = self.new_card_template(title="没有")
         template.action_publish()
@@ -283,6 +327,32 @@ class TestPublish(SandboxCase):
         self.assertEqual(task.remote_state, "done")
         self.assertEqual(self.sandbox.code(coupon.code)["state"], "UNAVAILABLE")
         self.assertEqual(task._operation_query(), "done")
+
+    def test_a_refused_void_is_not_the_templates_trouble(self):
+        self.pull()
+        coupon = self.scan(self.receive())
+        template = coupon.coupon_template_id
+        coupon.with_user(self.manager)._wechat_void("Printed twice")
+        task = self.env["coupon.task"].search([("coupon_id", "=", coupon.id)])
+        self.fault("/card/code/unavailable", "errcode", errcode=40078)
+        task._operation_begin()
+        task._operation_settle(self.outside(task, "_operation_call"))
+        self.assertEqual(task.remote_state, "refused")
+        self.assertFalse(template.state_reason)
+        self.assertFalse(template.task_state)
+        self.assertIn(coupon.code, coupon.message_ids[0].body)
+        activity = template.activity_ids
+        self.assertEqual(activity.user_id, self.manager)
+        self.assertIn(coupon.code, activity.note)
+
+    def test_what_the_phone_shows_is_locked(self):
+        self.pull()
+        template = self.env["coupon.template"].search(
+            [("remote_id", "=", self.card_id)]
+        )
+        for vals in ({"title": "x"}, {"stock": 5}, {"get_limit": 9}, {"logo": False}):
+            with self.subTest(vals=vals), self.assertRaises(UserError):
+                template.write(vals)
 
 
 @tagged("post_install", "-at_install")

@@ -75,6 +75,15 @@ class TestReceived(EventCase):
         with self.assertRaises(UserError):
             self.get("100000000005", card_id=card["card_id"])
 
+    def test_a_code_that_odoo_gave_to_another_card(self):
+        program = self.env["loyalty.program"].create(
+            {"name": "Own", "program_type": "coupons", "company_id": self.company.id}
+        )
+        code = "100000000015"
+        self.env["loyalty.card"].create({"program_id": program.id, "code": code})
+        with self.assertRaisesRegex(UserError, code):
+            self.get(code)
+
     def test_waits_for_a_card_that_is_being_published(self):
         template = self.new_template(
             publish=False, channel="card", account_id=self.account.id

@@ -87,6 +87,11 @@ class TestTemplate(CouponCase):
             program.reward_ids.copy({"program_id": program.id, "discount": 99})
         with self.assertRaises(UserError):
             program.rule_ids.unlink()
+        for name in ("pos_config_ids", "pricelist_ids"):
+            with self.assertRaises(UserError):
+                program.write({name: [(5, 0, 0)]})
+        with self.assertRaises(UserError):
+            program.write({"pos_ok": False})
         with self.assertRaises(UserError):
             program.write({"reward_ids": [(0, 0, {"discount": 5})]})
         with self.assertRaises(UserError):
@@ -94,9 +99,9 @@ class TestTemplate(CouponCase):
             program.with_context(wechat_coupon_ledger=True).write({"date_to": False})
 
     def test_a_program_cannot_be_made_guarded(self):
-        program = self.env["loyalty.program"].create(
-            {"name": "Own", "program_type": "coupons", "wechat_guarded": True}
-        )
+        vals = {"name": "Own", "program_type": "coupons", "wechat_guarded": True}
+        program = self.env["loyalty.program"].create(vals)
+        self.assertTrue(vals["wechat_guarded"], "the caller's values stay his")
         self.assertFalse(program.wechat_guarded)
         with self.assertRaises(UserError):
             program.wechat_guarded = True
@@ -120,6 +125,25 @@ class TestTemplate(CouponCase):
             template.action_resume()
         template.action_archive()
         self.assertFalse(template.program_id.active)
+
+    def test_archived_only_at_the_end(self):
+        for call in (
+            lambda: self.template.write({"active": False}),
+            self.template.action_archive,
+        ):
+            with self.assertRaises(UserError):
+                call()
+
+    def test_the_receipt_shows_the_name(self):
+        rewards = self.template.program_id.reward_ids
+        self.assertEqual(rewards.description, "¥10 off from ¥100")
+        self.assertEqual(rewards.discount_line_product_id.name, rewards.description)
+        self.template.name = "满 100 减 10 元"
+        self.assertEqual(rewards.description, "满 100 减 10 元")
+        self.assertEqual(rewards.discount_line_product_id.name, rewards.description)
+
+    def test_copy_keeps_a_given_name(self):
+        self.assertEqual(self.template.copy({"name": "Mine"}).name, "Mine")
 
     def test_copy(self):
         copy = self.template.copy()

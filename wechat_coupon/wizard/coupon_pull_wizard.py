@@ -1,6 +1,8 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from .. import const
+
 
 class CouponPullWizard(models.TransientModel):
     _name = "coupon.pull.wizard"
@@ -16,7 +18,20 @@ class CouponPullWizard(models.TransientModel):
         """Copy the coupons that the account has at WeChat to templates."""
         self.ensure_one()
         self.env["coupon.template"]._check_manager()
-        new, known, skipped = self.env["coupon.channel.card"]._pull(self.account_id)
+        self.account_id.check_access("read")
+        channel = self.env["coupon.channel.card"]
+        if channel._pull_count(self.account_id) > const.PULL_AT_ONCE:
+            channel._pull_later(self.account_id)
+            return self._notify(
+                self.env._(
+                    "The coupons of %(account)s are on their way. They appear in "
+                    "WeChat ‣ Coupons ‣ Templates one by one; you are told when all "
+                    "are there.",
+                    account=self.account_id.name,
+                ),
+                "info",
+            )
+        new, known, skipped = channel._pull(self.account_id)
         if not (new or known):
             raise UserError(
                 self.env._(
@@ -30,11 +45,14 @@ class CouponPullWizard(models.TransientModel):
             known=len(known),
             skipped=skipped,
         )
+        return self._notify(message, "success")
+
+    def _notify(self, message, kind):
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "wechat_coupon.coupon_template_action"
         )
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
-            "params": {"type": "success", "message": message, "next": action},
+            "params": {"type": kind, "message": message, "next": action},
         }

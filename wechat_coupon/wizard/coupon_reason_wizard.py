@@ -36,5 +36,12 @@ class CouponReasonWizard(models.TransientModel):
             raise UserError(self.env._("Nothing was selected."))
         # The manager has to be able to read them: record rules apply.
         records = self.env[model].search([("id", "in", ids)])
+        if len(records) != len(set(ids)):
+            raise UserError(
+                self.env._(
+                    "Some of what was selected is gone, or belongs to a company that "
+                    "is not selected. Nothing was done."
+                )
+            )
         getattr(records, method)(self.reason)
         return {"type": "ir.actions.client", "tag": "soft_reload"}
