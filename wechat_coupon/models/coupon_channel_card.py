@@ -585,7 +585,7 @@ class CouponChannelCard(models.AbstractModel):
         :raises WechatConfigError: if the account is not set up
         """
         wait = self.env["wechat.rate.guard"]._wait(
-            f"card_query:{account.id}", const.QUERIES_PER_SECOND, patience=1.0
+            f"card_query:{account.id}", const.QUERIES_PER_SECOND
         )
         left = deadline - time.monotonic()
         if wait or left <= 0:

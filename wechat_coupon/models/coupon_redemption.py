@@ -1096,6 +1096,13 @@ class CouponRedemption(models.Model):
             self.env._("WeChat did not accept the write-off of a used coupon.")
         )
 
+    def _operation_stuck(self, error):
+        """Override of ``wechat.operation``: a person has to look at WeChat's side."""
+        self.ensure_one()
+        self._ask_manager(
+            self.env._("WeChat does not say whether a used coupon was written off.")
+        )
+
 
 class _Taken(Exception):
     """A coupon of the set is not free: undo the others."""

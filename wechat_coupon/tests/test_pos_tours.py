@@ -29,6 +29,7 @@ class TestTillTours(TestPointOfSaleHttpCommon):
     """Whole stories of a cashier, in Chromium."""
 
     @classmethod
+    @TestPointOfSaleHttpCommon.setup_country("cn")
     def setUpClass(cls):
         super().setUpClass()
         cls.env.user.group_ids += cls.env.ref("wechat_coupon.coupon_group_manager")
