@@ -514,3 +514,18 @@ class TestRedeem(CouponCase):
             coupon.history_ids.used = 0
         with self.assertRaises(UserError):
             coupon.write({"history_ids": [(5, 0, 0)]})
+
+    def test_sweeper_settles_what_became_free(self):
+        coupons = self.new_coupons(2)
+        self.reserve("other", coupons)
+        for coupon in coupons:
+            self.pay(str(uuid4()), coupon)
+        self.expire(coupons)
+        with self.enter_registry_test_mode():
+            self.env.ref("wechat_coupon.ir_cron_sweep_expired").method_direct_trigger()
+        conflicts = self.redemptions(coupons).filtered("pos_order_id")
+        self.assertEqual(conflicts.mapped("state"), ["redeemed", "redeemed"])
+        self.assertFalse(any(conflicts.mapped("needs_attention")))
+        self.assertEqual(set(coupons.mapped("wechat_state")), {"used"})
+        self.assertEqual(len(coupons.history_ids), 2)
+        self.assertEqual(len(conflicts.line_ids), 4)
