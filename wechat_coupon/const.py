@@ -11,6 +11,7 @@ TILL_TIMEOUT = 4.0
 TILL_DEADLINE = 8.0
 # Codes that nobody knows, per user and minute; a scanner does not get near it.
 MISSES_PER_MINUTE = 30
+IS_CODE_PER_MINUTE = 300
 # Questions about codes per account and second, shared by all tills.
 QUERIES_PER_SECOND = 50
 

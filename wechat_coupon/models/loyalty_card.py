@@ -359,19 +359,25 @@ class LoyaltyCard(models.Model):
 
         :param order: :class:`~.tools.cart.OrderRef`
         :param cart: :class:`~.tools.cart.Cart`, or ``None`` to leave it out
-        :param bool held: whether the order has the coupon; its state and its time
-            were looked at when it got it
+        :param bool held: whether the order has the coupon; its time and its
+            template were looked at when it got it
         :return: reason codes with what their sentences show, the weightiest first
         :rtype: list[tuple[str, dict]]
         """
         self.ensure_one()
         refusals = [
-            *(() if held else self._wechat_state_refusals()),
+            *(self._wechat_lost_refusals() if held else self._wechat_state_refusals()),
             *self._wechat_place_refusals(order),
         ]
         if cart is not None:
             refusals += self._wechat_cart_refusals(cart)
         return refusals
+
+    def _wechat_lost_refusals(self):
+        """What happened to a coupon behind the back of the order that has it."""
+        used_here = self.wechat_state == "used" and not self.wechat_used_outside
+        if self.wechat_state in const.STATE_REASONS and not used_here:
+            yield const.STATE_REASONS[self.wechat_state], {}
 
     def _wechat_state_refusals(self):
         now = fields.Datetime.now()

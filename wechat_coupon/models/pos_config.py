@@ -171,9 +171,16 @@ class PosConfig(models.Model):
     def wechat_coupon_is_code(self, code):
         """Whether a code is that of a coupon which we know; asks nobody else.
 
+        A till asks for each product with twelve digits, a guesser for every code:
+        there is a limit that no cashier reaches, and beyond it the answer is no.
+
         :rtype: bool
         """
         self._wechat_check_till()
+        if self.env["wechat.rate.guard"]._acquire(
+            f"coupon_is_code:{self.env.uid}", const.IS_CODE_PER_MINUTE, 60
+        ):
+            return False
         self.env.cr.execute(
             """
             SELECT 1 FROM loyalty_card
@@ -184,8 +191,6 @@ class PosConfig(models.Model):
         )
         if self.env.cr.rowcount:
             return True
-        # It tells who guesses as much as a look-up does.
-        self._wechat_count_miss()
         return False
 
     def use_coupon_code(self, code, creation_date, partner_id, pricelist_id):
@@ -196,16 +201,14 @@ class PosConfig(models.Model):
             self._wechat_bad_argument("code")
         coupon = self.env["loyalty.card"]._wechat_find(code)
         if not coupon:
-            if self._wechat_count_miss():
-                return {
-                    "successful": False,
-                    "payload": {
-                        "error_message": self._wechat_message("too_many_tries")
-                    },
-                }
-            return super().use_coupon_code(
+            result = super().use_coupon_code(
                 code, creation_date, partner_id, pricelist_id
             )
+            # Odoo's own coupons are no misses; a code that nobody knows is.
+            if not result["successful"] and self._wechat_count_miss():
+                message = self._wechat_message("too_many_tries")
+                result["payload"]["error_message"] = message
+            return result
         # An order that owns nothing: this says whether the coupon is free.
         order = self._wechat_order(str(uuid4()), partner_id)
         reasons = self._wechat_reasons(coupon, order, None)

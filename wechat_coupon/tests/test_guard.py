@@ -35,11 +35,20 @@ class TestGuard(TransactionCase):
             return function(api.Environment(cr, SUPERUSER_ID, {}))
 
     @staticmethod
-    def make(env):
+    def shop(env):
+        """A company that counts in yuan; it stays, nothing else of the test does."""
+        yuan = env.ref("base.CNY")
+        companies = env["res.company"]
+        found = companies.search([("currency_id", "=", yuan.id)], limit=1)
+        return found or companies.create({"name": _NAME, "currency_id": yuan.id})
+
+    @classmethod
+    def make(cls, env):
         today = fields.Date.today()
         template = env["coupon.template"].create(
             {
                 "name": _NAME,
+                "company_id": cls.shop(env).id,
                 "amount_fen": 100,
                 "date_from": today - timedelta(days=1),
                 "date_to": today + timedelta(days=1),
@@ -67,7 +76,7 @@ class TestGuard(TransactionCase):
     def order(self, env, uuid=None):
         return OrderRef(
             uuid=uuid or str(uuid4()),
-            company=env.company,
+            company=self.shop(env),
             config=env["pos.config"],
             session=env["pos.session"],
             partner=env["res.partner"],
