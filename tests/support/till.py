@@ -1,5 +1,10 @@
 """The cashier at Odoo's point of sale."""
 
+import contextlib
+import time
+
+from playwright.sync_api import TimeoutError
+
 from .browser import OdooUser
 
 
@@ -13,13 +18,19 @@ class Cashier(OdooUser):
         opening = self.page.locator(
             ".login-overlay .open-register-btn, .modal-dialog .btn-primary"
         )
-        for _stage in range(3):  # the login screen, then the opening popup
-            products.or_(opening).first.wait_for()
-            if not opening.count():
-                break
-            opening.first.click()
+        # The login screen, then the opening popup, which may be drawn twice: done
+        # when the products have been there alone for a moment.
+        end, alone = time.monotonic() + 90, 0
+        while alone < 3:
+            if time.monotonic() > end:
+                raise AssertionError("the till did not open")
+            if opening.count():
+                alone = 0
+                with contextlib.suppress(TimeoutError):
+                    opening.first.click(timeout=2000)
+            elif products.count():
+                alone += 1
             self.page.wait_for_timeout(300)
-        products.first.wait_for()
 
     def add_product(self, name: str) -> None:
         self.page.locator(f"article.product:has-text('{name}')").first.click()
