@@ -3,12 +3,12 @@ PYTHON ?= python3
 ONLY ?=
 RUN = $(PYTHON) env/run.py
 
-.PHONY: help env demo up test proof lint bench clean
+.PHONY: help env demo up test proof lint bench i18n clean
 
 help:
 	@$(RUN) help
 
-env demo up lint bench:
+env demo up lint bench i18n:
 	@$(RUN) $@
 
 test proof:

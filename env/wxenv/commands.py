@@ -18,6 +18,7 @@ make test     all tests; ONLY=wechat_coupon for a part
 make proof    the long proofs at full size; ONLY=race for a part
 make lint     ruff, pylint-odoo, eslint, translations
 make bench    the benchmarks, one JSON line per figure
+make i18n     the translation files, as the sources are now
 bin/odoo      Odoo's command line in this environment"""
 
 
@@ -30,6 +31,7 @@ def main(arguments: list[str]) -> int:
         "env": env,
         "odoo": odoo,
         "up": up,
+        "i18n": i18n,
     }
     if name in commands:
         return commands[name](rest)
@@ -58,6 +60,14 @@ def odoo(rest: list[str]) -> int:
                 return process.wait()
         finally:
             config.unlink()
+
+
+def i18n(_rest: list[str]) -> int:
+    from . import catalogs
+
+    with postgres.server() as database:
+        catalogs.refresh(database, paths.addons())
+    return 0
 
 
 def up(_rest: list[str]) -> int:

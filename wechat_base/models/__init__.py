@@ -2,6 +2,7 @@ from . import wechat_secret_mixin
 from . import wechat_drain_mixin
 from . import wechat_rate_guard
 from . import wechat_token
+from . import wechat_connection_mixin
 from . import wechat_account
 from . import wechat_merchant
 from . import wechat_merchant_key

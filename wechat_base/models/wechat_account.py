@@ -1,15 +1,13 @@
 import base64
 import binascii
 import re
-import secrets
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
-from ..const import MAX_COUNT, TOKEN_PATIENCE
+from ..const import TOKEN_PATIENCE
 from ..tools.exceptions import WechatConfigError, make_error
 from ..tools.official_client import WechatOfficialClient
-from ..tools.transport import check_sandbox_url
 
 APPID = re.compile(r"^wx[0-9a-zA-Z]{8,30}$")
 TOKEN = re.compile(r"^[0-9A-Za-z]{3,32}$")
@@ -21,25 +19,12 @@ class WechatAccount(models.Model):
 
     _name = "wechat.account"
     _description = "WeChat Account"
-    _inherit = ["mail.thread", "wechat.secret.mixin"]
-    _order = "sequence, name, id"
+    _inherit = "wechat.connection.mixin"
 
+    _event_field = "account_id"
     _SECRET_FIELDS = ("secret", "token", "encoding_aes_key")
     _SECRET_TARGET_FIELDS = ("appid", "environment", "sandbox_url")
 
-    def _default_callback_key(self):
-        return secrets.token_urlsafe(24)
-
-    name = fields.Char(required=True, tracking=True)
-    sequence = fields.Integer(default=10)
-    active = fields.Boolean(default=True, tracking=True)
-    company_id = fields.Many2one(
-        "res.company",
-        required=True,
-        index=True,
-        default=lambda self: self.env.company,
-        tracking=True,
-    )
     account_type = fields.Selection(
         [
             ("service", "Service account"),
@@ -57,23 +42,6 @@ class WechatAccount(models.Model):
         help="Begins with gh_. When it is set, callbacks for another account are "
         "refused.",
     )
-    environment = fields.Selection(
-        [
-            ("production", "WeChat"),
-            ("sandbox", "Sandbox"),
-            ("disabled", "Disabled"),
-        ],
-        required=True,
-        default="production",
-        copy=False,
-        tracking=True,
-        help="Disabled accounts neither send nor accept anything.",
-    )
-    sandbox_url = fields.Char(
-        string="Sandbox address",
-        help="Address of the stand-in for WeChat's servers, e.g. http://127.0.0.1:8070",
-    )
-
     secret = fields.Char(
         string="AppSecret",
         compute="_compute_secrets",
@@ -112,7 +80,7 @@ class WechatAccount(models.Model):
         "part is the one that is used.",
     )
     callback_key = fields.Char(
-        default=lambda self: self._default_callback_key(),
+        default=lambda self: self._new_address_key(),
         required=True,
         readonly=True,
         copy=False,
@@ -122,7 +90,6 @@ class WechatAccount(models.Model):
         compute="_compute_callback_url",
         help="Enter this address as server URL in WeChat's console.",
     )
-    event_count = fields.Char(compute="_compute_event_count")
     identity_count = fields.Char(compute="_compute_identity_count")
 
     # One record speaks for an account; a second one, e.g. for training against the
@@ -144,16 +111,10 @@ class WechatAccount(models.Model):
                 f"{account.get_base_url()}/wechat/oa/{account.callback_key}"
             )
 
-    def _compute_event_count(self):
-        for account in self:
-            account.event_count = count_text(
-                self.env["wechat.event"], [("account_id", "=", account.id)]
-            )
-
     def _compute_identity_count(self):
         for account in self:
-            account.identity_count = count_text(
-                self.env["wechat.identity"], [("account_id", "=", account.id)]
+            account.identity_count = self._count_text(
+                "wechat.identity", [("account_id", "=", account.id)]
             )
 
     # === INVERSE METHODS === #
@@ -180,11 +141,6 @@ class WechatAccount(models.Model):
                         appid=account.appid,
                     )
                 )
-
-    @api.constrains("environment", "sandbox_url")
-    def _check_sandbox_url(self):
-        for account in self.filtered(lambda a: a.environment == "sandbox"):
-            _check_sandbox_url(self.env, account.sandbox_url)
 
     # === CRUD METHODS === #
 
@@ -224,15 +180,6 @@ class WechatAccount(models.Model):
         self.ensure_one()
         return self.env["wechat.connection.check"]._open(account=self)
 
-    def action_view_events(self):
-        """Open the callbacks that this account has received."""
-        self.check_access("read")
-        self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "wechat_base.wechat_event_action"
-        )
-        return {**action, "domain": [("account_id", "=", self.id)], "context": {}}
-
     def action_view_identities(self):
         """Open the followers of this account."""
         self.check_access("read")
@@ -246,7 +193,7 @@ class WechatAccount(models.Model):
         """Replace the callback address, e.g. after it was made public."""
         self.check_access("write")
         for account in self:
-            account.callback_key = self._default_callback_key()
+            account.callback_key = self._new_address_key()
 
     # === BUSINESS METHODS === #
 
@@ -283,15 +230,8 @@ class WechatAccount(models.Model):
         :raises WechatConfigError: if the account is disabled or not filled in
         """
         self.ensure_one()
+        self._check_enabled()
         secret = self._secret("secret")
-        if self.environment == "disabled":
-            raise make_error(
-                self.env._,
-                WechatConfigError,
-                "disabled",
-                detail=self.display_name,
-                code="disabled",
-            )
         if not secret:
             raise make_error(
                 self.env._,
@@ -300,12 +240,11 @@ class WechatAccount(models.Model):
                 detail=self.env._("AppSecret of %(name)s", name=self.display_name),
                 code="incomplete",
             )
-        sandbox = self.environment == "sandbox"
         return WechatOfficialClient(
             self.appid,
             secret,
             tokens=_Tokens(self),
-            sandbox_url=check_sandbox_url(self.sandbox_url) if sandbox else None,
+            sandbox_url=self._sandbox_address(),
             translate=self.env._,
         )
 
@@ -323,25 +262,3 @@ class _Tokens:
         return self._model_sudo._obtain(
             self._account, kind, fetch, stale, min(timeout, TOKEN_PATIENCE)
         )
-
-
-def count_text(model, domain):
-    """Count for a button: many rows are not counted to the last one.
-
-    :return: the number, or e.g. ``10000+``
-    """
-    count = model.search_count(domain, limit=MAX_COUNT + 1)
-    return f"{MAX_COUNT}+" if count > MAX_COUNT else str(count)
-
-
-def _check_sandbox_url(env, url):
-    """Raise unless ``url`` can be the address of a sandbox."""
-    try:
-        check_sandbox_url(url)
-    except ValueError:
-        raise ValidationError(
-            env._(
-                "Enter the sandbox's address, e.g. http://127.0.0.1:8070 "
-                "(http or https, no user, no question mark)."
-            )
-        ) from None

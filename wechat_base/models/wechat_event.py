@@ -123,23 +123,31 @@ class WechatEvent(models.Model):
     ):
         """Store a verified callback, once; plain SQL, because it may come 200/s.
 
+        What nobody handles is kept to be looked at, and costs no job.
+
         :param str source: ``oa`` or ``pay``
         :param int owner_id: of the account or merchant
         :param str event_key: the same for each repetition
         :return: whether it is new
         """
+        is_handled = self._handler(event_type) is not None
+        now = fields.Datetime.now()
         self.env.cr.execute(
             """
             INSERT INTO wechat_event (
                     source, account_id, merchant_id, company_id, event_key,
-                    event_type, openid, payload, state, attempts, received_at, next_at,
+                    event_type, openid, payload, state, attempts, received_at,
+                    next_at, processed_at,
                     create_uid, create_date, write_uid, write_date)
                  VALUES (%(source)s, %(account)s, %(merchant)s, %(company)s, %(key)s,
-                         %(type)s, %(openid)s, %(payload)s::jsonb, 'pending', 0,
-                         %(now)s, %(now)s, 1, %(now)s, 1, %(now)s)
+                         %(type)s, %(openid)s, %(payload)s::jsonb, %(state)s, 0,
+                         %(now)s, %(now)s, %(processed)s,
+                         1, %(now)s, 1, %(now)s)
             ON CONFLICT DO NOTHING
             """,
             {
+                "state": "pending" if is_handled else "ignored",
+                "processed": None if is_handled else now,
                 "source": source,
                 "account": owner_id if source == "oa" else None,
                 "merchant": owner_id if source == "pay" else None,
@@ -148,13 +156,18 @@ class WechatEvent(models.Model):
                 "type": event_type,
                 "openid": openid or None,
                 "payload": json.dumps(_storable(payload), ensure_ascii=False),
-                "now": fields.Datetime.now(),
+                "now": now,
             },
         )
         if not self.env.cr.rowcount:
             return False
-        self._drain_wake()
+        if is_handled:
+            self._drain_wake()
         return True
+
+    def _handler(self, event_type):
+        """Return the method for a kind of event, or ``None``."""
+        return getattr(self, f"_handle_{event_type.replace('.', '_')}", None)
 
     # === PROCESSING === #
 
@@ -169,55 +182,71 @@ class WechatEvent(models.Model):
 
     @api.model
     def _event_drain(self):
-        """Job: process the events that are due, each in its own transaction."""
+        """Job: process the events that are due, each in its own transaction.
+
+        The transaction of an event also claims the next one, so each attempt is
+        committed before its handler runs: an event whose handler takes the process
+        with it is tried again later, behind the others, and given up in the end.
+        """
         count = 0
+        event_id = self._drain_in_own_transaction(lambda model: model._claim_next())
         for _step in self._drain_steps():
-            if not self._event_step():
+            if not event_id:
                 break
+            event_id = self._event_step(event_id)
             count += 1
+        if event_id:
+            self._drain_in_own_transaction(lambda model: model._unclaim(event_id))
         self._drain_again(progress=bool(count))
         return self.env._("%s callbacks", count)
 
     @api.model
-    def _event_step(self):
-        """Process one event; return whether there was one.
+    def _event_step(self, event_id):
+        """Process one event that was claimed, and claim the next one.
 
-        The attempt is committed before the handler runs. An event whose handler
-        takes the process with it is so tried again later, behind the others, and
-        given up in the end.
+        :return: id of the next one, or ``False``
         """
-        event_id = self._drain_in_own_transaction(lambda model: model._claim_next().id)
-        if not event_id:
-            return False
+
+        def settle(model):
+            # First, while the transaction's view of the others' claims is fresh.
+            next_id = model._claim_next(event_id)
+            model._lock_claimed(event_id)._process()
+            return next_id
+
+        def fail(model):
+            next_id = model._claim_next(event_id)
+            model._lock_claimed(event_id)._set_failed(message)
+            return next_id
+
         try:
-            self._drain_in_own_transaction(
-                lambda model: model._lock_claimed(event_id)._process()
-            )
+            return self._drain_in_own_transaction(settle)
         except Exception as error:
             # A handler's failure is the event's, not the job's: the next event
             # must not wait for it.
             _logger.warning("WeChat callback %s failed", event_id, exc_info=True)
             message = self._error_text(error)
-            self._drain_in_own_transaction(
-                lambda model: model._lock_claimed(event_id)._set_failed(message)
-            )
-        return True
+        return self._drain_in_own_transaction(fail)
 
     @api.model
-    def _claim_next(self):
-        """Count an attempt at the oldest event that is due and that nobody has."""
+    def _claim_next(self, busy_id=0):
+        """Count an attempt at the oldest event that is due and that nobody has.
+
+        :param int busy_id: the event that this job works on
+        :return: its id, or ``False``
+        """
         self.env.cr.execute(
             SQL(
                 """
                 SELECT id
                   FROM %s
-                 WHERE state = 'pending' AND next_at <= %s
+                 WHERE state = 'pending' AND next_at <= %s AND id != %s
                  ORDER BY next_at, id
                  LIMIT 1
                    FOR UPDATE SKIP LOCKED
                 """,
                 SQL.identifier(self._table),
                 fields.Datetime.now(),
+                busy_id,
             )
         )
         event = self.browse([row[0] for row in self.env.cr.fetchall()])
@@ -230,7 +259,13 @@ class WechatEvent(models.Model):
                     + timedelta(seconds=wait * random.uniform(0.8, 1.2)),
                 }
             )
-        return event
+        return event.id
+
+    @api.model
+    def _unclaim(self, event_id):
+        """Give back an event that was claimed and not begun."""
+        event = self._lock_claimed(event_id)
+        event.write({"attempts": event.attempts - 1, "next_at": fields.Datetime.now()})
 
     @api.model
     def _lock_claimed(self, event_id):
@@ -259,8 +294,7 @@ class WechatEvent(models.Model):
                 self.env._("The process ended each time while it worked on this.")
             )
             return
-        name = f"_handle_{self.event_type.replace('.', '_')}"
-        handler = getattr(self.with_company(self.company_id), name, None)
+        handler = self.with_company(self.company_id)._handler(self.event_type)
         state = "ignored"
         if handler:
             state = "ignored" if handler() is False else "done"

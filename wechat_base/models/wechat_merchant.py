@@ -1,5 +1,4 @@
 import re
-import secrets
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
@@ -7,8 +6,6 @@ from odoo.exceptions import ValidationError
 from ..tools import pay_crypto
 from ..tools.exceptions import WechatConfigError, make_error
 from ..tools.pay_client import WechatPayClient
-from ..tools.transport import check_sandbox_url
-from .wechat_account import _check_sandbox_url, count_text
 
 MCHID = re.compile(r"^[0-9]{6,32}$")
 
@@ -18,26 +15,13 @@ class WechatMerchant(models.Model):
 
     _name = "wechat.merchant"
     _description = "WeChat Pay Merchant"
-    _inherit = ["mail.thread", "wechat.secret.mixin"]
-    _order = "sequence, name, id"
+    _inherit = "wechat.connection.mixin"
     _check_company_auto = True
 
+    _event_field = "merchant_id"
     _SECRET_FIELDS = ("apiv3_key", "private_key")
     _SECRET_TARGET_FIELDS = ("mchid", "environment", "sandbox_url")
 
-    def _default_notify_key(self):
-        return secrets.token_urlsafe(24)
-
-    name = fields.Char(required=True, tracking=True)
-    sequence = fields.Integer(default=10)
-    active = fields.Boolean(default=True, tracking=True)
-    company_id = fields.Many2one(
-        "res.company",
-        required=True,
-        index=True,
-        default=lambda self: self.env.company,
-        tracking=True,
-    )
     mchid = fields.Char(
         string="Merchant number", required=True, copy=False, tracking=True
     )
@@ -47,23 +31,6 @@ class WechatMerchant(models.Model):
         check_company=True,
         help="Accounts whose AppID is bound to this merchant.",
     )
-    environment = fields.Selection(
-        [
-            ("production", "WeChat"),
-            ("sandbox", "Sandbox"),
-            ("disabled", "Disabled"),
-        ],
-        required=True,
-        default="production",
-        copy=False,
-        tracking=True,
-        help="Disabled merchants neither send nor accept anything.",
-    )
-    sandbox_url = fields.Char(
-        string="Sandbox address",
-        help="Address of the stand-in for WeChat's servers, e.g. http://127.0.0.1:8070",
-    )
-
     apiv3_key = fields.Char(
         string="APIv3 key",
         compute="_compute_secrets",
@@ -108,7 +75,7 @@ class WechatMerchant(models.Model):
         "wechat.merchant.key", "merchant_id", string="WeChat's keys"
     )
     notify_key = fields.Char(
-        default=lambda self: self._default_notify_key(),
+        default=lambda self: self._new_address_key(),
         required=True,
         readonly=True,
         copy=False,
@@ -116,7 +83,6 @@ class WechatMerchant(models.Model):
     notify_url = fields.Char(
         string="Notification address", compute="_compute_notify_url"
     )
-    event_count = fields.Char(compute="_compute_event_count")
 
     # In a neutralised copy all are disabled.
     _mchid_uniq = models.UniqueIndex(
@@ -145,12 +111,6 @@ class WechatMerchant(models.Model):
                 f"{merchant.get_base_url()}/wechat/pay/{merchant.notify_key}"
             )
 
-    def _compute_event_count(self):
-        for merchant in self:
-            merchant.event_count = count_text(
-                self.env["wechat.event"], [("merchant_id", "=", merchant.id)]
-            )
-
     # === INVERSE METHODS === #
 
     def _inverse_apiv3_key(self):
@@ -168,11 +128,6 @@ class WechatMerchant(models.Model):
                 raise ValidationError(
                     self.env._("A merchant number consists of digits only.")
                 )
-
-    @api.constrains("environment", "sandbox_url")
-    def _check_sandbox_url(self):
-        for merchant in self.filtered(lambda m: m.environment == "sandbox"):
-            _check_sandbox_url(self.env, merchant.sandbox_url)
 
     @api.constrains("certificate")
     def _check_certificate(self):
@@ -218,15 +173,6 @@ class WechatMerchant(models.Model):
         self.ensure_one()
         self._fetch_certificates()
 
-    def action_view_events(self):
-        """Open the notices that this merchant has received."""
-        self.check_access("read")
-        self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "wechat_base.wechat_event_action"
-        )
-        return {**action, "domain": [("merchant_id", "=", self.id)], "context": {}}
-
     def action_new_notify_key(self):
         """Replace the notification address, e.g. after it was made public.
 
@@ -234,7 +180,7 @@ class WechatMerchant(models.Model):
         """
         self.check_access("write")
         for merchant in self:
-            merchant.notify_key = self._default_notify_key()
+            merchant.notify_key = self._new_address_key()
 
     # === BUSINESS METHODS === #
 
@@ -285,17 +231,9 @@ class WechatMerchant(models.Model):
         :raises WechatConfigError: if the merchant is disabled or not filled in
         """
         self.ensure_one()
-        if self.environment == "disabled":
-            raise make_error(
-                self.env._,
-                WechatConfigError,
-                "disabled",
-                detail=self.display_name,
-                code="disabled",
-            )
+        self._check_enabled()
         private_key, apiv3_key = self._secret("private_key"), self._secret("apiv3_key")
         self._check_complete(private_key, apiv3_key)
-        sandbox = self.environment == "sandbox"
         return WechatPayClient(
             self.mchid,
             self.merchant_serial,
@@ -303,7 +241,7 @@ class WechatMerchant(models.Model):
             apiv3_key,
             find_key=self._find_key,
             public_key_id=self._public_key_id(),
-            sandbox_url=check_sandbox_url(self.sandbox_url) if sandbox else None,
+            sandbox_url=self._sandbox_address(),
             translate=self.env._,
         )
 

@@ -6,7 +6,7 @@ from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..models import wechat_account
+from ..models import wechat_connection_mixin
 from ..tools.exceptions import WechatConfigError
 from .common import APPID, WechatCase
 
@@ -101,5 +101,5 @@ class TestAccount(WechatCase):
     def test_many_are_not_counted_to_the_last(self):
         for number in range(3):
             self.env["wechat.identity"]._find_or_create(self.account, f"o{number}")
-        with patch.object(wechat_account, "MAX_COUNT", 2):
+        with patch.object(wechat_connection_mixin, "MAX_COUNT", 2):
             self.assertEqual(self.account.identity_count, "2+")

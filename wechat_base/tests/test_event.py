@@ -62,6 +62,8 @@ class TestEvent(WechatCase):
         done = self.receive("k1")
         not_ours = self.receive("k2", not_ours=True)
         unknown = self.receive("k3", kind="nobody_handles_this")
+        # Kept for whoever wants to look at it, without a job.
+        self.assertEqual((unknown.state, bool(unknown.processed_at)), ("ignored", True))
         dotted = self.receive("k4", kind="test.kind")
         self.drain()
         self.assertEqual(

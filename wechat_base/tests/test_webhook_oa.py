@@ -120,7 +120,6 @@ class TestWebhookOA(HttpCase):
         event = self.events()
         self.assertEqual(event.event_type, "user_get_card")
         self.assertEqual(event.openid, "oABC")
-        self.assertEqual(event.state, "pending")
         self.assertEqual(event.company_id, self.account.company_id)
         self.assertEqual(event._payload()["UserCardCode"], "123456789012")
 

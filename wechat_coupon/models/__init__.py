@@ -2,6 +2,7 @@ from . import coupon_reason
 from . import coupon_channel
 from . import coupon_channel_local
 from . import coupon_channel_card
+from . import coupon_terms_mixin
 from . import loyalty_program
 from . import loyalty_rule
 from . import loyalty_reward

@@ -193,8 +193,7 @@ class CouponRedemption(models.Model):
             "target": "new",
             "context": {
                 "default_action": action,
-                "default_res_model": self._name,
-                "default_res_ids": ",".join(map(str, self.ids)),
+                "default_redemption_ids": self.ids,
             },
         }
 

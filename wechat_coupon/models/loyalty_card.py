@@ -201,8 +201,7 @@ class LoyaltyCard(models.Model):
             "target": "new",
             "context": {
                 "default_action": "void",
-                "default_res_model": self._name,
-                "default_res_ids": ",".join(map(str, self.ids)),
+                "default_coupon_ids": self.ids,
             },
         }
 

@@ -257,19 +257,12 @@ class TestRights(CouponCase):
         boss = self.new_user(
             "coupon_boss2", "wechat_coupon.coupon_group_manager", company=company
         )
-        wizard = (
+        wizards = (
             self.env["coupon.reason.wizard"]
             .with_user(boss)
             .with_context(allowed_company_ids=company.ids)
-            .create(
-                {
-                    "action": "void",
-                    "res_model": "loyalty.card",
-                    "res_ids": str(self.coupon.id),
-                    "reason": "mine",
-                }
-            )
         )
-        with self.assertRaises(UserError):
-            wizard.action_confirm()
+        vals = {"action": "void", "coupon_ids": self.coupon.ids, "reason": "mine"}
+        with self.assertRaises(AccessError):
+            wizards.create(vals).action_confirm()
         self.assertEqual(self.coupon.wechat_state, "usable")
