@@ -1,14 +1,16 @@
 """Facts about coupons on WeChat's side, and the mapping to ours."""
 
 import re
+from datetime import timedelta
 
 # --- What a till is told ----------------------------------------------------------
 
 MAX_COUPONS_PER_ORDER = 20
-MAX_UUID_LENGTH = 64
 # A till waits for an answer: one call, and all calls of one request, in seconds.
 TILL_TIMEOUT = 4.0
 TILL_DEADLINE = 8.0
+# A till that is without a connection brings in its orders after this time at most.
+OFFLINE_TIME = timedelta(days=7)
 # Codes that nobody knows, per user and minute; a scanner does not get near it.
 MISSES_PER_MINUTE = 30
 IS_CODE_PER_MINUTE = 300

@@ -135,7 +135,7 @@ def request(function):
         fresh.flush_all()
 
 
-def our_way(card, _code, order):
+def our_way(card, code, order):
     cart = {
         "lines": [
             {
@@ -153,7 +153,7 @@ def our_way(card, _code, order):
         answer = (
             fresh["pos.config"]
             .browse(till.id)
-            .wechat_coupon_reserve(order.uuid, [card], cart)
+            .wechat_coupon_reserve(order.uuid, [{"id": card, "code": code}], cart)
         )
         assert answer["ok"], answer
 

@@ -65,9 +65,7 @@ class Ground:
     def reserve(self, order: str, coupon: dict):
         goods = coupons.cart(self.offer.product, 12800)
         answer = self.insist(
-            lambda: coupons.reserve(
-                self.cashier, self.till, order, [coupon["id"]], goods
-            )
+            lambda: coupons.reserve(self.cashier, self.till, order, [coupon], goods)
         )
         assert answer["ok"], answer
 

@@ -39,14 +39,14 @@ def ground(world):
     template = coupons.local_template(world)
     found = coupons.generate(world, template, 2 * ROUNDS + 10)
     return {
-        "coupons": [coupon["id"] for coupon in found],
+        "coupons": found,
         "product": coupons.product_id(world),
         "till": world.ref("till_1"),
         "sessions": coupons.clones(world, "cashier", REDEEMERS),
     }
 
 
-def race(ground, pool, coupon: int) -> Counter:
+def race(ground, pool, coupon: dict) -> Counter:
     """Let all redeemers go for one coupon at once; count what they were told."""
     barrier = threading.Barrier(REDEEMERS)
 
@@ -62,11 +62,11 @@ def race(ground, pool, coupon: int) -> Counter:
     return Counter(pool.map(redeem, ground["sessions"]))
 
 
-def holders(world, coupon: int) -> int:
+def holders(world, coupon: dict) -> int:
     return world.sql(
         "SELECT count(*) FROM coupon_redemption "
         "WHERE coupon_id = %s AND state IN ('reserved', 'redeemed')",
-        coupon,
+        coupon["id"],
     )[0][0]
 
 

@@ -66,9 +66,11 @@ def product_id(world: World, name: str = "nuts") -> int:
     return world.ref(f"product_{name}")
 
 
-def reserve(person: Rpc, till: int, order_uuid: str, coupons: list[int], goods: dict):
+def reserve(person: Rpc, till: int, order_uuid: str, coupons: list[dict], goods: dict):
+    """Reserve coupons, ``{"id": …, "code": …}`` each, as the till does."""
+    shown = [{"id": coupon["id"], "code": coupon["code"]} for coupon in coupons]
     return person.call(
-        "pos.config", "wechat_coupon_reserve", [till], order_uuid, coupons, goods
+        "pos.config", "wechat_coupon_reserve", [till], order_uuid, shown, goods
     )
 
 

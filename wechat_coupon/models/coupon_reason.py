@@ -170,3 +170,40 @@ class CouponReason(models.AbstractModel):
             "WeChat coupons can be used at the till only. Take the coupon off this "
             "sales order."
         )
+
+    # --- for the manager, on the worklist --- #
+
+    def _reason_not_reserved(self, **_kw):
+        return self.env._(
+            "The order used the coupon without reserving it: no till has shown its "
+            "code."
+        )
+
+    def _reason_used_outside(self, **_kw):
+        return self.env._("Used outside Odoo.")
+
+    def _reason_other_order(self, order="", shop="", **_kw):
+        if order:
+            return self.env._("Order %(order)s has this coupon.", order=order)
+        return self.env._(
+            "An open order of %(shop)s has this coupon.", shop=shop or "-"
+        )
+
+    def _reason_too_much_off(self, discount="", allowed="", **_kw):
+        return self.env._(
+            "The order took off ¥%(discount)s; the coupon gives ¥%(allowed)s at most.",
+            discount=discount,
+            allowed=allowed,
+        )
+
+    def _reason_goods_returned(self, **_kw):
+        return self.env._(
+            "The goods were given back; decide whether the customer gets the coupon "
+            "back."
+        )
+
+    def _reason_own_error(self, **_kw):
+        return self.env._("An error occurred; see the server's log.")
+
+    def _reason_released_by_manager(self, note="", **_kw):
+        return note

@@ -26,7 +26,9 @@ class CouponRedemptionLine(models.Model):
     pos_line_id = fields.Many2one(
         "pos.order.line", readonly=True, index="btree_not_null", ondelete="set null"
     )
-    product_id = fields.Many2one("product.product", readonly=True, ondelete="restrict")
+    product_id = fields.Many2one(
+        "product.product", readonly=True, index="btree_not_null", ondelete="restrict"
+    )
     tax_label = fields.Char(string="Taxes", readonly=True)
     quantity = fields.Float(readonly=True)
     line_fen = Fen(string="Goods (fen)", readonly=True)
@@ -40,7 +42,9 @@ class CouponRedemptionLine(models.Model):
     company_id = fields.Many2one(
         "res.company", required=True, readonly=True, index=True, ondelete="restrict"
     )
-    template_id = fields.Many2one("coupon.template", readonly=True, ondelete="restrict")
+    template_id = fields.Many2one(
+        "coupon.template", readonly=True, index="btree_not_null", ondelete="restrict"
+    )
     channel = fields.Selection(
         selection=lambda self: (
             self.env["coupon.template"]

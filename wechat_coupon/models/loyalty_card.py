@@ -3,7 +3,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
 from .. import const
-from ..tools import money
+from ..tools import codes, money
 from ..tools.ledger import as_ledger, is_ledger
 
 # What makes a coupon worth money; written by the ledger only.
@@ -131,6 +131,18 @@ class LoyaltyCard(models.Model):
                 elif card.wechat_valid_to and card.wechat_valid_to < now:
                     status = "expired"
             card.wechat_status = status
+
+    def _compute_display_name(self):
+        """Override of `loyalty`: whoever has the code can use the coupon.
+
+        The name is shown wherever a record points to the coupon, to people who may
+        not read coupons as well.
+        """
+        super()._compute_display_name()
+        # sudo: see above.
+        for card_sudo in self.sudo().filtered("coupon_template_id"):
+            name = card_sudo.program_id.name
+            card_sudo.display_name = f"{name}: {codes.mask(card_sudo.code)}"
 
     # === CRUD METHODS === #
 
@@ -395,7 +407,7 @@ class LoyaltyCard(models.Model):
             yield "template_incomplete", {}
 
     def _wechat_place_refusals(self, order):
-        if self.company_id and self.company_id != order.company:
+        if self.company_id and self.company_id not in order.companies:
             yield "other_company", {}
             return
         if order.config and order.config.currency_id.name != "CNY":
@@ -412,7 +424,10 @@ class LoyaltyCard(models.Model):
 
     def _wechat_cart_refusals(self, cart):
         rule = self.program_id.rule_ids[:1]
-        lines = [line for line in cart.lines if not line.is_reward_line]
+        # What is given back on the same order counts neither way, as in the till.
+        lines = [
+            line for line in cart.lines if not line.is_reward_line and line.qty > 0
+        ]
         if rule and not rule.any_product:
             # Not `valid_product_ids`: it searches the whole catalogue, and an option
             # of the point of sale leaves it empty.
@@ -422,7 +437,7 @@ class LoyaltyCard(models.Model):
             products = set(found.filtered_domain(rule._get_valid_product_domain()).ids)
             lines = [line for line in lines if line.product_id in products]
         amount = sum(line.price_total_fen for line in lines)
-        if not any(line.qty > 0 for line in lines):
+        if not lines:
             yield "no_matching_product", {}
             return
         threshold = self.coupon_template_id.threshold_fen

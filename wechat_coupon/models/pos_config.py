@@ -1,5 +1,6 @@
 import re
 import time
+from hmac import compare_digest
 from uuid import uuid4
 
 from odoo import fields, models
@@ -36,7 +37,10 @@ class PosConfig(models.Model):
         :param dict cart: see :mod:`~.tools.cart`, or ``False`` if there is none
         :param list known_program_ids: programs that the till has; their records are
             left out of ``load``
-        :return: see the add-on's documentation
+        :return: ``ok``; if it is: ``coupon`` (what the till keeps of it),
+            ``eligible``, ``reasons`` (``code`` and ``message`` each), ``payload`` (of
+            Odoo's `use_coupon_code`) and ``load`` (records of its program); if not:
+            ``code``, ``message`` and ``is_coupon``
         :rtype: dict
         """
         order = self._wechat_order(order_uuid, partner_id)
@@ -53,7 +57,7 @@ class PosConfig(models.Model):
                 "is_coupon": False,
             }
         reasons = self._wechat_reasons(coupon, order, cart)
-        if coupon.company_id != order.company:
+        if coupon.company_id not in order.companies:
             # Nothing more is told about what another company has issued.
             return {"ok": False, "is_coupon": True, **reasons[0]}
         return {
@@ -67,34 +71,29 @@ class PosConfig(models.Model):
             else self._wechat_load(coupon.program_id),
         }
 
-    def wechat_coupon_reserve(self, order_uuid, coupon_ids, cart, partner_id=False):
+    def wechat_coupon_reserve(self, order_uuid, coupons, cart, partner_id=False):
         """Hold exactly these coupons for an order: all or none.
 
         :param str order_uuid: the order
-        :param list coupon_ids: at most 20 ids of ``loyalty.card``; an empty list
-            releases what the order holds
+        :param list coupons: at most 20 of ``{"id": …, "code": …}``, ids of
+            ``loyalty.card``; the code shows that the till has seen the coupon, and
+            is not needed for what the order holds; an empty list releases that
         :param dict cart: see :mod:`~.tools.cart`
         :param int partner_id: customer on the order, or ``False``
+        :return: ``ok``; if it is: ``expires_at`` (ISO, UTC) and ``redemption_ids``;
+            if not: ``refusals`` (``coupon_id``, ``code`` and ``message`` each)
         :rtype: dict
         """
         order = self._wechat_order(order_uuid, partner_id)
-        ids = self._wechat_ids(coupon_ids, const.MAX_COUPONS_PER_ORDER)
+        shown = self._wechat_shown(coupons)
         cart = self._wechat_cart(cart)
         # sudo: a coupon of another company gets a refusal that says so.
         coupons = self.env["loyalty.card"].sudo().with_context(active_test=False)
         coupons = coupons.search_fetch(
-            [("id", "in", ids), ("coupon_template_id", "!=", False)],
+            [("id", "in", list(shown)), ("coupon_template_id", "!=", False)],
             const.COUPON_FIELDS,
         )
-        unknown = [
-            {
-                "coupon_id": missing,
-                "code": "not_on_order",
-                "message": self._wechat_message("not_on_order"),
-            }
-            for missing in ids
-            if missing not in coupons._ids
-        ]
+        unknown = self._wechat_not_shown(order, coupons, shown)
         if unknown:
             return {"ok": False, "refusals": unknown}
         redemptions, refusals = self.env["coupon.redemption"]._reserve(
@@ -153,7 +152,6 @@ class PosConfig(models.Model):
                 {
                     "id": redemption.id,
                     "coupon_id": redemption.coupon_id.id,
-                    "code": redemption.code,
                     "template_name": redemption.template_id.name,
                     "state": "released"
                     if redemption.state == "reserved" and redemption.expires_at < now
@@ -185,21 +183,22 @@ class PosConfig(models.Model):
             """
             SELECT 1 FROM loyalty_card
              WHERE code = %s AND coupon_template_id IS NOT NULL
-               AND company_id = %s
+               AND company_id = ANY(%s)
             """,
-            [self._wechat_code(code), self.company_id.id],
+            # sudo: a cashier need not see the company that the shop belongs to.
+            [self._wechat_code(code), self.company_id.sudo().parent_ids.ids],
         )
-        if self.env.cr.rowcount:
-            return True
-        return False
+        return bool(self.env.cr.rowcount)
 
     def use_coupon_code(self, code, creation_date, partner_id, pricelist_id):
         """Override of `pos_loyalty`: a guarded coupon has more ways to be no good."""
         self.ensure_one()
         # Odoo's own codes may be of any form; one that is no text would be a search.
-        if not isinstance(code, str) or len(code) > codes.MAX_CODE_LENGTH:
+        if not codes.is_text(code):
             self._wechat_bad_argument("code")
-        coupon = self.env["loyalty.card"]._wechat_find(code)
+        coupon = self.env["loyalty.card"]
+        if len(code) <= codes.MAX_CODE_LENGTH:
+            coupon = coupon._wechat_find(code)
         if not coupon:
             result = super().use_coupon_code(
                 code, creation_date, partner_id, pricelist_id
@@ -250,9 +249,48 @@ class PosConfig(models.Model):
         )
 
     def _wechat_code(self, code):
-        if not isinstance(code, str) or not 0 < len(code.strip()) <= 64:
+        if (
+            not codes.is_text(code)
+            or not 0 < len(code.strip()) <= codes.MAX_CODE_LENGTH
+        ):
             self._wechat_bad_argument("code")
         return code.strip()
+
+    def _wechat_shown(self, coupons):
+        """Return the codes that the till shows, by the ids of the coupons."""
+        limit = const.MAX_COUPONS_PER_ORDER
+        if not isinstance(coupons, list | tuple) or len(coupons) > limit:
+            self._wechat_bad_argument("coupons")
+        if any(not isinstance(one, dict) for one in coupons):
+            self._wechat_bad_argument("coupons")
+        self._wechat_ids([one.get("id") for one in coupons], limit)
+        shown = {one["id"]: one.get("code") or "" for one in coupons}
+        if any(not isinstance(code, str) for code in shown.values()):
+            self._wechat_bad_argument("coupons")
+        return shown
+
+    def _wechat_not_shown(self, order, coupons, shown):
+        """Refuse coupons whose code the till does not know: ids can be counted up.
+
+        :return: refusals as :meth:`wechat_coupon_reserve` returns them
+        """
+        ledger = self.env["coupon.redemption"].sudo()
+        holders = ledger._holders(coupons.ids, order.uuid)
+        good = {
+            coupon.id
+            for coupon in coupons
+            if ledger._holds(holders.get(coupon.id), order)
+            or _same(shown[coupon.id], coupon.code)
+        }
+        missing = [coupon_id for coupon_id in shown if coupon_id not in good]
+        if not missing:
+            return []
+        reason = "too_many_tries" if self._wechat_count_miss() else "not_on_order"
+        message = self._wechat_message(reason)
+        return [
+            {"coupon_id": coupon_id, "code": reason, "message": message}
+            for coupon_id in missing
+        ]
 
     def _wechat_ids(self, ids, limit):
         if not isinstance(ids, list | tuple) or len(ids) > limit:
@@ -318,7 +356,7 @@ class PosConfig(models.Model):
 
     def _wechat_reasons(self, coupon, order, cart):
         """Return why a coupon does not fit, as the till is told."""
-        if coupon.company_id != order.company:
+        if coupon.company_id not in order.companies:
             return [
                 {
                     "code": "other_company",
@@ -327,9 +365,7 @@ class PosConfig(models.Model):
             ]
         redemptions = self.env["coupon.redemption"].sudo()
         holder = redemptions._holders(coupon.ids).get(coupon.id)
-        found = (
-            redemptions.with_user(self.env.user).sudo()._holder_refusal(holder, order)
-        )
+        found = redemptions._holder_refusal(holder, order)
         reasons = [found] if found else []
         reasons += [
             reason
@@ -389,3 +425,7 @@ class PosConfig(models.Model):
             for model, found in records.items()
             if found
         }
+
+
+def _same(shown, code):
+    return compare_digest(shown.encode(errors="replace"), code.encode())

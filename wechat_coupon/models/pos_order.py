@@ -5,7 +5,7 @@ from psycopg2 import OperationalError
 from odoo import fields, models
 
 from ..tools import money
-from ..tools.cart import OrderRef
+from ..tools.cart import Cart, CartLine, OrderRef
 
 _logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class PosOrder(models.Model):
                     .search(
                         [
                             ("pos_order_id", "in", refunded.order_id.ids),
-                            ("state", "=", "redeemed"),
+                            ("state", "in", ("redeemed", "conflict")),
                             "|",
                             ("line_ids.pos_line_id", "in", refunded.ids),
                             ("coupon_id", "in", refunded.coupon_id.ids),
@@ -112,21 +112,44 @@ class PosOrder(models.Model):
         reward_lines = self._wechat_coupon_lines()
         # sudo: the template is not for users of the till to read.
         coupons_sudo = reward_lines.coupon_id.sudo().filtered("coupon_template_id")
+        if not coupons_sudo:
+            return {}
+        terms = {"order": self._wechat_order_ref(), "cart": self._wechat_paid_cart()}
         return {
-            coupon: self._wechat_coupon_use(
-                coupon,
-                reward_lines.filtered(
-                    lambda line, coupon=coupon: line.coupon_id == coupon
+            coupon: {
+                **terms,
+                **self._wechat_coupon_use(
+                    coupon,
+                    reward_lines.filtered(
+                        lambda line, coupon=coupon: line.coupon_id == coupon
+                    ),
                 ),
-            )
+            }
             for coupon in coupons_sudo
         }
+
+    def _wechat_paid_cart(self):
+        """Return the order's lines as the till showed them before it was paid."""
+        return Cart(
+            lines=tuple(
+                CartLine(
+                    uuid=line.uuid or "",
+                    product_id=line.product_id.id,
+                    qty=line.qty,
+                    price_total_fen=money.to_fen(line.price_subtotal_incl),
+                    is_reward_line=line.is_reward_line,
+                )
+                for line in self.lines
+            ),
+            total_fen=money.to_fen(self.amount_total),
+        )
 
     def _wechat_coupon_lines(self):
         """Return the lines on which a guarded coupon takes something off."""
         return self.lines.filtered(
             lambda line: (
-                line.price_subtotal_incl < 0
+                # Both, as a till can be made to send what does not fit together.
+                (line.price_subtotal_incl < 0 or line.qty * line.price_unit < 0)
                 # sudo: the template is not for users of the till to read.
                 and line.sudo().coupon_id.coupon_template_id
                 and not (
@@ -283,7 +306,7 @@ class PosOrder(models.Model):
     def _wechat_unguarded(self, coupon_data):
         ids = [int(key) for key in coupon_data if int(key) > 0]
         program_ids = {
-            vals.get("program_id") for vals in coupon_data.values() if vals
+            (vals or {}).get("program_id") for vals in coupon_data.values()
         } - {None, False}
         # sudo: the template is not for users of the till to read.
         cards_sudo = self.env["loyalty.card"].sudo().browse(ids).exists()
@@ -294,7 +317,7 @@ class PosOrder(models.Model):
             key: vals
             for key, vals in coupon_data.items()
             if int(key) not in guarded
-            and vals.get("program_id") not in guarded_programs
+            and (vals or {}).get("program_id") not in guarded_programs
         }
 
 

@@ -177,8 +177,12 @@ class CouponCase(TransactionCase):
 
     def reserve(self, uuid, coupons, cart=None, till=None, **kwargs):
         return (till or self.till).wechat_coupon_reserve(
-            uuid, coupons.ids, cart or self.full_cart, **kwargs
+            uuid, self.shown(coupons), cart or self.full_cart, **kwargs
         )
+
+    def shown(self, coupons):
+        """What a till says about coupons that it has seen."""
+        return [{"id": coupon.id, "code": coupon.code} for coupon in coupons]
 
     def order_ref(self, uuid):
         return OrderRef(

@@ -10,7 +10,7 @@ from odoo.exceptions import UserError
 from odoo.modules.registry import DummyRLock, Registry
 from odoo.service.model import retrying
 from odoo.tests import TransactionCase, tagged
-from odoo.tools import mute_logger
+from odoo.tools import mute_logger, sql
 
 from ..tools.cart import Cart, OrderRef
 
@@ -209,6 +209,7 @@ class TestGuard(TransactionCase):
 
     def test_the_race_exists(self):
         """With the guard off more than one order gets the coupon."""
+        before = self.commit(self.index_comment)
         self.commit(lambda env: env.cr.execute(f"DROP INDEX {_INDEX}"))
         try:
             results = self.race(
@@ -222,13 +223,38 @@ class TestGuard(TransactionCase):
                     [self.coupon_id],
                 )
             )
-            self.commit(
-                lambda env: env.cr.execute(
-                    f"CREATE UNIQUE INDEX {_INDEX} ON coupon_redemption (coupon_id)"
-                    " WHERE state IN ('reserved', 'redeemed')"
-                )
-            )
+            self.commit(self.make_index)
+        self.assertEqual(self.commit(self.index_comment), before)
         self.assertGreater(len(winners), 1, results)
+
+    def test_manager_is_told_when_a_till_is_busy(self):
+        self.commit(lambda env: self.reserve(env, "order"))
+        domain = [("coupon_id", "=", self.coupon_id), ("state", "=", "reserved")]
+
+        def release(env):
+            found = env["coupon.redemption"].search(domain)
+            with self.registry.cursor() as till:
+                till.execute(
+                    "SELECT id FROM coupon_redemption WHERE id = %s FOR UPDATE",
+                    found.ids,
+                )
+                with self.assertRaises(UserError):
+                    found._release_by_manager("now")
+            found._release_by_manager("now")
+            return found.state
+
+        self.assertEqual(self.commit(release), "released")
+
+    def make_index(self, env):
+        """As Odoo makes it when the add-on is installed."""
+        model = env["coupon.redemption"]
+        for wanted in model._table_objects.values():
+            if wanted.full_name(model) == _INDEX:
+                wanted.apply_to_database(model)
+
+    def index_comment(self, env):
+        """Odoo keeps the definition that it knows as the index's comment."""
+        return sql.index_definition(env.cr, _INDEX)[1]
 
     def test_sets_in_any_order_do_not_deadlock(self):
         ids = self.commit(

@@ -1,7 +1,8 @@
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
-from odoo import fields
+from odoo import Command, fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -106,7 +107,7 @@ class TestReserve(CouponCase):
         with self.enter_registry_test_mode():
             self.env.ref("wechat_coupon.ir_cron_sweep_expired").method_direct_trigger()
         self.assertEqual(self.redemptions(coupons[0]).state, "released")
-        self.assertEqual(self.redemptions(coupons[0]).reason, "expired")
+        self.assertEqual(self.redemptions(coupons[0]).release_reason, "expired")
         self.assertEqual(self.redemptions(coupons[1]).state, "reserved")
 
     def test_release(self):
@@ -126,6 +127,7 @@ class TestReserve(CouponCase):
             **action["context"]
         ).create({"reason": "Till is broken"}).action_confirm()
         self.assertEqual(redemption.state, "released")
+        self.assertEqual(redemption.release_reason, "manager")
         self.assertEqual(redemption.reason, "Till is broken")
         with self.assertRaises(UserError):
             redemption._release_by_manager("again")
@@ -235,7 +237,9 @@ class TestRedeem(CouponCase):
         coupon = self.new_coupons()
         uuid = str(uuid4())
         self.pay(uuid, coupon)
-        self.assertEqual(self.redemptions(coupon).state, "redeemed")
+        # The customer has the discount; how the till came by it, somebody must ask.
+        self.check_attention(self.redemptions(coupon), "redeemed")
+        self.assertIn("without reserving", self.redemptions(coupon).reason)
 
     def test_after_the_time_was_over(self):
         for swept in (False, True):
@@ -249,7 +253,9 @@ class TestRedeem(CouponCase):
                         self.order_ref(uuid), coupon, "expired"
                     )
                 self.pay(uuid, coupon)
-                self.assertEqual(self.redemptions(coupon)[-1].state, "redeemed")
+                redemption = self.redemptions(coupon)[-1]
+                self.assertEqual(redemption.state, "redeemed")
+                self.assertFalse(redemption.needs_attention)
 
     def test_conflict(self):
         coupon = self.new_coupons()
@@ -284,6 +290,67 @@ class TestRedeem(CouponCase):
         self.assertFalse(conflict.needs_attention)
         self.assertEqual(coupon.points, 0)
 
+    def test_conflict_of_returned_goods_is_not_retried(self):
+        coupon = self.new_coupons()
+        self.reserve("other", coupon)
+        order = self.pay(str(uuid4()), coupon)
+        conflict = self.redemptions(coupon, "conflict")
+        self.refund(order)
+        self.assertIn("given back", conflict.reason)
+        self.env["coupon.redemption"]._release(self.order_ref("other"))
+        self.env["coupon.redemption"]._retry_conflicts()
+        self.assertEqual(conflict.state, "conflict")
+        self.assertTrue(conflict.needs_attention)
+        # A person may still decide that the coupon is gone.
+        conflict.with_user(self.manager).action_retry()
+        self.assertEqual(conflict.state, "redeemed")
+
+    def refund(self, order):
+        """Give everything back, as the till does: the lines of a new order."""
+        data = self.order_data(str(uuid4()))
+        data["lines"] = [
+            Command.create(
+                {
+                    "uuid": str(uuid4()),
+                    "product_id": line.product_id.id,
+                    "qty": -line.qty,
+                    "price_unit": line.price_unit,
+                    "price_subtotal": -line.price_subtotal,
+                    "price_subtotal_incl": -line.price_subtotal_incl,
+                    "tax_ids": [Command.set(line.tax_ids.ids)],
+                    "refunded_orderline_id": line.id,
+                    "is_reward_line": line.is_reward_line,
+                    "reward_id": line.reward_id.id,
+                    "coupon_id": line.coupon_id.id,
+                }
+            )
+            for line in order.lines
+        ]
+        total = -order.amount_total
+        data.update(amount_total=total, amount_paid=total, amount_tax=-order.amount_tax)
+        data["payment_ids"][0][2]["amount"] = total
+        self.env["pos.order"].with_user(self.cashier).sync_from_ui([data])
+        return self.env["pos.order"].search([("uuid", "=", data["uuid"])])
+
+    def test_refund_asks_what_becomes_of_the_coupon(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.reserve(uuid, coupon)
+        order = self.pay(uuid, coupon)
+        self.assertFalse(self.redemptions(coupon).needs_attention)
+        self.assertEqual(self.refund(order).state, "paid")
+        self.check_attention(self.redemptions(coupon), "redeemed")
+        self.assertEqual(coupon.wechat_state, "used")
+
+    def test_a_line_that_contradicts_itself_uses_the_coupon(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.reserve(uuid, coupon)
+        data = self.order_data(uuid, coupon)
+        data["lines"][-1][2]["price_subtotal_incl"] = 0.0
+        self.env["pos.order"].with_user(self.cashier).sync_from_ui([data])
+        self.assertEqual(self.redemptions(coupon).state, "redeemed")
+
     def test_conflict_is_settled(self):
         coupon = self.new_coupons()
         self.reserve("other", coupon)
@@ -296,7 +363,7 @@ class TestRedeem(CouponCase):
         ).create({"reason": "We bear it"}).action_confirm()
         self.assertFalse(conflict.needs_attention)
         self.assertEqual(conflict.state, "conflict")
-        self.assertEqual(conflict.settled_by, self.manager)
+        self.assertEqual(conflict.settled_by_id, self.manager)
         self.assertEqual(conflict.settle_reason, "We bear it")
 
     @mute_logger(
@@ -428,6 +495,80 @@ class TestRedeem(CouponCase):
         self.pay(uuid, large, discount=-10.02)
         self.check_attention(self.redemptions(large), "redeemed")
         self.assertIn("10.02", self.redemptions(large).reason)
+
+    def test_terms_count_when_the_order_is_paid(self):
+        """The till may reserve with one cart and pay with another."""
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.assertTrue(self.reserve(uuid, coupon)["ok"])
+        self.pay(uuid, coupon, products=[self.book])
+        redemption = self.redemptions(coupon)
+        self.check_attention(redemption, "redeemed")
+        self.assertIn("¥66.67", redemption.reason)
+        other = self.new_config("Shop 2")
+        template = self.new_template(pos_config_ids=[Command.set(other.ids)])
+        coupon = template._generate(1)
+        uuid = str(uuid4())
+        till = other.with_user(self.cashier)
+        self.assertTrue(self.reserve(uuid, coupon, till=till)["ok"])
+        self.pay(uuid, coupon)
+        self.check_attention(self.redemptions(coupon), "redeemed")
+        self.assertIn("this shop", self.redemptions(coupon).reason)
+
+    def test_words_of_a_manager_decide_nothing(self):
+        coupon = self.new_coupons()
+        uuid = str(uuid4())
+        self.reserve(uuid, coupon)
+        self.redemptions(coupon).with_user(self.manager)._release_by_manager("expired")
+        as_ledger(coupon).wechat_valid_to = fields.Datetime.now() - timedelta(days=2)
+        self.pay(uuid, coupon)
+        self.check_attention(self.redemptions(coupon, "redeemed"), "redeemed")
+
+    def test_reasons_are_in_the_readers_language(self):
+        self.env["res.lang"]._activate_lang("zh_CN")
+        coupon = self.new_coupons()
+        self.pay(str(uuid4()), coupon)
+        redemption = self.redemptions(coupon)
+        self.assertIn("without reserving", redemption.reason)
+        chinese = redemption.with_context(lang="zh_CN").reason
+        self.assertRegex(chinese, "[\u4e00-\u9fff]")
+
+    def test_doubts_add_up(self):
+        coupon = self.new_coupons()
+        order = self.pay(str(uuid4()), coupon, discount=-50.0)
+        redemption = self.redemptions(coupon)
+        before = redemption.reason
+        redemption._goods_returned()
+        redemption._goods_returned()
+        self.assertTrue(redemption.reason.startswith(before))
+        self.assertEqual(
+            [code for code, _values in redemption.problems],
+            ["not_reserved", "too_much_off", "goods_returned"],
+        )
+        self.assertEqual(order.state, "paid")
+
+    def test_managers_may_write_about_it(self):
+        coupon = self.new_coupons()
+        self.pay(str(uuid4()), coupon)
+        redemption = self.redemptions(coupon).with_user(self.manager)
+        redemption.message_post(body="Asked the cashier")
+        self.assertIn("Asked the cashier", redemption.message_ids[0].body)
+
+    def test_branch_takes_coupons_of_the_company_above(self):
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        coupon = self.new_coupons()
+        order = replace(self.order_ref(str(uuid4())), company=branch)
+        order = replace(order, config=self.env["pos.config"])
+        ledger = self.env["coupon.redemption"]
+        held, refusals = ledger._reserve(order, coupon, None)
+        self.assertFalse(refusals)
+        self.assertEqual(held.company_id, branch)
+        own = self.new_coupons()
+        as_ledger(own).company_id = branch
+        _held, refusals = ledger._reserve(self.order_ref(str(uuid4())), own, None)
+        self.assertEqual([code for _c, code, _v in refusals], ["other_company"])
 
     def test_renewed_after_its_last_day(self):
         coupon = self.new_coupons()

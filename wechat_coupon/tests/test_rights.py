@@ -29,7 +29,7 @@ class TestRights(CouponCase):
     def test_the_till(self):
         calls = {
             "wechat_coupon_lookup": (self.coupon.code, "u", False, self.full_cart),
-            "wechat_coupon_reserve": ("u", self.coupon.ids, self.full_cart),
+            "wechat_coupon_reserve": ("u", self.shown(self.coupon), self.full_cart),
             "wechat_coupon_release": ("u",),
             "wechat_coupon_status": ("u",),
             "wechat_coupon_is_code": (self.coupon.code,),

@@ -26,7 +26,7 @@ class TestReasons(CouponCase):
             self.assertEqual(found["code"], reason)
             self.assertTrue(found["is_coupon"])
         answer = till.wechat_coupon_reserve(
-            "u1", coupon.ids, cart, partner_id=partner.id or False
+            "u1", self.shown(coupon), cart, partner_id=partner.id or False
         )
         self.assertEqual(self.refusal_codes(answer), [reason])
         held = self.redemptions(coupon, "reserved", "redeemed")
@@ -206,8 +206,40 @@ class TestReasons(CouponCase):
         )
 
     def test_not_on_order(self):
-        answer = self.till.wechat_coupon_reserve("u1", [999999999], self.full_cart)
+        answer = self.till.wechat_coupon_reserve(
+            "u1", [{"id": 999999999, "code": "x"}], self.full_cart
+        )
         self.assertEqual(self.refusal_codes(answer), ["not_on_order"])
+
+    def test_ids_can_be_counted_up_codes_cannot(self):
+        coupon = self.new_coupons()
+        for code in (False, "", "券", "\ud800", coupon.code[:-1], coupon.code.lower()):
+            answer = self.till.wechat_coupon_reserve(
+                "u1", [{"id": coupon.id, "code": code}], self.full_cart
+            )
+            self.assertEqual(self.refusal_codes(answer), ["not_on_order"], code)
+        self.assertFalse(self.redemptions(coupon))
+        self.assertTrue(self.reserve("u1", coupon)["ok"])
+        # What the order holds may be held on by a till that has not seen the code.
+        renewed = self.till.wechat_coupon_reserve(
+            "u1", [{"id": coupon.id}], self.full_cart
+        )
+        self.assertTrue(renewed["ok"])
+        stolen = self.till.wechat_coupon_reserve(
+            "u2", [{"id": coupon.id}], self.full_cart
+        )
+        self.assertEqual(self.refusal_codes(stolen), ["not_on_order"])
+
+    def test_guessing_is_stopped(self):
+        coupon = self.new_coupons()
+        guess = [{"id": coupon.id, "code": "A" * 14}]
+        answers = {
+            self.till.wechat_coupon_reserve("u1", guess, self.full_cart)["refusals"][0][
+                "code"
+            ]
+            for _time in range(40)
+        }
+        self.assertEqual(answers, {"not_on_order", "too_many_tries"})
 
     def test_every_sentence_in_both_languages(self):
         self.env["res.lang"]._activate_lang("zh_CN")
@@ -218,7 +250,11 @@ class TestReasons(CouponCase):
                 continue
             code = name.removeprefix("_reason_")
             values = {"missing": "1", "threshold": "2", "date": "3", "shop": "4"}
-            values["time"] = "5"
+            values |= {"time": "5", "order": "6", "discount": "7", "allowed": "8"}
+            if name == "_reason_released_by_manager":
+                # The manager's own words.
+                self.assertEqual(chinese._message(code, note="x"), "x")
+                continue
             for given in ({}, values):
                 english = reasons._message(code, **given)
                 self.assertTrue(english.isascii() or "¥" in english)
@@ -234,18 +270,29 @@ class TestTill(CouponCase):
         for call in (
             lambda: self.till.wechat_coupon_lookup(5, "u", False, cart),
             lambda: self.till.wechat_coupon_lookup("", "u", False, cart),
+            lambda: self.till.wechat_coupon_lookup("A\0B", "u", False, cart),
+            lambda: self.till.wechat_coupon_lookup("\ud800", "u", False, cart),
+            lambda: self.till.wechat_coupon_is_code("A\0B"),
+            lambda: self.till.use_coupon_code("A\0B", "2026-01-01", False, False),
+            lambda: self.till.use_coupon_code("\ud800", "2026-01-01", False, False),
             lambda: self.till.wechat_coupon_lookup("x" * 65, "u", False, cart),
             lambda: self.till.wechat_coupon_lookup("x", "u" * 65, False, cart),
             lambda: self.till.wechat_coupon_lookup("x", None, False, cart),
             lambda: self.till.wechat_coupon_lookup("x", "u", "1", cart),
             lambda: self.till.wechat_coupon_lookup("x", "u", False, {"lines": 1}),
             lambda: self.till.wechat_coupon_reserve("u", "1", cart),
-            lambda: self.till.wechat_coupon_reserve("u", [True], cart),
-            lambda: self.till.wechat_coupon_reserve("u", ["1"], cart),
-            lambda: self.till.wechat_coupon_reserve("u", [-1], cart),
-            lambda: self.till.wechat_coupon_reserve("u", list(range(1, 22)), cart),
-            lambda: self.till.wechat_coupon_reserve("u", coupon.ids, None),
-            lambda: self.till.wechat_coupon_reserve(1, coupon.ids, cart),
+            lambda: self.till.wechat_coupon_reserve("u", [{"id": True}], cart),
+            lambda: self.till.wechat_coupon_reserve("u", [{"id": "1"}], cart),
+            lambda: self.till.wechat_coupon_reserve("u", [{"id": -1}], cart),
+            lambda: self.till.wechat_coupon_reserve("u", coupon.ids, cart),
+            lambda: self.till.wechat_coupon_reserve(
+                "u", [{"id": coupon.id, "code": 5}], cart
+            ),
+            lambda: self.till.wechat_coupon_reserve(
+                "u", [{"id": number} for number in range(1, 22)], cart
+            ),
+            lambda: self.till.wechat_coupon_reserve("u", self.shown(coupon), None),
+            lambda: self.till.wechat_coupon_reserve(1, self.shown(coupon), cart),
             lambda: self.till.wechat_coupon_release({}),
             lambda: self.till.wechat_coupon_status([]),
             lambda: self.till.wechat_coupon_is_code(1),
@@ -318,9 +365,19 @@ class TestTill(CouponCase):
 
     def test_codes_of_another_type(self):
         coupon = self.new_coupons()
-        for code in (True, [coupon.code], None, "x" * 65):
+        for code in (True, [coupon.code], None):
             with self.assertRaises(AccessError):
                 self.till.use_coupon_code(code, "2026-11-22 08:00:00", False, False)
+        # Odoo has an answer for long ones.
+        answer = self.till.use_coupon_code("x" * 500, "2026-11-22", False, False)
+        self.assertFalse(answer["successful"])
+
+    def test_returned_goods_do_not_count(self):
+        coupon = self.new_coupons()
+        cart = self.full_cart
+        cart["lines"].append({**cart["lines"][0], "qty": -1, "price_total_fen": -6000})
+        found = self.till.wechat_coupon_lookup(coupon.code, "u1", False, cart)
+        self.assertTrue(found["eligible"], found["reasons"])
 
     def test_payment_codes_are_not_sent(self):
         def asked(*_args):

@@ -60,6 +60,13 @@ class TestWriteOff(SandboxCase):
         self.send()
         self.check_done()
 
+    def test_other_doubts_stay_on_the_worklist(self):
+        self.redemption._goods_returned()
+        self.send()
+        self.assertEqual(self.redemption.remote_state, "done")
+        self.assertTrue(self.redemption.needs_attention)
+        self.assertTrue(self.redemption.activity_ids)
+
     def test_killed_before_the_call(self):
         self.redemption._operation_begin()
         self.assertEqual(self.ask(), "not_done")

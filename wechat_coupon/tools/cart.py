@@ -43,6 +43,12 @@ class OrderRef:
     session: object
     partner: object
 
+    @property
+    def companies(self):
+        """The companies whose coupons are good here: this one and those above it."""
+        # sudo: a cashier need not see the company that the shop belongs to.
+        return self.company.sudo().parent_ids
+
 
 def parse_cart(value):
     """Return a :class:`Cart` from what came over the wire.
