@@ -47,7 +47,11 @@ class Person:
         self.url = url
         self.shots = shots
         self.context = browser.new_context(
-            viewport=viewport or DESKTOP, locale="zh-CN", **options
+            viewport=viewport or DESKTOP,
+            locale="zh-CN",
+            # The shop's computers show the shop's time.
+            timezone_id="Asia/Shanghai",
+            **options,
         )
         self.context.set_default_timeout(30_000)
         self.page: Page = self.context.new_page()

@@ -249,6 +249,7 @@ class TestWorklist(CouponCase):
     def test_what_waits_for_the_account(self):
         """48001 and the like are tried again, but a person has to do something."""
         coupon = self.template._generate(1)
+        self.reserve("paid", coupon)
         self.pay("paid", coupon)
         redemption = self.redemptions(coupon)
         action = self.env["ir.actions.act_window"]._for_xml_id(
