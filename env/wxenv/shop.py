@@ -33,6 +33,14 @@ def credentials() -> dict[str, str]:
     return made
 
 
+LANGUAGE = """
+languages = env["res.lang"].with_context(active_test=False)
+chinese = languages.search([("code", "=", "zh_CN")])
+env["base.language.install"].create({"lang_ids": chinese.ids}).lang_install()
+env.cr.commit()
+"""
+
+
 def template(database: Database, **settings) -> str:
     """The name of a template database that holds the shop.
 
@@ -48,10 +56,13 @@ def template(database: Database, **settings) -> str:
     source = databases.with_addons(database)
 
     def build(name: str) -> None:
-        databases.odoo(database, name, "--load-language", "zh_CN")
+        # Odoo's --load-language comes before most models are there, and leaves out
+        # their terms.
+        databases.shell(database, name, LANGUAGE)
         databases.shell(database, name, code)
 
-    return databases.derived(database, "shop", source, digest(source, code), build)
+    key = digest(source, code, LANGUAGE)
+    return databases.derived(database, "shop", source, key, build)
 
 
 def aim(stack: Stack) -> None:

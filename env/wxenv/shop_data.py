@@ -56,6 +56,14 @@ env.user.write(
     }
 )
 
+sale_13 = env["account.tax"].search(
+    [
+        ("company_id", "=", company.id),
+        ("type_tax_use", "=", "sale"),
+        ("amount", "=", 13.0),
+    ],
+    limit=1,
+)
 tax = env["account.tax"].search(
     [
         ("company_id", "=", company.id),
@@ -72,6 +80,7 @@ tax = env["account.tax"].search(
         "amount": 13.0,
         "type_tax_use": "sale",
         "price_include_override": "tax_included",
+        "tax_group_id": sale_13.tax_group_id.id,
         "company_id": company.id,
     },
 )
