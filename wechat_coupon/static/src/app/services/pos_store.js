@@ -71,6 +71,17 @@ patch(PosStore.prototype, {
         }
         return result.message || true;
     },
+    /** Whether this is the order on the screen, and may still change. */
+    wechatIsOpen(order) {
+        return order.uuid === this.getOrder()?.uuid && !order.finalized;
+    },
+    wechatIsPaying(order) {
+        return this.router.state.current === "PaymentScreen" && this.wechatIsOpen(order);
+    },
+    /** Odoo saves orders in the browser when they change, not when their state does. */
+    wechatSaveLocally() {
+        this.data.debouncedSynchronizeLocalDataInIndexedDB();
+    },
     _wechatIsPromotionCode(code) {
         return this.models["loyalty.rule"].some(
             (rule) =>

@@ -114,7 +114,7 @@ test("a renewal that is refused is told once", async () => {
         coupon: true,
         reserve: () => (times++ ? { ok: false, refusals } : { ok: true, expires_at }),
     });
-    patchWithCleanup(desk, { notify: (message) => expect.step(message) });
+    patchWithCleanup(desk.server, { notify: (message) => expect.step(message) });
     expect.verifySteps(["reserve"]);
     await advanceTime(50000);
     await settle();

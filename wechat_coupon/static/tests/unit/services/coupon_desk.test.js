@@ -438,7 +438,7 @@ describe("a network that is half open", () => {
     test("what is held after the coupon was let go is let go again", async () => {
         const { desk, order, card, known } = await tillWithCoupon();
         const late = hold(known, "reserve");
-        const { ok, offline } = await waitFor(desk.reserve(order), 11000);
+        const { ok, offline } = await waitFor(desk.reservation.reserve(order), 11000);
         expect([ok, offline]).toEqual([false, true]);
         await desk.remove(card, order);
         expect.verifySteps(["reserve", "release"]);
@@ -460,7 +460,7 @@ describe("a network that is half open", () => {
 
     test("letting go ends", async () => {
         const { desk, order, known } = await tillWithCoupon();
-        await desk.reserve(order);
+        await desk.reservation.reserve(order);
         hold(known, "release");
         await waitFor(desk.release(order), 9000);
         expect(order.uiState.wechatReservation).toBe(null);

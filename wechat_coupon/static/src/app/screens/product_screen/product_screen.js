@@ -83,7 +83,7 @@ patch(ProductScreen.prototype, {
     async _wechatAskIfAlsoCoupon(scan, product) {
         const desk = this.pos.wechatCoupon;
         const order = this.currentOrder;
-        if (!(await desk.isCouponCode(scan.code)) || !desk.isOpen(order)) {
+        if (!(await desk.isCouponCode(scan.code)) || !this.pos.wechatIsOpen(order)) {
             return;
         }
         if ((await this._wechatAskWhich(scan, product)) === "coupon") {
@@ -121,12 +121,12 @@ patch(ProductScreen.prototype, {
             : loaded.then(({ product }) => (product ? null : desk.lookup(scan.code, order)));
         const [{ product, problem }, result] = await Promise.all([loaded, looked]);
         const isCoupon = ["found", "refused"].includes(result?.status);
-        if (desk.isPaying(order)) {
+        if (this.pos.wechatIsPaying(order)) {
             return desk.notify(
                 _t("Payment was opened meanwhile. Scan %(code)s again.", { code: scan.code })
             );
         }
-        if (!desk.isOpen(order)) {
+        if (!this.pos.wechatIsOpen(order)) {
             return desk.notify(
                 _t("Another order was opened. Scan %(code)s again on its order.", {
                     code: scan.code,
@@ -152,12 +152,12 @@ patch(ProductScreen.prototype, {
         const desk = this.pos.wechatCoupon;
         try {
             const spellings = productSpellings(scan.code, scan.parsed || {});
-            await desk.inTime(
+            await desk.server.inTime(
                 this.pos.loadNewProducts([["product_variant_ids.barcode", "in", spellings]])
             );
             return { product: this._wechatKnownProduct(scan), problem: "" };
         } catch (error) {
-            const problem = desk.sentenceOf(error, this._wechatOfflineSentence(scan));
+            const problem = desk.server.sentenceOf(error, this._wechatOfflineSentence(scan));
             return { product: null, problem };
         }
     },
@@ -165,11 +165,11 @@ patch(ProductScreen.prototype, {
         const desk = this.pos.wechatCoupon;
         const order = this.currentOrder;
         try {
-            if (await desk.inTime(this._getPartnerByBarcode(scan))) {
+            if (await desk.server.inTime(this._getPartnerByBarcode(scan))) {
                 return await this.barcodeReader.wechatScanAsOdoo(scan.raw);
             }
         } catch (error) {
-            return this._wechatRefuse(desk.sentenceOf(error, this._wechatOfflineSentence(scan)));
+            return this._wechatRefuse(desk.server.sentenceOf(error, this._wechatOfflineSentence(scan)));
         }
         const result = await desk.lookup(scan.code, order);
         if (["found", "refused"].includes(result.status)) {
@@ -193,7 +193,7 @@ patch(ProductScreen.prototype, {
                 this._wechatRefuse(result);
             }
         } catch (error) {
-            this._wechatRefuse(desk.sentenceOf(error, this._wechatOfflineSentence({ code })));
+            this._wechatRefuse(desk.server.sentenceOf(error, this._wechatOfflineSentence({ code })));
         }
     },
     async _wechatRedeem({ code }) {
