@@ -52,7 +52,8 @@ export class CouponReservation {
         const ids = cards.map((card) => card.id);
         const pending = this.server.callWithoutLimit("wechat_coupon_reserve", [
             order.uuid,
-            ids,
+            // The code proves that this till has seen the coupon.
+            cards.map(({ id, code }) => ({ id, code: code || false })),
             cartOf(order),
             order.getPartner()?.id || false,
         ]);

@@ -230,6 +230,23 @@ describe("payment gate", () => {
         expect(order.uiState.wechatReservation).toBe(null);
     });
 
+    test("the server gets the coupons with their codes", async () => {
+        let sent;
+        const { desk, order } = await withCoupon(100, {}, {
+            reserve: (args) => {
+                sent = args;
+                return { ok: true, expires_at: "2031-05-01T10:15:00Z", redemption_ids: [1] };
+            },
+        });
+        await desk.reservation.reserve(order);
+        const [, uuid, coupons, cart, partnerId] = sent;
+        expect(uuid).toBe(order.uuid);
+        expect(coupons).toEqual([{ id: COUPON_ID, code: CODE }]);
+        expect(cart.total_fen).toBe(8000);
+        expect(partnerId).toBe(false);
+        expect.verifySteps(["reserve"]);
+    });
+
     test("a refusal keeps the order open and offers to remove the coupon", async () => {
         const refusals = [{ coupon_id: COUPON_ID, code: "held", message: "Held by till 2." }];
         const { store, order } = await withCoupon(100, {}, { reserve: { ok: false, refusals } });
