@@ -56,11 +56,15 @@ export class CouponLookup extends Reactive {
     }
 
     async _lookupOnce(code, order, key) {
-        const result = await this._lookup(code, order);
-        // Who scans again after a lost connection wants to know whether it is back.
-        const wait = result.status === "unreachable" ? 0 : REPEAT_MS;
-        setTimeout(() => this.lookups.delete(key), wait);
-        return result;
+        // Who scans again after a failure wants to know whether it is over.
+        let wait = 0;
+        try {
+            const result = await this._lookup(code, order);
+            wait = result.status === "unreachable" ? 0 : REPEAT_MS;
+            return result;
+        } finally {
+            setTimeout(() => this.lookups.delete(key), wait);
+        }
     }
 
     /** Let the next look-up of a code ask again, for a coupon that left the order. */

@@ -93,6 +93,27 @@ describe("look up", () => {
         expect.verifySteps([]);
     });
 
+    test("a code whose look-up broke can be scanned again", async () => {
+        mockServer({ lookup: found() });
+        const { desk, order } = await openOrder(100);
+        let isBroken = true;
+        patchWithCleanup(desk.server, {
+            call() {
+                if (isBroken) {
+                    throw new TypeError("a mistake of ours");
+                }
+                return super.call(...arguments);
+            },
+        });
+        await expect(desk.activate(CODE)).rejects.toThrow("a mistake of ours");
+        expect(desk.busyCodes).toHaveLength(0);
+        isBroken = false;
+        await advanceTime(10);
+        expect((await desk.activate(CODE)).applied).toBe(true);
+        expect(order.priceIncl).toBe(80);
+        expect.verifySteps(["lookup"]);
+    });
+
     test("a payment code is never sent", async () => {
         mockServer();
         const { desk, store } = await openOrder(100);
