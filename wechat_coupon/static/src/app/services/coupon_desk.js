@@ -108,12 +108,10 @@ export class CouponDesk {
         if (!result.applied) {
             return this.notify(result.message, result.status === "found" ? "warning" : "danger");
         }
-        const { ok, refusals } = await this.reservation.reserve(order);
-        if (!ok) {
+        if (!(await this._reserveOrTell(order))) {
             for (const card of order.wechatGuardedCoupons().filter((card) => card.code === code)) {
                 this._takeOff(card, order);
             }
-            this._tellRefusals(refusals);
         }
         this._adjustPayments(order, due);
     }
@@ -127,19 +125,30 @@ export class CouponDesk {
     }
 
     /**
-     * Take a coupon off an order, and let it go on the server if it was held.
+     * Take coupons off an order, and let them go on the server if they were held.
      */
-    async remove(card, order) {
-        this._takeOff(card, order);
+    async remove(cards, order) {
+        for (const card of cards) {
+            this._takeOff(card, order);
+        }
         this.pos.updateRewards();
         if (!order.uiState.wechatReservation) {
             return;
         }
         if (this.pos.wechatIsPaying(order) && order.wechatAppliedCoupons().length) {
-            await this.reservation.reserve(order);
+            await this._reserveOrTell(order);
         } else {
             await this.release(order);
         }
+    }
+
+    /** Hold the order's coupons; a refusal is told, and the validation gate asks again. */
+    async _reserveOrTell(order) {
+        const { ok, refusals } = await this.reservation.reserve(order);
+        if (!ok) {
+            this._tellRefusals(refusals);
+        }
+        return ok;
     }
 
     _takeOff(card, order) {
@@ -154,9 +163,7 @@ export class CouponDesk {
      */
     async mayPay(order) {
         if (!order.wechatAppliedCoupons().length) {
-            if (order.uiState.wechatReservation) {
-                await this.release(order);
-            }
+            this._releaseUnused(order);
             return true;
         }
         this._remindOfWaiting(order);
@@ -165,14 +172,17 @@ export class CouponDesk {
             return true;
         }
         if (await this._offerRemoval(refusals)) {
-            for (const { coupon_id } of refusals) {
-                const card = this.pos.models["loyalty.card"].get(coupon_id);
-                if (card) {
-                    await this.remove(card, order);
-                }
-            }
+            const ids = refusals.map(({ coupon_id }) => coupon_id);
+            this.remove(this.pos.models["loyalty.card"].readMany(ids), order);
         }
         return false;
+    }
+
+    /** The cashier does not wait for this: the server lets go by itself in the end. */
+    _releaseUnused(order) {
+        if (order.uiState.wechatReservation) {
+            this.release(order);
+        }
     }
 
     _remindOfWaiting(order) {
@@ -221,9 +231,7 @@ export class CouponDesk {
     async mayValidate(order) {
         const cards = order.wechatAppliedCoupons();
         if (!cards.length) {
-            if (order.uiState.wechatReservation) {
-                await this.release(order);
-            }
+            this._releaseUnused(order);
             return true;
         }
         if (this.reservation.isFresh(order, cards)) {
@@ -272,10 +280,7 @@ export class CouponDesk {
             this.notify(message);
             return;
         }
-        const { ok, refusals } = await this.reservation.reserve(order);
-        if (!ok) {
-            this._tellRefusals(refusals);
-        }
+        await this._reserveOrTell(order);
     }
 
     /** Back from payment to the cart: others may use the coupons meanwhile. */

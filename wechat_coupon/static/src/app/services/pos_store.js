@@ -23,7 +23,7 @@ patch(PosStore.prototype, {
         }
         const result = await super.pay(...arguments);
         if (this.router.state.current !== "PaymentScreen") {
-            await this.wechatCoupon.leavePayment(order);
+            this.wechatCoupon.leavePayment(order);
         }
         return result;
     },
@@ -36,7 +36,7 @@ patch(PosStore.prototype, {
             return;
         }
         const result = await super.validateOrderFast(...arguments);
-        await this.wechatCoupon.leavePayment(order);
+        this.wechatCoupon.leavePayment(order);
         return result;
     },
     async orderUpdateLoyaltyPrograms() {
@@ -46,7 +46,8 @@ patch(PosStore.prototype, {
     async _onBeforeDeleteOrder(order) {
         const mayDelete = await super._onBeforeDeleteOrder(...arguments);
         if (mayDelete && order.uiState?.wechatReservation) {
-            await this.wechatCoupon.release(order);
+            // Nobody waits for this: the server lets go by itself in the end.
+            this.wechatCoupon.release(order);
         }
         return mayDelete;
     },

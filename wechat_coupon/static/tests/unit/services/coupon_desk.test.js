@@ -6,7 +6,16 @@ import { addProductLineToOrder } from "@pos_loyalty/../tests/unit/utils";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
 import { click } from "@odoo/hoot-dom";
 import { makeServerError, patchWithCleanup } from "@web/../tests/web_test_helpers";
-import { CODE, COUPON_ID, found, loseConnection, mockServer, openOrder, settle } from "../utils";
+import {
+    CODE,
+    COUPON_ID,
+    found,
+    loseConnection,
+    mockServer,
+    openOrder,
+    PROGRAM_ID,
+    settle,
+} from "../utils";
 
 const { DateTime } = luxon;
 
@@ -218,7 +227,7 @@ describe("conditions", () => {
 
     test("taking a coupon off restores the price and allows it again", async () => {
         const { desk, order, card } = await withCoupon(100);
-        await desk.remove(card, order);
+        await desk.remove([card], order);
         expect(order.priceIncl).toBe(100);
         expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps([]);
@@ -385,7 +394,7 @@ describe("validation gate", () => {
         const { desk, store, order, card } = await withCoupon(100);
         await store.pay();
         expect.verifySteps(["reserve"]);
-        await desk.remove(card, order);
+        await desk.remove([card], order);
         expect.verifySteps(["release"]);
         expect(await desk.mayValidate(order)).toBe(true);
         expect.verifySteps([]);
@@ -468,7 +477,7 @@ describe("a network that is half open", () => {
         late.resolve({ ok: true, expires_at, redemption_ids: [1] });
         await settle();
         expect(order.wechatHoldsExactly([card])).toBe(true);
-        await desk.remove(card, order);
+        await desk.remove([card], order);
         expect(order.uiState.wechatReservation).toBe(null);
         expect.verifySteps(["reserve", "release"]);
     });
@@ -478,7 +487,7 @@ describe("a network that is half open", () => {
         const late = hold(known, "reserve");
         const { ok, offline } = await waitFor(desk.reservation.reserve(order), 11000);
         expect([ok, offline]).toEqual([false, true]);
-        await desk.remove(card, order);
+        await desk.remove([card], order);
         expect.verifySteps(["reserve", "release"]);
         late.resolve({ ok: true, expires_at, redemption_ids: [1] });
         await settle();
@@ -494,6 +503,42 @@ describe("a network that is half open", () => {
         hold(known, "reserve");
         expect(await waitFor(desk.mayValidate(order), 11000)).toBe(true);
         expect.verifySteps(["reserve", "reserve"]);
+    });
+
+    /** An order that goes to payment and whose release gets no answer. */
+    async function heldWithoutRelease() {
+        const till = await tillWithCoupon();
+        await till.desk.reservation.reserve(till.order);
+        expect.verifySteps(["reserve"]);
+        return { ...till, late: hold(till.known, "release") };
+    }
+
+    test("deleting an order does not wait for its coupons", async () => {
+        const { store, order } = await heldWithoutRelease();
+        expect(await store.deleteOrders([order])).toBe(true);
+        await settle();
+        expect.verifySteps(["release"]);
+        expect(store.models["pos.order"].getBy("uuid", order.uuid)).toBe(undefined);
+    });
+
+    test("the gates do not wait for a coupon that is not used any more", async () => {
+        const { desk, order } = await heldWithoutRelease();
+        for (const line of order.lines.filter(({ is_reward_line }) => is_reward_line)) {
+            line.delete();
+        }
+        expect(order.wechatAppliedCoupons()).toHaveLength(0);
+        expect(await desk.mayPay(order)).toBe(true);
+        expect(await desk.mayValidate(order)).toBe(true);
+        await settle();
+        expect.verifySteps(["release"]);
+    });
+
+    test("a quick payment that comes to nothing does not wait", async () => {
+        const { store, order } = await heldWithoutRelease();
+        patchWithCleanup(OrderPaymentValidation.prototype, { validateOrder: () => false });
+        await store.validateOrderFast(order.config.fast_payment_method_ids[0]);
+        await settle();
+        expect.verifySteps(["reserve", "release"]);
     });
 
     test("letting go ends", async () => {
@@ -554,6 +599,24 @@ describe("on the payment screen", () => {
         expect(order.priceIncl).toBe(100);
         expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps(["lookup", "reserve"]);
+    });
+
+    test("taking one off tells when the others cannot be held", async () => {
+        const OTHER = "621234567891";
+        const others = { code: OTHER, id: COUPON_ID + 1, programId: PROGRAM_ID + 1, amount: 5 };
+        const known = mockServer({ lookup: ([, code]) => found(code === CODE ? {} : others) });
+        const { desk, store, order } = await openOrder(100);
+        await desk.activate(CODE);
+        await desk.activate(OTHER);
+        await settle();
+        expect(order.priceIncl).toBe(75);
+        await store.pay();
+        expect.verifySteps(["lookup", "lookup", "reserve"]);
+        const refusals = [{ coupon_id: COUPON_ID + 1, code: "void", message: "Made invalid." }];
+        known.reserve = { ok: false, refusals };
+        patchWithCleanup(store.dialog, { add: (_dialog, { body }) => expect.step(body) });
+        await desk.remove([store.models["loyalty.card"].get(COUPON_ID)], order);
+        expect.verifySteps(["reserve", "5 off 0 (****7891): Made invalid."]);
     });
 
     test("not while a payment is under way", async () => {

@@ -68,6 +68,6 @@ export class CouponList extends Component {
     }
 
     async remove(card) {
-        await this.desk.remove(card, this.props.order);
+        await this.desk.remove([card], this.props.order);
     }
 }
