@@ -54,6 +54,20 @@ export class TillServer {
         );
     }
 
+    /**
+     * @param {Error} error of the call that was to say what a code is
+     * @returns {string} a sentence for the cashier
+     */
+    sentenceAbout(code, error) {
+        return this.sentenceOf(
+            error,
+            _t(
+                "No connection to the server: %(code)s is not known to this till, and nobody could be asked. Nothing was added.",
+                { code }
+            )
+        );
+    }
+
     log(functionName, error) {
         console.warn(error);
         logPosMessage("CouponDesk", functionName, error.message, false, [error.data]);

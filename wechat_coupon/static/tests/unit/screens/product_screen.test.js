@@ -147,6 +147,17 @@ test("a coupon in the customers' range is found when no customer is", async () =
     expect.verifySteps(["lookup"]);
 });
 
+test("the card of a customer whom the till knows is Odoo's and sent nowhere", async () => {
+    const code = "042123456789";
+    const { screen, store } = await mountScreen();
+    store.models["res.partner"].getFirst().update({ barcode: code });
+    for (const type of ["client", "cashier", "product"]) {
+        expect(screen._wechatOnScan(scanOf(code, type))).toBe(false);
+    }
+    await settle();
+    expect.verifySteps([]);
+});
+
 test("a refused coupon is explained in a dialog", async () => {
     const reasons = [{ code: "expired", message: "This coupon expired on 2026-01-01." }];
     const { screen, order } = await mountScreen({ lookup: found({ reasons }) });

@@ -10,6 +10,7 @@ import {
     productSpellings,
     routeOf,
 } from "@wechat_coupon/app/utils/code_router";
+import { findProduct, isPerson } from "@wechat_coupon/app/utils/till_records";
 import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
 
@@ -27,10 +28,10 @@ patch(ProductScreen.prototype, {
      */
     _wechatOnScan(scan) {
         const desk = this.pos.wechatCoupon;
-        const product = this._wechatKnownProduct(scan);
-        const partner = this.pos.models["res.partner"].getBy("barcode", scan.code);
-        const route = routeOf(scan, { product: Boolean(product), partner: Boolean(partner) });
-        switch (route) {
+        const { models } = this.pos;
+        const product = findProduct(models, scan);
+        const person = isPerson(models, scan);
+        switch (routeOf(scan, { product: Boolean(product), person })) {
             case "core":
                 return false;
             case "payment":
@@ -51,18 +52,6 @@ patch(ProductScreen.prototype, {
                 this._wechatScanUnknown(scan);
                 return true;
         }
-    },
-    _wechatKnownProduct({ code, parsed }) {
-        const { models } = this.pos;
-        for (const spelling of productSpellings(code, parsed || {})) {
-            const product =
-                models["product.product"].getBy("barcode", spelling) ||
-                models["product.uom"].getBy("barcode", spelling)?.product_id;
-            if (product) {
-                return { product, barcode: spelling };
-            }
-        }
-        return null;
     },
     /** A product that the till has: it is sold at once, in the order of the scans. */
     async _wechatScanProduct(scan, known) {
@@ -146,7 +135,7 @@ patch(ProductScreen.prototype, {
         this._wechatRefuse(problem || this._wechatUnknownSentence(scan, result));
     },
     /**
-     * @returns {Promise<{product: Object|null, problem: string}>} like `_wechatKnownProduct`
+     * @returns {Promise<{product: Object|null, problem: string}>} like `findProduct`
      */
     async _wechatLoadProduct(scan) {
         const desk = this.pos.wechatCoupon;
@@ -155,9 +144,9 @@ patch(ProductScreen.prototype, {
             await desk.server.inTime(
                 this.pos.loadNewProducts([["product_variant_ids.barcode", "in", spellings]])
             );
-            return { product: this._wechatKnownProduct(scan), problem: "" };
+            return { product: findProduct(this.pos.models, scan), problem: "" };
         } catch (error) {
-            const problem = desk.server.sentenceOf(error, this._wechatOfflineSentence(scan));
+            const problem = desk.server.sentenceAbout(scan.code, error);
             return { product: null, problem };
         }
     },
@@ -169,7 +158,7 @@ patch(ProductScreen.prototype, {
                 return await this.barcodeReader.wechatScanAsOdoo(scan.raw);
             }
         } catch (error) {
-            return this._wechatRefuse(desk.server.sentenceOf(error, this._wechatOfflineSentence(scan)));
+            return this._wechatRefuse(desk.server.sentenceAbout(scan.code, error));
         }
         const result = await desk.lookup(scan.code, order);
         if (["found", "refused"].includes(result.status)) {
@@ -193,7 +182,7 @@ patch(ProductScreen.prototype, {
                 this._wechatRefuse(result);
             }
         } catch (error) {
-            this._wechatRefuse(desk.server.sentenceOf(error, this._wechatOfflineSentence({ code })));
+            this._wechatRefuse(desk.server.sentenceAbout(code, error));
         }
     },
     async _wechatRedeem({ code }) {
@@ -217,12 +206,6 @@ patch(ProductScreen.prototype, {
     _wechatRefuseCoupon(message) {
         this.sound.play("error");
         this.dialog.add(AlertDialog, { title: _t("This coupon cannot be used"), body: message });
-    },
-    _wechatOfflineSentence({ code }) {
-        return _t(
-            "No connection to the server: %(code)s is not known to this till, and nobody could be asked. Nothing was added.",
-            { code }
-        );
     },
     _wechatUnknownSentence({ code }, result) {
         return result?.status === "unreachable"
