@@ -24,8 +24,10 @@ export class CouponList extends Component {
         return this.pos.wechatCoupon;
     }
 
-    get busyCodes() {
-        return this.desk.busyCodes.map(maskCode);
+    get busySentences() {
+        return this.desk.busyCodes.map((code) =>
+            _t("Looking up %(code)s…", { code: maskCode(code) })
+        );
     }
 
     get rows() {
