@@ -8,9 +8,14 @@ import { patch } from "@web/core/utils/patch";
  * scanned, before the nomenclature rewrites it, and returns true to keep it.
  */
 patch(BarcodeReader.prototype, {
+    setup() {
+        super.setup(...arguments);
+        // Whether the scan under way has been found to be none of ours.
+        this.wechatIsOdoos = false;
+    },
     async _scan(code) {
         const callbacks = [...this.cbMaps].map((map) => map.wechat_coupon).filter(Boolean);
-        if (!code || this.exclusiveCbMap || !callbacks.length) {
+        if (!code || this.wechatIsOdoos || this.exclusiveCbMap || !callbacks.length) {
             return super._scan(...arguments);
         }
         const scan = { raw: code, code: cleanCode(code), parsed: this._wechatParse(code) };
@@ -19,25 +24,22 @@ patch(BarcodeReader.prototype, {
                 return;
             }
         }
-        return this._wechatScanParsed(scan, () => super._scan(...arguments));
-    },
-    /** Odoo parses first of all, so it gets what has been parsed already. */
-    _wechatScanParsed({ raw, parsed }, scan) {
-        const { parser } = this;
-        if (parsed) {
-            const parse_barcode = (code) =>
-                code === raw ? parsed : parser.parse_barcode(code);
-            this.parser = Object.create(parser, { parse_barcode: { value: parse_barcode } });
-        }
-        try {
-            return scan();
-        } finally {
-            this.parser = parser;
-        }
+        return super._scan(...arguments);
     },
     /** Do with a code what Odoo would have done, after it turned out not to be ours. */
     wechatScanAsOdoo(code) {
-        return this.mutex.exec(() => super._scan(code));
+        return this.mutex.exec(async () => {
+            this.wechatIsOdoos = true;
+            try {
+                return await this._scan(code);
+            } finally {
+                this.wechatIsOdoos = false;
+            }
+        });
+    },
+    /** Whether a screen or an add-on would do something with a code of this type. */
+    wechatHandles(type) {
+        return [...this.cbMaps].some((map) => map[type]);
     },
     /** @returns {Object|Object[]|null} null when the nomenclature refuses the code */
     _wechatParse(code) {

@@ -1,10 +1,7 @@
-import { logPosMessage } from "@point_of_sale/app/utils/pretty_console_log";
 import { cartOf } from "@wechat_coupon/app/utils/coupon_cart";
-import { isPaymentCode, maskCode } from "@wechat_coupon/app/utils/code_router";
-import { withinTime } from "@wechat_coupon/app/utils/time_limit";
+import { maskCode } from "@wechat_coupon/app/utils/code_router";
 import { _t } from "@web/core/l10n/translation";
 import { ConnectionLostError, RPCError } from "@web/core/network/rpc";
-import { Mutex } from "@web/core/utils/concurrency";
 import { Reactive } from "@web/core/utils/reactive";
 import { markRaw } from "@odoo/owl";
 
@@ -15,12 +12,7 @@ const SLOW_MS = 600;
 // Answers that leave open whether the code is a coupon.
 const UNSURE = ["remote_unavailable", "account_misconfigured", "too_many_tries"];
 const MAX_CODE_LENGTH = 64;
-const ANSWER_MS = 8000;
 const KNOWN_CODES = 50;
-// Odoo's errors that are sentences for the user; other texts are for developers.
-const SENTENCES = ["UserError", "AccessError", "ValidationError"].map(
-    (name) => `odoo.exceptions.${name}`
-);
 
 /**
  * @typedef {Object} LookupResult
@@ -31,67 +23,23 @@ const SENTENCES = ["UserError", "AccessError", "ValidationError"].map(
  */
 
 /**
- * Calls to the server, and what they say about a code.
+ * What the server says about a code. Screens show which ones are being asked for, so
+ * this is reactive.
  */
 export class CouponLookup extends Reactive {
-    constructor(pos) {
+    /**
+     * @param {import("@point_of_sale/app/services/pos_store").PosStore} pos
+     * @param {import("./till_server").TillServer} server
+     */
+    constructor(pos, server) {
         super();
         this.pos = pos;
+        this.server = server;
         // Codes that are being looked up: the order shows them.
         this.busyCodes = [];
-        this.isRenewing = false;
         this.lookups = markRaw(new Map());
         // Twelve-digit codes that are coupons and products, the newest last.
         this.couponCodes = markRaw(new Set());
-        // Reserve and release of one till must reach the server in their order.
-        this.mutex = markRaw(new Mutex());
-        // Coupons get onto an order one after the other.
-        this.turn = markRaw(new Mutex());
-    }
-
-    /** @throws {NoAnswerError} when the answer does not come in time */
-    call(method, args) {
-        return this.inTime(this.callWithoutLimit(method, args));
-    }
-
-    callWithoutLimit(method, args) {
-        const { data, config } = this.pos;
-        return data.call("pos.config", method, [[config.id], ...args]);
-    }
-
-    inTime(answer, millis = ANSWER_MS) {
-        return withinTime(answer, millis);
-    }
-
-    /**
-     * @param {Error} error of a call
-     * @param {string} offline the sentence when there is no connection
-     * @returns {string} a sentence for the cashier
-     * @throws what is no failed call
-     */
-    sentenceOf(error, offline) {
-        if (error instanceof ConnectionLostError) {
-            return offline;
-        }
-        if (!(error instanceof RPCError)) {
-            throw error;
-        }
-        this.log("call", error);
-        if (SENTENCES.includes(error.exceptionName) && error.data?.message) {
-            return error.data.message;
-        }
-        return _t(
-            "The server could not answer because of an error. Try again; if it happens again, go on without the coupon and tell the manager."
-        );
-    }
-
-    log(functionName, error) {
-        console.warn(error);
-        logPosMessage("CouponDesk", functionName, error.message, false, [error.data]);
-    }
-
-    notify(message, type = "warning", options = {}) {
-        this.pos.notification.add(message, { type, autocloseDelay: 6000, ...options });
     }
 
     /**
@@ -108,11 +56,15 @@ export class CouponLookup extends Reactive {
     }
 
     async _lookupOnce(code, order, key) {
-        const result = await this._lookup(code, order);
-        // Who scans again after a lost connection wants to know whether it is back.
-        const wait = result.status === "unreachable" ? 0 : REPEAT_MS;
-        setTimeout(() => this.lookups.delete(key), wait);
-        return result;
+        // Who scans again after a failure wants to know whether it is over.
+        let wait = 0;
+        try {
+            const result = await this._lookup(code, order);
+            wait = result.status === "unreachable" ? 0 : REPEAT_MS;
+            return result;
+        } finally {
+            setTimeout(() => this.lookups.delete(key), wait);
+        }
     }
 
     /** Let the next look-up of a code ask again, for a coupon that left the order. */
@@ -126,7 +78,7 @@ export class CouponLookup extends Reactive {
         }
         const done = this._tellBusy(code);
         try {
-            const answer = await this.call("wechat_coupon_lookup", [
+            const answer = await this.server.call("wechat_coupon_lookup", [
                 code,
                 order.uuid,
                 order.getPartner()?.id || false,
@@ -135,7 +87,7 @@ export class CouponLookup extends Reactive {
             ]);
             return this._readAnswer(answer);
         } catch (error) {
-            const message = this.sentenceOf(
+            const message = this.server.sentenceOf(
                 error,
                 _t(
                     "No connection to the server: the code %(code)s could not be looked up. Nothing was changed. Scan it again when the connection is back.",
@@ -197,14 +149,14 @@ export class CouponLookup extends Reactive {
         }
         try {
             // A "no" may be wrong tomorrow: coupons are made all day.
-            if (!(await this.call("wechat_coupon_is_code", [code]))) {
+            if (!(await this.server.call("wechat_coupon_is_code", [code]))) {
                 return false;
             }
         } catch (error) {
             if (!(error instanceof ConnectionLostError || error instanceof RPCError)) {
                 throw error;
             }
-            this.log("isCouponCode", error);
+            this.server.log("isCouponCode", error);
             return false;
         }
         this._remember(code);
@@ -217,45 +169,5 @@ export class CouponLookup extends Reactive {
             const [oldest] = this.couponCodes;
             this.couponCodes.delete(oldest);
         }
-    }
-
-    /**
-     * What to do with a code that charges its owner. The screens show where it
-     * belongs; an add-on that takes payments by code overrides this.
-     */
-    onPaymentCode() {
-        this.notify(
-            this.pos.router.state.current === "PaymentScreen"
-                ? _t("This is a payment code. Choose the payment method that takes it first.")
-                : _t("This is a payment code. Go to payment to use it.")
-        );
-    }
-
-    /**
-     * Look up a code and put the coupon on the order.
-     *
-     * @param {string} code clean, see `cleanCode`
-     * @returns {Promise<LookupResult & {message: string, applied?: boolean}>}
-     */
-    async activate(code, order = this.pos.getOrder()) {
-        if (isPaymentCode(code)) {
-            return {
-                status: "refused",
-                message: _t("This is a payment code. Go to payment to use it."),
-            };
-        }
-        const present = order.wechatGuardedCoupons().find((card) => card.code === code);
-        if (present) {
-            return {
-                status: "found",
-                applied: order.wechatIsApplied(present),
-                message: _t("This coupon is already on the order."),
-            };
-        }
-        const result = await this.lookup(code, order);
-        if (result.status !== "found") {
-            return result;
-        }
-        return { ...result, ...(await this.attach(result.answer, order)) };
     }
 }

@@ -1,7 +1,8 @@
 import { SelectionPopup } from "@point_of_sale/app/components/popups/selection_popup/selection_popup";
 import { makeAwaitable } from "@point_of_sale/app/utils/make_awaitable_dialog";
-import { CouponLookup } from "@wechat_coupon/app/services/coupon_lookup";
 import { _t } from "@web/core/l10n/translation";
+import { Mutex } from "@web/core/utils/concurrency";
+import { markRaw } from "@odoo/owl";
 
 // What the cart can still mend: such a coupon stays on the order and waits.
 const CURABLE = ["below_threshold", "no_matching_product"];
@@ -9,7 +10,14 @@ const CURABLE = ["below_threshold", "no_matching_product"];
 /**
  * Coupons on an order: Odoo's own engine takes them off the price.
  */
-export class CouponRewards extends CouponLookup {
+export class CouponRewards {
+    /** @param {import("@point_of_sale/app/services/pos_store").PosStore} pos */
+    constructor(pos) {
+        this.pos = pos;
+        // Coupons get onto an order one after the other.
+        this.turn = markRaw(new Mutex());
+    }
+
     /**
      * Put a coupon that was looked up on its order and take it off the price.
      *
@@ -43,14 +51,14 @@ export class CouponRewards extends CouponLookup {
         await this.pos.orderUpdateLoyaltyPrograms();
         const message = answer.eligible ? await this._applyRewardOf(card, order) : "";
         this.pos.updateRewards();
-        this.saveLocally();
+        this.pos.wechatSaveLocally();
         const applied = order.wechatIsApplied(card);
         const told = this._toldAfter(answer, card, applied, message);
         return { status: "found", applied, message: told };
     }
 
     _whyNotAttach({ coupon, eligible, reasons = [] }, order) {
-        if (!this.isOpen(order)) {
+        if (!this.pos.wechatIsOpen(order)) {
             return _t(
                 "Another order was opened while the coupon was looked up. Scan the coupon again on its order."
             );
@@ -208,25 +216,8 @@ export class CouponRewards extends CouponLookup {
         return true;
     }
 
-    /**
-     * Take a coupon off an order, and let it go on the server if it was held.
-     */
-    async remove(card, order) {
-        this._takeOff(card, order);
-        this.pos.updateRewards();
-        this.saveLocally();
-        if (!order.uiState.wechatReservation) {
-            return;
-        }
-        if (this.isPaying(order) && order.wechatAppliedCoupons().length) {
-            await this.reserve(order);
-        } else {
-            await this.release(order);
-        }
-    }
-
-    _takeOff(card, order) {
-        this.forget(card.code, order);
+    /** Take a coupon and its lines off an order. */
+    takeOff(card, order) {
         for (const line of order.wechatLinesOf(card)) {
             line.delete();
         }
@@ -234,20 +225,6 @@ export class CouponRewards extends CouponLookup {
             (id) => id !== card.id
         );
         order._code_activated_coupon_ids = [["unlink", card]];
-    }
-
-    /** Odoo saves orders in the browser when they change, not when their state does. */
-    saveLocally() {
-        this.pos.data.debouncedSynchronizeLocalDataInIndexedDB();
-    }
-
-    isPaying(order) {
-        const { current } = this.pos.router.state;
-        return current === "PaymentScreen" && this.isOpen(order);
-    }
-
-    /** Whether this is the order on the screen, and may still change. */
-    isOpen(order) {
-        return order.uuid === this.pos.getOrder()?.uuid && !order.finalized;
+        this.pos.wechatSaveLocally();
     }
 }

@@ -23,7 +23,7 @@ patch(PosStore.prototype, {
         }
         const result = await super.pay(...arguments);
         if (this.router.state.current !== "PaymentScreen") {
-            await this.wechatCoupon.leavePayment(order);
+            this.wechatCoupon.leavePayment(order);
         }
         return result;
     },
@@ -36,7 +36,7 @@ patch(PosStore.prototype, {
             return;
         }
         const result = await super.validateOrderFast(...arguments);
-        await this.wechatCoupon.leavePayment(order);
+        this.wechatCoupon.leavePayment(order);
         return result;
     },
     async orderUpdateLoyaltyPrograms() {
@@ -46,7 +46,8 @@ patch(PosStore.prototype, {
     async _onBeforeDeleteOrder(order) {
         const mayDelete = await super._onBeforeDeleteOrder(...arguments);
         if (mayDelete && order.uiState?.wechatReservation) {
-            await this.wechatCoupon.release(order);
+            // Nobody waits for this: the server lets go by itself in the end.
+            this.wechatCoupon.release(order);
         }
         return mayDelete;
     },
@@ -70,6 +71,17 @@ patch(PosStore.prototype, {
             return own === true || result.message;
         }
         return result.message || true;
+    },
+    /** Whether this is the order on the screen, and may still change. */
+    wechatIsOpen(order) {
+        return order.uuid === this.getOrder()?.uuid && !order.finalized;
+    },
+    wechatIsPaying(order) {
+        return this.router.state.current === "PaymentScreen" && this.wechatIsOpen(order);
+    },
+    /** Odoo saves orders in the browser when they change, not when their state does. */
+    wechatSaveLocally() {
+        this.data.debouncedSynchronizeLocalDataInIndexedDB();
     },
     _wechatIsPromotionCode(code) {
         return this.models["loyalty.rule"].some(

@@ -8,7 +8,16 @@
 // WeChat: 18 digits from 10 to 15. Alipay: 16 to 24 digits from 25 to 30.
 // UnionPay: 19 digits from 62. They are bearer tokens: who has one can charge it.
 const PAYMENT_CODES = [/^1[0-5]\d{16}$/, /^(?:2[5-9]|30)\d{14,22}$/, /^62\d{17}$/];
-const PRODUCT_TYPES = ["product", "quantity", "weight", "price"];
+// By the type that the nomenclature sees; Odoo would act on any other type unasked.
+const ROUTES = {
+    client: "record_first",
+    coupon: "coupon",
+    product: "ask",
+    quantity: "ask",
+    weight: "ask",
+    price: "ask",
+    error: "ask",
+};
 const MASK_TAIL = 4;
 
 /**
@@ -91,10 +100,11 @@ export function maskCode(code) {
  * @param {Object|Object[]|null} scan.parsed null when the nomenclature refuses it
  * @param {Object} known
  * @param {boolean} known.product whether the till has a product with this code
- * @param {boolean} known.partner whether the till has a customer with this code
+ * @param {boolean} known.person whether the till has a customer or an employee with
+ *     this code; such a code is shown to nobody else
  * @returns {string}
  */
-export function routeOf({ code, parsed }, { product = false, partner = false } = {}) {
+export function routeOf({ code, parsed }, { product = false, person = false } = {}) {
     if (isPaymentCode(code) && !product) {
         return "payment";
     }
@@ -102,14 +112,11 @@ export function routeOf({ code, parsed }, { product = false, partner = false } =
         return "core";
     }
     const type = parsed?.type || "error";
-    if (type === "client") {
-        return partner ? "core" : "record_first";
-    }
-    if (product) {
+    if (product && type !== "client") {
         return "product";
     }
-    if (type === "coupon") {
-        return "coupon";
+    if (person) {
+        return "core";
     }
-    return PRODUCT_TYPES.includes(type) || type === "error" ? "ask" : "coupon_first";
+    return ROUTES[type] || "coupon_first";
 }

@@ -144,7 +144,7 @@ export function heldElsewhere(code) {
         const answer = await posmodel.data.call("pos.config", "wechat_coupon_reserve", [
             [posmodel.config.id],
             "11111111-2222-4333-8444-555555555555",
-            [coupon.id],
+            [{ id: coupon.id, code }],
             {
                 lines: [
                     { uuid: "x", product_id: product_id.id, qty: 2, price_total_fen: 12000 },

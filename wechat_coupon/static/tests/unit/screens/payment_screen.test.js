@@ -1,9 +1,9 @@
-import { destroy, expect, test } from "@odoo/hoot";
+import { describe, destroy, expect, test } from "@odoo/hoot";
 import { advanceTime, mockDate } from "@odoo/hoot-mock";
-import { mountWithCleanup, patchWithCleanup } from "@web/../tests/web_test_helpers";
+import { mountWithCleanup, onRpc, patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
-import { CODE, COUPON_ID, found, mockServer, openOrder, settle } from "../utils";
+import { CODE, COUPON_ID, found, loseConnection, mockServer, openOrder, settle } from "../utils";
 
 definePosModels();
 
@@ -21,8 +21,19 @@ async function mountPayment({ coupon = false, ...answers } = {}) {
     const screen = await mountWithCleanup(PaymentScreen, {
         props: { orderUuid: till.order.uuid },
     });
+    screen.wechatBarcodeReader = {
+        wechatHandles: () => false,
+        wechatScanAsOdoo: (code) => expect.step(`odoo ${code}`),
+    };
     await settle();
     return { ...till, screen };
+}
+
+/** Leaving the screen lets go what it held. */
+async function leave(screen) {
+    destroy(screen);
+    await settle();
+    expect.verifySteps(["release"]);
 }
 
 const scanOf = (code, type = "product") => ({ raw: code, code, parsed: { type, code } });
@@ -32,9 +43,7 @@ test("the screen says until when a coupon is held; leaving lets it go", async ()
     expect.verifySteps(["reserve"]);
     expect(".o_wechat_coupon").toHaveCount(1);
     expect(".o_wechat_coupon_state").toHaveText(/Reserved for this order until/);
-    destroy(screen);
-    await settle();
-    expect.verifySteps(["release"]);
+    await leave(screen);
 });
 
 test("after a reload the server is asked what it holds", async () => {
@@ -55,9 +64,7 @@ test("after a reload the server is asked what it holds", async () => {
     expect(order.wechatHoldsExactly(order.wechatAppliedCoupons())).toBe(true);
     expect(store.getOrder().priceIncl).toBe(80);
     expect.verifySteps(["lookup", "status"]);
-    destroy(screen);
-    await settle();
-    expect.verifySteps(["release"]);
+    await leave(screen);
 });
 
 test("a coupon can be scanned here, too", async () => {
@@ -67,9 +74,7 @@ test("a coupon can be scanned here, too", async () => {
     expect(order.priceIncl).toBe(80);
     expect(".o_wechat_coupon").toHaveCount(1);
     expect.verifySteps(["lookup", "reserve"]);
-    destroy(screen);
-    await settle();
-    expect.verifySteps(["release"]);
+    await leave(screen);
 });
 
 test("payment codes and products are not looked up", async () => {
@@ -80,6 +85,90 @@ test("payment codes and products are not looked up", async () => {
     await settle();
     expect(order.lines).toHaveLength(1);
     expect.verifySteps([]);
+});
+
+describe("cards and badges", () => {
+    const CARD = "042123456789";
+
+    test("the card of a customer whom the till knows is Odoo's and sent nowhere", async () => {
+        const { screen, store } = await mountPayment();
+        store.models["res.partner"].getFirst().update({ barcode: CARD });
+        onRpc("res.partner", "search_read", () => expect.step("partners"));
+        for (const type of ["client", "cashier", "product"]) {
+            expect(screen._wechatOnScan(scanOf(CARD, type))).toBe(false);
+        }
+        await settle();
+        expect.verifySteps([]);
+    });
+
+    test("that of a customer whom only the server knows is no coupon", async () => {
+        const { screen } = await mountPayment();
+        onRpc("res.partner", "search_read", () => {
+            expect.step("partners");
+            return [{ id: 900, name: "Somebody", barcode: CARD }];
+        });
+        expect(screen._wechatOnScan(scanOf(CARD, "client"))).toBe(true);
+        await settle();
+        expect.verifySteps(["partners", `odoo ${CARD}`]);
+    });
+
+    test("a coupon in the customers' range is found when no customer is", async () => {
+        const { screen, order } = await mountPayment({ lookup: found({ code: CARD }) });
+        expect(screen._wechatOnScan(scanOf(CARD, "client"))).toBe(true);
+        await settle();
+        expect(order.priceIncl).toBe(80);
+        expect.verifySteps(["lookup", "reserve"]);
+        await leave(screen);
+    });
+
+    test("a coupon in the employees' range is found when no employee is", async () => {
+        const { screen, order } = await mountPayment({ lookup: found({ code: CARD }) });
+        expect(screen._wechatOnScan(scanOf(CARD, "cashier"))).toBe(true);
+        await settle();
+        expect(order.priceIncl).toBe(80);
+        expect.verifySteps(["lookup", "reserve"]);
+        await leave(screen);
+    });
+
+    test("while nobody can say whether it is a customer's, it goes nowhere", async () => {
+        const { screen, store } = await mountPayment();
+        loseConnection(store);
+        await screen._wechatScanPartner(scanOf(CARD, "client"), store.getOrder());
+        await settle();
+        expect.verifySteps([]);
+    });
+});
+
+describe("another add-on has a use for a code here", () => {
+    async function withHandler(answers) {
+        const till = await mountPayment(answers);
+        till.screen.wechatBarcodeReader.wechatHandles = (type) => type === "product";
+        return till;
+    }
+
+    test("a product is left to it", async () => {
+        const { screen, store } = await withHandler();
+        store.models["product.product"].get(5).update({ barcode: "6901234567892" });
+        expect(screen._wechatOnScan(scanOf("6901234567892"))).toBe(false);
+        expect.verifySteps([]);
+    });
+
+    test("it gets what is no coupon", async () => {
+        const lookup = { ok: false, code: "unknown_code", message: "No.", is_coupon: false };
+        const { screen } = await withHandler({ lookup });
+        expect(screen._wechatOnScan(scanOf("6901234567892"))).toBe(true);
+        await settle();
+        expect.verifySteps(["lookup", "odoo 6901234567892"]);
+    });
+
+    test("a coupon is a coupon all the same", async () => {
+        const { screen, order } = await withHandler();
+        expect(screen._wechatOnScan(scanOf(CODE))).toBe(true);
+        await settle();
+        expect(order.priceIncl).toBe(80);
+        expect.verifySteps(["lookup", "reserve"]);
+        await leave(screen);
+    });
 });
 
 test("a slow customer keeps the coupon: it is renewed while the screen is open", async () => {
@@ -98,9 +187,7 @@ test("a slow customer keeps the coupon: it is renewed while the screen is open",
     await settle();
     expect.verifySteps(["reserve"]);
     expect(order.uiState.wechatReservation.until - Date.now()).toBeGreaterThan(120000);
-    destroy(screen);
-    await settle();
-    expect.verifySteps(["release"]);
+    await leave(screen);
     await advanceTime(300000);
     expect.verifySteps([]);
 });
@@ -114,14 +201,12 @@ test("a renewal that is refused is told once", async () => {
         coupon: true,
         reserve: () => (times++ ? { ok: false, refusals } : { ok: true, expires_at }),
     });
-    patchWithCleanup(desk, { notify: (message) => expect.step(message) });
+    patchWithCleanup(desk.server, { notify: (message) => expect.step(message) });
     expect.verifySteps(["reserve"]);
     await advanceTime(50000);
     await settle();
     await advanceTime(20000);
     await settle();
     expect.verifySteps(["reserve", "20 off 0 (****7890): Made invalid."]);
-    destroy(screen);
-    await settle();
-    expect.verifySteps(["release"]);
+    await leave(screen);
 });

@@ -56,10 +56,10 @@ test("a product of the till is sold at once; a coupon made later is found", asyn
 test("only a few codes that are both are remembered", async () => {
     const { desk } = await mountScreen({ is_code: true });
     for (let number = 0; number < 60; number++) {
-        desk._remember(`6200000000${number}`);
+        desk.codes._remember(`6200000000${number}`);
     }
-    expect(desk.couponCodes.size).toBe(50);
-    expect(desk.couponCodes.has("620000000059")).toBe(true);
+    expect(desk.codes.couponCodes.size).toBe(50);
+    expect(desk.codes.couponCodes.has("620000000059")).toBe(true);
 });
 
 test("a product is found behind the zero that Odoo put before it", async () => {
@@ -145,6 +145,17 @@ test("a coupon in the customers' range is found when no customer is", async () =
     await settle();
     expect(order.priceIncl).toBe(80);
     expect.verifySteps(["lookup"]);
+});
+
+test("the card of a customer whom the till knows is Odoo's and sent nowhere", async () => {
+    const code = "042123456789";
+    const { screen, store } = await mountScreen();
+    store.models["res.partner"].getFirst().update({ barcode: code });
+    for (const type of ["client", "cashier", "product"]) {
+        expect(screen._wechatOnScan(scanOf(code, type))).toBe(false);
+    }
+    await settle();
+    expect.verifySteps([]);
 });
 
 test("a refused coupon is explained in a dialog", async () => {

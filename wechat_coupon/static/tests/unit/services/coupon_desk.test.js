@@ -4,9 +4,18 @@ import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_mode
 import { dialogActions } from "@point_of_sale/../tests/unit/utils";
 import { addProductLineToOrder } from "@pos_loyalty/../tests/unit/utils";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
-import { click } from "@odoo/hoot-dom";
+import { click, delay } from "@odoo/hoot-dom";
 import { makeServerError, patchWithCleanup } from "@web/../tests/web_test_helpers";
-import { CODE, COUPON_ID, found, loseConnection, mockServer, openOrder, settle } from "../utils";
+import {
+    CODE,
+    COUPON_ID,
+    found,
+    loseConnection,
+    mockServer,
+    openOrder,
+    PROGRAM_ID,
+    settle,
+} from "../utils";
 
 const { DateTime } = luxon;
 
@@ -91,6 +100,27 @@ describe("look up", () => {
         expect(order.priceIncl).toBe(100);
         expect(desk.busyCodes).toHaveLength(0);
         expect.verifySteps([]);
+    });
+
+    test("a code whose look-up broke can be scanned again", async () => {
+        mockServer({ lookup: found() });
+        const { desk, order } = await openOrder(100);
+        let isBroken = true;
+        patchWithCleanup(desk.server, {
+            call() {
+                if (isBroken) {
+                    throw new TypeError("a mistake of ours");
+                }
+                return super.call(...arguments);
+            },
+        });
+        await expect(desk.activate(CODE)).rejects.toThrow("a mistake of ours");
+        expect(desk.busyCodes).toHaveLength(0);
+        isBroken = false;
+        await advanceTime(10);
+        expect((await desk.activate(CODE)).applied).toBe(true);
+        expect(order.priceIncl).toBe(80);
+        expect.verifySteps(["lookup"]);
     });
 
     test("a payment code is never sent", async () => {
@@ -197,7 +227,7 @@ describe("conditions", () => {
 
     test("taking a coupon off restores the price and allows it again", async () => {
         const { desk, order, card } = await withCoupon(100);
-        await desk.remove(card, order);
+        await desk.remove([card], order);
         expect(order.priceIncl).toBe(100);
         expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps([]);
@@ -228,6 +258,23 @@ describe("payment gate", () => {
         await desk.leavePayment(order);
         expect.verifySteps(["release"]);
         expect(order.uiState.wechatReservation).toBe(null);
+    });
+
+    test("the server gets the coupons with their codes", async () => {
+        let sent;
+        const { desk, order } = await withCoupon(100, {}, {
+            reserve: (args) => {
+                sent = args;
+                return { ok: true, expires_at: "2031-05-01T10:15:00Z", redemption_ids: [1] };
+            },
+        });
+        await desk.reservation.reserve(order);
+        const [, uuid, coupons, cart, partnerId] = sent;
+        expect(uuid).toBe(order.uuid);
+        expect(coupons).toEqual([{ id: COUPON_ID, code: CODE }]);
+        expect(cart.total_fen).toBe(8000);
+        expect(partnerId).toBe(false);
+        expect.verifySteps(["reserve"]);
     });
 
     test("a refusal keeps the order open and offers to remove the coupon", async () => {
@@ -347,7 +394,7 @@ describe("validation gate", () => {
         const { desk, store, order, card } = await withCoupon(100);
         await store.pay();
         expect.verifySteps(["reserve"]);
-        await desk.remove(card, order);
+        await desk.remove([card], order);
         expect.verifySteps(["release"]);
         expect(await desk.mayValidate(order)).toBe(true);
         expect.verifySteps([]);
@@ -430,7 +477,7 @@ describe("a network that is half open", () => {
         late.resolve({ ok: true, expires_at, redemption_ids: [1] });
         await settle();
         expect(order.wechatHoldsExactly([card])).toBe(true);
-        await desk.remove(card, order);
+        await desk.remove([card], order);
         expect(order.uiState.wechatReservation).toBe(null);
         expect.verifySteps(["reserve", "release"]);
     });
@@ -438,9 +485,9 @@ describe("a network that is half open", () => {
     test("what is held after the coupon was let go is let go again", async () => {
         const { desk, order, card, known } = await tillWithCoupon();
         const late = hold(known, "reserve");
-        const { ok, offline } = await waitFor(desk.reserve(order), 11000);
+        const { ok, offline } = await waitFor(desk.reservation.reserve(order), 11000);
         expect([ok, offline]).toEqual([false, true]);
-        await desk.remove(card, order);
+        await desk.remove([card], order);
         expect.verifySteps(["reserve", "release"]);
         late.resolve({ ok: true, expires_at, redemption_ids: [1] });
         await settle();
@@ -458,9 +505,57 @@ describe("a network that is half open", () => {
         expect.verifySteps(["reserve", "reserve"]);
     });
 
+    /** @returns {Promise} fails when something waits for an answer that does not come */
+    const withoutWaiting = (pending) =>
+        Promise.race([
+            pending,
+            delay(3000).then(() => {
+                throw new Error("it waits for the server");
+            }),
+        ]);
+
+    /** An order that goes to payment and whose release gets no answer. */
+    async function heldWithoutRelease() {
+        const till = await tillWithCoupon();
+        await till.desk.reservation.reserve(till.order);
+        expect.verifySteps(["reserve"]);
+        return { ...till, late: hold(till.known, "release") };
+    }
+
+    test("deleting an order does not wait for its coupons", async () => {
+        const { store, order } = await heldWithoutRelease();
+        expect(await withoutWaiting(store.deleteOrders([order]))).toBe(true);
+        await settle();
+        expect.verifySteps(["release"]);
+        expect(store.models["pos.order"].getBy("uuid", order.uuid)).toBe(undefined);
+    });
+
+    test("the gates do not wait for a coupon that is not used any more", async () => {
+        const { desk, order } = await heldWithoutRelease();
+        for (const line of order.lines.filter(({ is_reward_line }) => is_reward_line)) {
+            line.delete();
+        }
+        expect(order.wechatAppliedCoupons()).toHaveLength(0);
+        expect(await withoutWaiting(desk.mayPay(order))).toBe(true);
+        order.uiState.wechatReservation = { ids: [COUPON_ID], until: 0, at: 0 };
+        expect(await withoutWaiting(desk.mayValidate(order))).toBe(true);
+        await settle();
+        expect(order.uiState.wechatReservation).toBe(null);
+        expect.verifySteps(["release"]);
+    });
+
+    test("a quick payment that comes to nothing does not wait", async () => {
+        const { store, order } = await heldWithoutRelease();
+        patchWithCleanup(OrderPaymentValidation.prototype, { validateOrder: () => false });
+        const [method] = order.config.fast_payment_method_ids;
+        await withoutWaiting(store.validateOrderFast(method));
+        await settle();
+        expect.verifySteps(["reserve", "release"]);
+    });
+
     test("letting go ends", async () => {
         const { desk, order, known } = await tillWithCoupon();
-        await desk.reserve(order);
+        await desk.reservation.reserve(order);
         hold(known, "release");
         await waitFor(desk.release(order), 9000);
         expect(order.uiState.wechatReservation).toBe(null);
@@ -516,6 +611,24 @@ describe("on the payment screen", () => {
         expect(order.priceIncl).toBe(100);
         expect(order.wechatGuardedCoupons()).toHaveLength(0);
         expect.verifySteps(["lookup", "reserve"]);
+    });
+
+    test("taking one off tells when the others cannot be held", async () => {
+        const OTHER = "621234567891";
+        const others = { code: OTHER, id: COUPON_ID + 1, programId: PROGRAM_ID + 1, amount: 5 };
+        const known = mockServer({ lookup: ([, code]) => found(code === CODE ? {} : others) });
+        const { desk, store, order } = await openOrder(100);
+        await desk.activate(CODE);
+        await desk.activate(OTHER);
+        await settle();
+        expect(order.priceIncl).toBe(75);
+        await store.pay();
+        expect.verifySteps(["lookup", "lookup", "reserve"]);
+        const refusals = [{ coupon_id: COUPON_ID + 1, code: "void", message: "Made invalid." }];
+        known.reserve = { ok: false, refusals };
+        patchWithCleanup(store.dialog, { add: (_dialog, { body }) => expect.step(body) });
+        await desk.remove([store.models["loyalty.card"].get(COUPON_ID)], order);
+        expect.verifySteps(["reserve", "5 off 0 (****7891): Made invalid."]);
     });
 
     test("not while a payment is under way", async () => {

@@ -80,10 +80,16 @@ describe("route", () => {
 
     test("Odoo's prefixes do not swallow a coupon", () => {
         expect(routeOf(scan("042123456789", "client"))).toBe("record_first");
-        expect(routeOf(scan("042123456789", "client"), { partner: true })).toBe("core");
         expect(routeOf(scan("041123456789", "cashier"))).toBe("coupon_first");
         expect(routeOf(scan("220512345678", "discount"))).toBe("coupon_first");
         expect(routeOf(scan("044123456789", "coupon"))).toBe("coupon");
+    });
+
+    test("the card of a customer and an employee's badge are Odoo's", () => {
+        const known = { person: true };
+        for (const type of ["client", "cashier", "product", "error"]) {
+            expect(routeOf(scan("042123456789", type), known)).toBe("core");
+        }
     });
 
     test("GS1 codes are Odoo's", () => {

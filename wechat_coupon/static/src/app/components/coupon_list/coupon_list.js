@@ -1,5 +1,6 @@
 import { Component } from "@odoo/owl";
 import { usePos } from "@point_of_sale/app/hooks/pos_hook";
+import { clock } from "@wechat_coupon/app/utils/clock";
 import { maskCode } from "@wechat_coupon/app/utils/code_router";
 import { _t } from "@web/core/l10n/translation";
 import { formatDate, parseDate } from "@web/core/l10n/dates";
@@ -23,8 +24,10 @@ export class CouponList extends Component {
         return this.pos.wechatCoupon;
     }
 
-    get busyCodes() {
-        return this.desk.busyCodes.map(maskCode);
+    get busySentences() {
+        return this.desk.busyCodes.map((code) =>
+            _t("Looking up %(code)s…", { code: maskCode(code) })
+        );
     }
 
     get rows() {
@@ -47,7 +50,7 @@ export class CouponList extends Component {
         const held = this.props.order.uiState.wechatReservation;
         if (held?.ids.includes(card.id) && held.until > Date.now()) {
             return _t("Reserved for this order until %(time)s", {
-                time: this.desk.clock(held.until),
+                time: clock(held.until),
             });
         }
         return _t("Applied; reserved when you go to payment");
@@ -67,6 +70,6 @@ export class CouponList extends Component {
     }
 
     async remove(card) {
-        await this.desk.remove(card, this.props.order);
+        await this.desk.remove([card], this.props.order);
     }
 }

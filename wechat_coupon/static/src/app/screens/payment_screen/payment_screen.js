@@ -1,8 +1,10 @@
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
 import { useBarcodeReader } from "@point_of_sale/app/hooks/barcode_reader_hook";
 import { CouponList } from "@wechat_coupon/app/components/coupon_list/coupon_list";
-import { productSpellings, routeOf } from "@wechat_coupon/app/utils/code_router";
+import { routeOf } from "@wechat_coupon/app/utils/code_router";
+import { findProduct, isPerson } from "@wechat_coupon/app/utils/till_records";
 import { _t } from "@web/core/l10n/translation";
+import { useService } from "@web/core/utils/hooks";
 import { patch } from "@web/core/utils/patch";
 import { onWillUnmount } from "@odoo/owl";
 
@@ -13,6 +15,7 @@ patch(PaymentScreen, { components: { ...PaymentScreen.components, CouponList } }
 patch(PaymentScreen.prototype, {
     setup() {
         super.setup(...arguments);
+        this.wechatBarcodeReader = useService("barcode_reader");
         useBarcodeReader({ wechat_coupon: this._wechatOnScan });
         // However the cashier leaves: the back button of the browser navigates nowhere.
         onWillUnmount(() => {
@@ -28,32 +31,63 @@ patch(PaymentScreen.prototype, {
             RENEW_CHECK_MS
         );
     },
-    /** Odoo calls every code "unknown" here; customers show coupons here, too. */
+    /**
+     * Odoo calls every code "unknown" here; customers show coupons here, too. Cards and
+     * badges stay Odoo's, and so does what another add-on has a use for here.
+     */
     _wechatOnScan(scan) {
-        const desk = this.pos.wechatCoupon;
-        const product = this._wechatKnowsProduct(scan);
-        switch (routeOf(scan, { product })) {
+        const { models, wechatCoupon: desk } = this.pos;
+        const product = Boolean(findProduct(models, scan));
+        const isGs1 = Array.isArray(scan.parsed);
+        switch (routeOf(scan, { product, person: isPerson(models, scan) })) {
             case "payment":
                 desk.onPaymentCode(scan.code);
                 return true;
-            case "core": // GS1: products, too
+            case "core":
+                return isGs1 && this._wechatRefuseProduct("gs1");
             case "product":
-                return this._wechatRefuseProduct();
+                return this._wechatRefuseProduct(scan.parsed?.type);
+            case "record_first":
+                this._wechatScanPartner(scan, this.currentOrder);
+                return true;
             default:
-                desk.activateWhilePaying(scan.code, this.currentOrder);
+                this._wechatScanCoupon(scan, this.currentOrder);
                 return true;
         }
     },
-    _wechatRefuseProduct() {
+    _wechatRefuseProduct(type) {
+        if (this.wechatBarcodeReader.wechatHandles(type)) {
+            return false;
+        }
         this.pos.wechatCoupon.notify(
             _t("This is a product. Go back to the order to add it.")
         );
         return true;
     },
-    _wechatKnowsProduct({ code, parsed }) {
-        const products = this.pos.models["product.product"];
-        return productSpellings(code, parsed || {}).some((spelling) =>
-            products.getBy("barcode", spelling)
-        );
+    /** Odoo takes it for a customer, whom the till need not know. */
+    async _wechatScanPartner(scan, order) {
+        const { server } = this.pos.wechatCoupon;
+        try {
+            const domain = [["barcode", "=", scan.code]];
+            const partners = await server.inTime(
+                this.pos.data.searchRead("res.partner", domain)
+            );
+            if (partners.length) {
+                return await this.wechatBarcodeReader.wechatScanAsOdoo(scan.raw);
+            }
+        } catch (error) {
+            return server.notify(server.sentenceAbout(scan.code, error), "danger");
+        }
+        return this._wechatScanCoupon(scan, order);
+    },
+    async _wechatScanCoupon({ raw, code, parsed }, order) {
+        const desk = this.pos.wechatCoupon;
+        if (this.wechatBarcodeReader.wechatHandles(parsed?.type)) {
+            const { status } = await desk.lookup(code, order);
+            if (!["found", "refused"].includes(status)) {
+                return this.wechatBarcodeReader.wechatScanAsOdoo(raw);
+            }
+        }
+        return desk.activateWhilePaying(code, order);
     },
 });

@@ -10,6 +10,7 @@ import {
     productSpellings,
     routeOf,
 } from "@wechat_coupon/app/utils/code_router";
+import { findProduct, isPerson } from "@wechat_coupon/app/utils/till_records";
 import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
 
@@ -27,10 +28,10 @@ patch(ProductScreen.prototype, {
      */
     _wechatOnScan(scan) {
         const desk = this.pos.wechatCoupon;
-        const product = this._wechatKnownProduct(scan);
-        const partner = this.pos.models["res.partner"].getBy("barcode", scan.code);
-        const route = routeOf(scan, { product: Boolean(product), partner: Boolean(partner) });
-        switch (route) {
+        const { models } = this.pos;
+        const product = findProduct(models, scan);
+        const person = isPerson(models, scan);
+        switch (routeOf(scan, { product: Boolean(product), person })) {
             case "core":
                 return false;
             case "payment":
@@ -52,18 +53,6 @@ patch(ProductScreen.prototype, {
                 return true;
         }
     },
-    _wechatKnownProduct({ code, parsed }) {
-        const { models } = this.pos;
-        for (const spelling of productSpellings(code, parsed || {})) {
-            const product =
-                models["product.product"].getBy("barcode", spelling) ||
-                models["product.uom"].getBy("barcode", spelling)?.product_id;
-            if (product) {
-                return { product, barcode: spelling };
-            }
-        }
-        return null;
-    },
     /** A product that the till has: it is sold at once, in the order of the scans. */
     async _wechatScanProduct(scan, known) {
         await this._wechatSell(scan, known);
@@ -83,7 +72,7 @@ patch(ProductScreen.prototype, {
     async _wechatAskIfAlsoCoupon(scan, product) {
         const desk = this.pos.wechatCoupon;
         const order = this.currentOrder;
-        if (!(await desk.isCouponCode(scan.code)) || !desk.isOpen(order)) {
+        if (!(await desk.isCouponCode(scan.code)) || !this.pos.wechatIsOpen(order)) {
             return;
         }
         if ((await this._wechatAskWhich(scan, product)) === "coupon") {
@@ -121,12 +110,12 @@ patch(ProductScreen.prototype, {
             : loaded.then(({ product }) => (product ? null : desk.lookup(scan.code, order)));
         const [{ product, problem }, result] = await Promise.all([loaded, looked]);
         const isCoupon = ["found", "refused"].includes(result?.status);
-        if (desk.isPaying(order)) {
+        if (this.pos.wechatIsPaying(order)) {
             return desk.notify(
                 _t("Payment was opened meanwhile. Scan %(code)s again.", { code: scan.code })
             );
         }
-        if (!desk.isOpen(order)) {
+        if (!this.pos.wechatIsOpen(order)) {
             return desk.notify(
                 _t("Another order was opened. Scan %(code)s again on its order.", {
                     code: scan.code,
@@ -146,18 +135,18 @@ patch(ProductScreen.prototype, {
         this._wechatRefuse(problem || this._wechatUnknownSentence(scan, result));
     },
     /**
-     * @returns {Promise<{product: Object|null, problem: string}>} like `_wechatKnownProduct`
+     * @returns {Promise<{product: Object|null, problem: string}>} like `findProduct`
      */
     async _wechatLoadProduct(scan) {
         const desk = this.pos.wechatCoupon;
         try {
             const spellings = productSpellings(scan.code, scan.parsed || {});
-            await desk.inTime(
+            await desk.server.inTime(
                 this.pos.loadNewProducts([["product_variant_ids.barcode", "in", spellings]])
             );
-            return { product: this._wechatKnownProduct(scan), problem: "" };
+            return { product: findProduct(this.pos.models, scan), problem: "" };
         } catch (error) {
-            const problem = desk.sentenceOf(error, this._wechatOfflineSentence(scan));
+            const problem = desk.server.sentenceAbout(scan.code, error);
             return { product: null, problem };
         }
     },
@@ -165,11 +154,11 @@ patch(ProductScreen.prototype, {
         const desk = this.pos.wechatCoupon;
         const order = this.currentOrder;
         try {
-            if (await desk.inTime(this._getPartnerByBarcode(scan))) {
+            if (await desk.server.inTime(this._getPartnerByBarcode(scan))) {
                 return await this.barcodeReader.wechatScanAsOdoo(scan.raw);
             }
         } catch (error) {
-            return this._wechatRefuse(desk.sentenceOf(error, this._wechatOfflineSentence(scan)));
+            return this._wechatRefuse(desk.server.sentenceAbout(scan.code, error));
         }
         const result = await desk.lookup(scan.code, order);
         if (["found", "refused"].includes(result.status)) {
@@ -193,7 +182,7 @@ patch(ProductScreen.prototype, {
                 this._wechatRefuse(result);
             }
         } catch (error) {
-            this._wechatRefuse(desk.sentenceOf(error, this._wechatOfflineSentence({ code })));
+            this._wechatRefuse(desk.server.sentenceAbout(code, error));
         }
     },
     async _wechatRedeem({ code }) {
@@ -217,12 +206,6 @@ patch(ProductScreen.prototype, {
     _wechatRefuseCoupon(message) {
         this.sound.play("error");
         this.dialog.add(AlertDialog, { title: _t("This coupon cannot be used"), body: message });
-    },
-    _wechatOfflineSentence({ code }) {
-        return _t(
-            "No connection to the server: %(code)s is not known to this till, and nobody could be asked. Nothing was added.",
-            { code }
-        );
     },
     _wechatUnknownSentence({ code }, result) {
         return result?.status === "unreachable"

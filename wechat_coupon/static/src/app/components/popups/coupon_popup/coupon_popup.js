@@ -28,8 +28,11 @@ export class CouponPopup extends Component {
         return this.pos.wechatCoupon.busyCodes.length > 0;
     }
 
-    get totalSaved() {
-        return this.env.utils.formatCurrency(this.order.wechatSavedTotal());
+    get savedSentence() {
+        const saved = this.order.wechatSavedTotal();
+        return saved
+            ? _t("Saved: %(amount)s", { amount: this.env.utils.formatCurrency(saved) })
+            : "";
     }
 
     onKeydown(ev) {

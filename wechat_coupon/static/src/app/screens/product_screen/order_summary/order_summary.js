@@ -15,6 +15,6 @@ patch(OrderSummary.prototype, {
         if (!card?.wechatIsGuarded()) {
             return super._setValue(...arguments);
         }
-        this.pos.wechatCoupon.remove(card, order);
+        this.pos.wechatCoupon.remove([card], order);
     },
 });

@@ -1,0 +1,79 @@
+import { logPosMessage } from "@point_of_sale/app/utils/pretty_console_log";
+import { withinTime } from "@wechat_coupon/app/utils/time_limit";
+import { _t } from "@web/core/l10n/translation";
+import { ConnectionLostError, RPCError } from "@web/core/network/rpc";
+
+const ANSWER_MS = 8000;
+// Odoo's errors that are sentences for the user; other texts are for developers.
+const SENTENCES = ["UserError", "AccessError", "ValidationError"].map(
+    (name) => `odoo.exceptions.${name}`
+);
+
+/**
+ * The line to the server: calls that end in time, and what the cashier and the log
+ * are told when one fails.
+ */
+export class TillServer {
+    constructor(pos) {
+        this.pos = pos;
+    }
+
+    /** @throws {NoAnswerError} when the answer does not come in time */
+    call(method, args) {
+        return this.inTime(this.callWithoutLimit(method, args));
+    }
+
+    callWithoutLimit(method, args) {
+        const { data, config } = this.pos;
+        return data.call("pos.config", method, [[config.id], ...args]);
+    }
+
+    inTime(answer, millis = ANSWER_MS) {
+        return withinTime(answer, millis);
+    }
+
+    /**
+     * @param {Error} error of a call
+     * @param {string} offline the sentence when there is no connection
+     * @returns {string} a sentence for the cashier
+     * @throws what is no failed call
+     */
+    sentenceOf(error, offline) {
+        if (error instanceof ConnectionLostError) {
+            return offline;
+        }
+        if (!(error instanceof RPCError)) {
+            throw error;
+        }
+        this.log("call", error);
+        if (SENTENCES.includes(error.exceptionName) && error.data?.message) {
+            return error.data.message;
+        }
+        return _t(
+            "The server could not answer because of an error. Try again; if it happens again, go on without the coupon and tell the manager."
+        );
+    }
+
+    /**
+     * @param {Error} error of the call that was to say what a code is
+     * @returns {string} a sentence for the cashier
+     */
+    sentenceAbout(code, error) {
+        return this.sentenceOf(
+            error,
+            _t(
+                "No connection to the server: %(code)s is not known to this till, and nobody could be asked. Nothing was added.",
+                { code }
+            )
+        );
+    }
+
+    log(functionName, error) {
+        console.warn(error);
+        logPosMessage("CouponDesk", functionName, error.message, false, [error.data]);
+    }
+
+    notify(message, type = "warning", options = {}) {
+        this.pos.notification.add(message, { type, autocloseDelay: 6000, ...options });
+    }
+}
