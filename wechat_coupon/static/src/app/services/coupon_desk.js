@@ -116,9 +116,12 @@ export class CouponDesk {
         this._adjustPayments(order, due);
     }
 
-    /** A payment line that was to pay for everything still does. */
+    /** A payment line that was to pay for everything still does, unless it is sent. */
     _adjustPayments(order, due) {
         const lines = order.payment_ids;
+        if (order.wechatHasElectronicPayment()) {
+            return;
+        }
         if (lines.length === 1 && !order.currency.round(lines[0].amount - due)) {
             lines[0].setAmount(order.totalDue);
         }
@@ -128,6 +131,13 @@ export class CouponDesk {
      * Take coupons off an order, and let them go on the server if they were held.
      */
     async remove(cards, order) {
+        if (order.wechatHasElectronicPayment()) {
+            this.notify(
+                _t("A payment is under way. Cancel it before you take off a coupon."),
+                "danger"
+            );
+            return;
+        }
         for (const card of cards) {
             this._takeOff(card, order);
         }

@@ -63,6 +63,10 @@ export class CouponRewards {
                 "Another order was opened while the coupon was looked up. Scan the coupon again on its order."
             );
         }
+        if (order.wechatHasElectronicPayment()) {
+            // It may have begun while the coupon was looked up.
+            return _t("A payment is under way. Cancel it before you add a coupon.");
+        }
         if (order.wechatGuardedCoupons().some((card) => card.id === coupon.id)) {
             return _t("This coupon is already on the order.");
         }

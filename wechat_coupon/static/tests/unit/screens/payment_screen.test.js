@@ -210,3 +210,39 @@ test("a renewal that is refused is told once", async () => {
     expect.verifySteps(["reserve", "20 off 0 (****7890): Made invalid."]);
     await leave(screen);
 });
+
+describe("while the customer pays electronically", () => {
+    test("a coupon that was looked up meanwhile changes nothing", async () => {
+        let answer;
+        const pending = new Promise((resolve) => (answer = resolve));
+        const { screen, store, order, desk } = await mountPayment({ lookup: () => pending });
+        patchWithCleanup(desk.server, { notify: (message) => expect.step(message) });
+        const { data } = order.addPaymentline(store.models["pos.payment.method"].getFirst());
+        screen._wechatOnScan(scanOf(CODE));
+        await settle();
+        data.setPaymentStatus("waitingCard");
+        answer(found());
+        await settle();
+        await settle();
+        expect(data.amount).toBe(100);
+        expect(order.priceIncl).toBe(100);
+        expect.verifySteps([
+            "lookup",
+            "A payment is under way. Cancel it before you add a coupon.",
+        ]);
+    });
+
+    test("what was paid with a coupon keeps it", async () => {
+        const { desk, store, order } = await mountPayment({ coupon: true });
+        expect.verifySteps(["reserve"]);
+        patchWithCleanup(desk.server, { notify: (message) => expect.step(message) });
+        const { data } = order.addPaymentline(store.models["pos.payment.method"].getFirst());
+        expect(".o_wechat_coupon_remove").toHaveCount(1);
+        data.setPaymentStatus("done");
+        await settle();
+        expect(".o_wechat_coupon_remove").toHaveCount(0);
+        await desk.remove(order.wechatAppliedCoupons(), order);
+        expect(order.priceIncl).toBe(80);
+        expect.verifySteps(["A payment is under way. Cancel it before you take off a coupon."]);
+    });
+});

@@ -30,6 +30,11 @@ export class CouponList extends Component {
         );
     }
 
+    /** What a customer is paying for electronically does not change under way. */
+    get mayRemove() {
+        return !this.props.order.wechatHasElectronicPayment();
+    }
+
     get rows() {
         const { order } = this.props;
         return order.wechatGuardedCoupons().map((card) => {
