@@ -594,6 +594,7 @@ class CouponChannelCard(models.AbstractModel):
             )
         client = account._get_client()
         client.timeout = min(left, const.TILL_TIMEOUT)
+        client.deadline = deadline
         return client
 
     def _query(self, coupon, timeout=None):
