@@ -43,7 +43,6 @@ class CouponRedemption(models.Model):
     _rec_name = "order_name"
     _check_company_auto = True
 
-    _operation_channel = "root.wechat.official"
     _operation_rate_family = "card"
 
     coupon_id = fields.Many2one(
