@@ -222,8 +222,9 @@ class _TimedConnection:
         return dict.fromkeys(address[4][0] for address in found)
 
     def connect(self):
-        super().connect()
+        result = super().connect()
         self.sock = _TimedSocket(self.sock)
+        return result
 
 
 class _HTTPConnection(_TimedConnection, urllib3_connection.HTTPConnection):
@@ -248,8 +249,9 @@ class _Adapter(HTTPAdapter):
     _pools = {"http": _HTTPPool, "https": _HTTPSPool}
 
     def init_poolmanager(self, *args, **kwargs):
-        super().init_poolmanager(*args, **kwargs)
+        result = super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools
+        return result
 
     def proxy_manager_for(self, proxy, **kwargs):
         manager = super().proxy_manager_for(proxy, **kwargs)
