@@ -8,7 +8,8 @@
     "license": "LGPL-3",
     "depends": ["base_setup", "mail", "queue_job"],
     "external_dependencies": {
-        "python": ["cryptography", "requests", "wechatpy"],
+        # Pinned: the client overrides what is private there.
+        "python": ["cryptography", "requests", "wechatpy==1.8.18"],
     },
     "data": [
         "security/wechat_groups.xml",
@@ -24,4 +25,5 @@
         "views/wechat_menus.xml",
         "views/res_config_settings_views.xml",
     ],
+    "uninstall_hook": "uninstall_hook",
 }

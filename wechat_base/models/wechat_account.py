@@ -151,6 +151,14 @@ class WechatAccount(models.Model):
             self.env["wechat.token"].sudo()._forget(self)
         return result
 
+    def _has_data(self):
+        """Override of `wechat.connection.mixin`: followers hang on an account."""
+        # sudo: whoever may see them.
+        identities_sudo = self.env["wechat.identity"].sudo()
+        return super()._has_data() or bool(
+            identities_sudo.search([("account_id", "=", self.id)], limit=1)
+        )
+
     def _clean_secret(self, name, value):
         """Override of `wechat.secret.mixin` to check what WeChat's console shows."""
         value = super()._clean_secret(name, value)

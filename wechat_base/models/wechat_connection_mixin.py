@@ -1,7 +1,7 @@
 import secrets
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 from ..const import MAX_COUNT
 from ..tools.exceptions import WechatConfigError, make_error
@@ -16,6 +16,8 @@ class WechatConnectionMixin(models.AbstractModel):
     _description = "Connection to WeChat"
     _inherit = ["mail.thread", "wechat.secret.mixin"]
     _order = "sequence, name, id"
+    # A branch uses what its parent company has.
+    _check_company_domain = models.check_company_domain_parent_of
 
     #: field of ``wechat.event`` that leads here
     _event_field = ""
@@ -70,6 +72,52 @@ class WechatConnectionMixin(models.AbstractModel):
                         "(http or https, no user, no question mark)."
                     )
                 ) from None
+
+    # === CRUD METHODS === #
+
+    def write(self, vals):
+        if "company_id" in vals:
+            self._check_same_company(vals["company_id"])
+        return super().write(vals)
+
+    def _check_same_company(self, company_id):
+        """What hangs on a connection belongs to its company and would stay there."""
+        field = self._fields["company_id"]
+        for connection in self:
+            changes = connection.company_id.id != field.convert_to_cache(
+                company_id, connection, validate=False
+            )
+            if changes and connection._has_data():
+                raise UserError(
+                    self.env._(
+                        "“%(name)s” is in use, so it stays with its company. Archive "
+                        "it and make a new one for the other company.",
+                        name=connection.display_name,
+                    )
+                )
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_used(self):
+        for connection in self:
+            if connection._has_data():
+                raise UserError(
+                    self.env._(
+                        "“%(name)s” is in use and cannot be deleted: what WeChat has "
+                        "sent to it would go with it. Archive it instead.",
+                        name=connection.display_name,
+                    )
+                )
+
+    def _has_data(self):
+        """Return whether anything hangs on this connection, whoever may see it.
+
+        Such a connection keeps its company and is not deleted. To be extended by
+        add-ons whose records point here.
+        """
+        self.ensure_one()
+        # sudo: see above.
+        events_sudo = self.env["wechat.event"].sudo()
+        return bool(events_sudo.search([(self._event_field, "=", self.id)], limit=1))
 
     # === ACTION METHODS === #
 

@@ -16,12 +16,14 @@ class WechatDrainMixin(models.AbstractModel):
     A job costs about 0.1 s of a worker whatever it does, so one job takes all rows
     that are due. A job that waits to be started is found by its identity key; one
     that runs is not counted, because its last look may lie before our commit.
+
+    The channel and the retries of the jobs are those of a ``queue.job.function``
+    record, which each model's add-on has to bring.
     """
 
     _name = "wechat.drain.mixin"
     _description = "Rows Worked off by Jobs"
 
-    _drain_channel = "root.wechat"
     _drain_method = "_drain"
     # A job stays below the limits of a worker (limit_time_real is 120 s).
     _drain_seconds = 40.0
@@ -103,7 +105,6 @@ class WechatDrainMixin(models.AbstractModel):
         delayable = self.with_user(SUPERUSER_ID).with_delay(
             priority=priority,
             eta=int(seconds) + 1 if later else None,
-            channel=self._drain_channel,
             identity_key=self._drain_identity(later),
             description=self.env._("Work off %(model)s", model=self._description),
         )
@@ -176,7 +177,8 @@ class WechatDrainMixin(models.AbstractModel):
         :param function: takes this model in the new environment
         :return: what ``function`` returned
         """
-        for attempt in range(1, 6):
+        attempt = 1
+        while True:
             try:
                 with self.env.registry.cursor() as cr:
                     env = api.Environment(cr, SUPERUSER_ID, dict(self.env.context))
@@ -187,7 +189,7 @@ class WechatDrainMixin(models.AbstractModel):
                 if error.pgcode not in PG_CONCURRENCY_ERRORS_TO_RETRY or attempt == 5:
                     raise
                 time.sleep(0.05 * attempt)
-        return None
+                attempt += 1
 
     @api.model
     def _cron_sweep(self):

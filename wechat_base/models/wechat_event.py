@@ -7,6 +7,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
+from ..tools.text import storable
+
 _logger = logging.getLogger(__name__)
 
 # Seconds until the next attempt; after the last one a person has to look.
@@ -14,6 +16,8 @@ RETRY_SECONDS: tuple[int, ...] = (10, 30, 120, 600, 1800, 7200, 21600)
 MAX_ATTEMPTS = len(RETRY_SECONDS) + 1
 _KEEP_DAYS_PARAMETER = "wechat_base.event_keep_days"
 _KEEP_DAYS = 180
+# Rows that one transaction of the vacuum cleaner deletes.
+GC_BATCH = 10000
 
 
 class WechatEvent(models.Model):
@@ -29,14 +33,13 @@ class WechatEvent(models.Model):
     _order = "id desc"
     _rec_name = "event_type"
 
-    _drain_channel = "root.wechat.inbox"
     _drain_method = "_event_drain"
 
     source = fields.Selection(
         [("oa", "Account"), ("pay", "WeChat Pay")], required=True, readonly=True
     )
-    account_id = fields.Many2one("wechat.account", readonly=True, ondelete="cascade")
-    merchant_id = fields.Many2one("wechat.merchant", readonly=True, ondelete="cascade")
+    account_id = fields.Many2one("wechat.account", readonly=True, ondelete="restrict")
+    merchant_id = fields.Many2one("wechat.merchant", readonly=True, ondelete="restrict")
     company_id = fields.Many2one("res.company", readonly=True, index=True)
     event_key = fields.Char(required=True, readonly=True)
     event_type = fields.Char(required=True, readonly=True)
@@ -60,7 +63,7 @@ class WechatEvent(models.Model):
     processed_at = fields.Datetime(readonly=True)
     next_at = fields.Datetime(string="Next attempt", readonly=True)
 
-    # They also find the events of an account or merchant, e.g. when it is deleted.
+    # They also find the events of an account or merchant, which then stays.
     _account_key_uniq = models.UniqueIndex(
         "(account_id, event_key) WHERE account_id IS NOT NULL", "Already received."
     )
@@ -152,10 +155,10 @@ class WechatEvent(models.Model):
                 "account": owner_id if source == "oa" else None,
                 "merchant": owner_id if source == "pay" else None,
                 "company": company_id,
-                "key": event_key,
-                "type": event_type,
-                "openid": openid or None,
-                "payload": json.dumps(_storable(payload), ensure_ascii=False),
+                "key": storable(event_key),
+                "type": storable(event_type),
+                "openid": storable(openid) or None,
+                "payload": json.dumps(storable(payload), ensure_ascii=False),
                 "now": now,
             },
         )
@@ -314,7 +317,7 @@ class WechatEvent(models.Model):
     def _error_text(self, error):
         """Return one line about an exception, without a traceback."""
         text = str(error).strip().splitlines()
-        return f"{type(error).__name__}: {text[0] if text else ''}"[:500]
+        return storable(f"{type(error).__name__}: {text[0] if text else ''}")[:500]
 
     # === HANDLERS === #
 
@@ -366,7 +369,10 @@ class WechatEvent(models.Model):
 
     @api.autovacuum
     def _gc_events(self):
-        """Delete settled events after some months (system parameter)."""
+        """Delete settled events after some months (system parameter).
+
+        :return: (deleted, whether there may be more), for the vacuum cleaner
+        """
         # sudo: the age is a system parameter.
         days = self.env["ir.config_parameter"].sudo().get_param(_KEEP_DAYS_PARAMETER)
         days = int(days) if str(days).isdigit() else _KEEP_DAYS
@@ -379,18 +385,8 @@ class WechatEvent(models.Model):
                                 WHERE state IN ('done', 'ignored')
                                   AND received_at < %s
                                 ORDER BY received_at
-                                LIMIT 100000)
+                                LIMIT %s)
             """,
-            [limit],
+            [limit, GC_BATCH],
         )
-
-
-def _storable(value):
-    """Return ``value`` without the one character that PostgreSQL cannot hold."""
-    if isinstance(value, str):
-        return value.replace("\0", "")
-    if isinstance(value, dict):
-        return {_storable(name): _storable(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    return value
+        return self.env.cr.rowcount, self.env.cr.rowcount == GC_BATCH

@@ -8,9 +8,10 @@ class WechatIdentity(models.Model):
     _description = "WeChat Identity"
     _order = "last_seen desc, id desc"
     _rec_name = "openid"
+    _check_company_auto = True
 
     account_id = fields.Many2one(
-        "wechat.account", required=True, readonly=True, ondelete="cascade"
+        "wechat.account", required=True, readonly=True, ondelete="restrict"
     )
     company_id = fields.Many2one(
         related="account_id.company_id", store=True, index=True
@@ -18,7 +19,11 @@ class WechatIdentity(models.Model):
     openid = fields.Char(required=True, readonly=True)
     unionid = fields.Char(readonly=True, index="btree_not_null")
     partner_id = fields.Many2one(
-        "res.partner", string="Contact", index="btree_not_null", ondelete="set null"
+        "res.partner",
+        string="Contact",
+        index="btree_not_null",
+        ondelete="set null",
+        check_company=True,
     )
     nickname = fields.Char()
     subscribed = fields.Boolean(readonly=True)

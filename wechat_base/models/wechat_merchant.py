@@ -320,7 +320,6 @@ class WechatMerchant(models.Model):
         )
         for merchant in merchants:
             merchant.with_delay(
-                channel="root.wechat.pay",
                 identity_key=f"wechat.merchant:certificates:{merchant.id}",
                 description=self.env._("Platform certificates of %s", merchant.name),
             )._fetch_certificates()

@@ -15,7 +15,9 @@ class WechatMerchantKey(models.Model):
     _rec_name = "serial"
 
     merchant_id = fields.Many2one("wechat.merchant", required=True, ondelete="cascade")
-    company_id = fields.Many2one(related="merchant_id.company_id", store=True)
+    company_id = fields.Many2one(
+        related="merchant_id.company_id", store=True, index=True
+    )
     kind = fields.Selection(
         [("certificate", "Platform certificate"), ("public_key", "Public key")],
         required=True,

@@ -17,6 +17,7 @@ from ..tools.exceptions import (
     WechatUnavailable,
     WechatUnknownOutcome,
 )
+from ..tools.text import storable
 
 _logger = logging.getLogger(__name__)
 
@@ -54,14 +55,13 @@ class WechatOperation(models.AbstractModel):
 
     _drain_method = "_operation_drain"
     _drain_batch = 200
-    #: queue_job channel of the family
-    _operation_channel = "root.wechat.official"
     #: key of the rate guard; calls of a family share the limit
     _operation_rate_family = "official"
     #: (calls, seconds) that the family allows
     _operation_rate_limit = (20, 1.0)
     #: questions without an answer after which a person is called: when WeChat
-    #: refuses to say, and when it cannot be asked
+    #: refuses to say, and when it cannot be asked; the second number counts, too,
+    #: for mistakes of ours
     _operation_stuck_after = (3, 8)
     #: a row in ``sending`` is not touched before this many seconds: a request of a
     #: killed process may still be under way
@@ -115,6 +115,12 @@ class WechatOperation(models.AbstractModel):
         copy=False,
         help="How often WeChat was asked in vain what became of the request.",
     )
+    remote_failures = fields.Integer(
+        string="Internal failures",
+        readonly=True,
+        copy=False,
+        help="How often Odoo failed to begin the request or to record its outcome.",
+    )
     remote_needs_help = fields.Boolean(
         string="Needs help",
         readonly=True,
@@ -155,6 +161,7 @@ class WechatOperation(models.AbstractModel):
                     "remote_blocked": False,
                     "remote_needs_help": False,
                     "remote_queries": 0,
+                    "remote_failures": 0,
                 }
         return super().write(vals)
 
@@ -193,7 +200,9 @@ class WechatOperation(models.AbstractModel):
         rows.filtered(
             lambda row: row.remote_state == "refused"
         ).remote_state = "pending"
-        rows.write({"remote_queries": 0, "remote_needs_help": False})
+        rows.write(
+            {"remote_queries": 0, "remote_failures": 0, "remote_needs_help": False}
+        )
         rows._operation_enqueue()
 
     # === TO BE IMPLEMENTED === #
@@ -234,9 +243,11 @@ class WechatOperation(models.AbstractModel):
         """Hook: it cannot be found out what became of the request.
 
         Called once, in the transaction that records it, until somebody tries the
-        row again by hand; its state stays ``unknown`` and it goes on being tried.
+        row again by hand; the row goes on being tried. Its state is ``unknown``, or
+        ``pending`` if it is we who fail before anything is sent.
 
-        :param error: the :class:`WechatError` of the last question
+        :param error: the :class:`WechatError` of the last question; with the code
+            ``exception`` what went wrong here
         """
 
     def _operation_request_no(self):
@@ -295,10 +306,6 @@ class WechatOperation(models.AbstractModel):
 
     # === DRAIN === #
 
-    @property
-    def _drain_channel(self):
-        return self._operation_channel
-
     @api.model
     def _drain_due(self):
         return self._drain_look(
@@ -337,7 +344,7 @@ class WechatOperation(models.AbstractModel):
             for row_id in candidates:
                 tried.add(row_id)
                 with self._operation_alive(row_id) as alone:
-                    if alone and self._operation_run(row_id, spent):
+                    if alone and self._operation_attempt(row_id, spent):
                         return row_id
         return None
 
@@ -382,7 +389,7 @@ class WechatOperation(models.AbstractModel):
     def _operation_alive(self, row_id):
         """Hold the lock that says that somebody works on a row.
 
-        :return: whether we got it
+        A context manager: yields whether we got it.
         """
         with self.env.registry.cursor() as cr:
             cr.execute(
@@ -391,6 +398,76 @@ class WechatOperation(models.AbstractModel):
             )
             (alone,) = cr.fetchone()
             yield alone
+
+    @api.model
+    def _operation_attempt(self, row_id, spent):
+        """Like :meth:`_operation_run`, but a row's failure stays its own.
+
+        Whatever goes wrong while a row is begun or settled (a hook, a constraint, a
+        value that cannot be stored), the rows behind it have their turn.
+        """
+        try:
+            return self._operation_run(row_id, spent)
+        except Exception as error:
+            _logger.exception("%s(%s,) could not be worked off", self._name, row_id)
+            self._operation_note_failure(
+                row_id,
+                WechatUnknownOutcome(
+                    f"{type(error).__name__}: {error}"[:300], code="exception"
+                ),
+            )
+        return True
+
+    @api.model
+    def _operation_note_failure(self, row_id, error):
+        """Record on a row that working on it failed, by all means."""
+        # The second goes past the row's own hooks, which may be what fails.
+        for method in ("_operation_fail", "_operation_put_back"):
+            try:
+                self._drain_in_own_transaction(
+                    lambda model, method=method: getattr(model.browse(row_id), method)(
+                        error
+                    )
+                )
+                return
+            except Exception:
+                _logger.exception("%s of %s(%s,) failed", method, self._name, row_id)
+
+    def _operation_fail(self, error):
+        """Try again later; call for help when that was done too often."""
+        self.ensure_one()
+        if self.remote_state not in ("pending", "sending", "unknown"):
+            return
+        self.remote_failures += 1
+        # Begun means: perhaps sent.
+        state = "pending" if self.remote_state == "pending" else "unknown"
+        self._operation_postpone(error, state)
+        if self.remote_failures >= self._operation_stuck_after[1]:
+            self._operation_call_for_help(error)
+
+    def _operation_put_back(self, error):
+        """Do the least of :meth:`_operation_fail`, without any hook."""
+        self.env.cr.execute(
+            SQL(
+                """
+                UPDATE %(table)s
+                   SET remote_failures = coalesce(remote_failures, 0) + 1,
+                       remote_needs_help = remote_needs_help
+                           OR coalesce(remote_failures, 0) + 1 >= %(enough)s,
+                       remote_error = %(error)s,
+                       remote_error_code = %(code)s,
+                       remote_next_at = %(next)s
+                 WHERE id = %(id)s
+                   AND remote_state IN ('pending', 'sending', 'unknown')
+                """,
+                table=SQL.identifier(self._table),
+                enough=self._operation_stuck_after[1],
+                error=str(error)[:500],
+                code=error.code,
+                next=self._operation_in(RETRY_SECONDS[-1]),
+                id=self.id,
+            )
+        )
 
     @api.model
     def _operation_run(self, row_id, spent):
@@ -548,7 +625,12 @@ class WechatOperation(models.AbstractModel):
         self._operation_postpone(error, "unknown")
         refused, unavailable = self._operation_stuck_after
         enough = refused if isinstance(error, WechatRefused) else unavailable
-        if self.remote_queries >= enough and not self.remote_needs_help:
+        if self.remote_queries >= enough:
+            self._operation_call_for_help(error)
+
+    def _operation_call_for_help(self, error):
+        """Have a person look at the row, once."""
+        if not self.remote_needs_help:
             self.remote_needs_help = True
             self._operation_stuck(error)
 
@@ -573,6 +655,7 @@ class WechatOperation(models.AbstractModel):
             self._operation_record_done(dict(outcome or {}))
 
     def _operation_record_done(self, vals):
+        vals = storable(vals)
         self.write(
             {
                 **vals,
@@ -614,7 +697,7 @@ class WechatOperation(models.AbstractModel):
 
     def _operation_error_vals(self, error):
         return {
-            "remote_error": str(error)[:500],
+            "remote_error": storable(str(error))[:500],
             "remote_error_code": str(getattr(error, "code", None) or "") or False,
             "remote_request_id": getattr(error, "request_id", None)
             or self.remote_request_id,
@@ -627,6 +710,7 @@ class WechatOperation(models.AbstractModel):
         if isinstance(error, WechatConfigError):
             return CONFIG_RETRY_SECONDS
         tries = max(self.remote_attempts, 1) + self.remote_queries
+        tries += self.remote_failures
         step = min(tries, len(RETRY_SECONDS)) - 1
         return RETRY_SECONDS[step] * random.uniform(0.9, 1.1)
 

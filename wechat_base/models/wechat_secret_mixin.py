@@ -1,4 +1,5 @@
 import logging
+from contextlib import contextmanager
 
 from odoo import api, models
 from odoo.exceptions import AccessError
@@ -129,8 +130,39 @@ class WechatSecretMixin(models.AbstractModel):
             return secret_box.decrypt(cipher)
 
     @api.model
+    @contextmanager
     def _secret_errors(self):
-        return _SecretErrors(self.env)
+        """Turn the errors of the secret box into sentences that say what to do."""
+        try:
+            yield
+        except secret_box.SecretKeyMissing:
+            message = self.env._(
+                "The key that protects the WeChat secrets is missing on this server. "
+                "Put the key of the server they were entered on into the environment "
+                "variable WECHAT_SECRET_KEY (or the option wechat_secret_key of "
+                "Odoo's configuration file, or the file %(file)s) and restart Odoo. "
+                "If the key is lost, use “Forget unreadable secrets” in the WeChat "
+                "settings and enter them again.",
+                file=secret_box.key_file(),
+            )
+        except secret_box.SecretUnreadable:
+            message = self.env._(
+                "The WeChat secrets in this database were encrypted with another key, "
+                "as happens when a database is restored on another server. Put the "
+                "old key behind the new one, separated by a comma, into the "
+                "environment variable WECHAT_SECRET_KEY and restart Odoo. If the old "
+                "key is lost, use “Forget unreadable secrets” in the WeChat settings "
+                "and enter them again."
+            )
+        except secret_box.SecretKeyInvalid:
+            message = self.env._(
+                "WECHAT_SECRET_KEY (or the option wechat_secret_key) is not a valid "
+                "key. Make one with: python3 -c 'from cryptography.fernet import "
+                "Fernet; print(Fernet.generate_key().decode())'"
+            )
+        else:
+            return
+        raise WechatConfigError(message, code="secret_key")
 
     @api.model
     def _secret_key_state(self):
@@ -207,44 +239,3 @@ class WechatSecretMixin(models.AbstractModel):
             secret_box.SecretUnreadable,
         ):
             return False
-
-
-class _SecretErrors:
-    """Turn the errors of the secret box into sentences that say what to do."""
-
-    def __init__(self, env):
-        self.env = env
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, error_class, error, traceback):
-        message = None
-        if isinstance(error, secret_box.SecretKeyMissing):
-            message = self.env._(
-                "The key that protects the WeChat secrets is missing on this server. "
-                "Put the key of the server they were entered on into the environment "
-                "variable WECHAT_SECRET_KEY (or the option wechat_secret_key of "
-                "Odoo's configuration file, or the file %(file)s) and restart Odoo. "
-                "If the key is lost, use “Forget unreadable secrets” in the WeChat "
-                "settings and enter them again.",
-                file=secret_box.key_file(),
-            )
-        elif isinstance(error, secret_box.SecretUnreadable):
-            message = self.env._(
-                "The WeChat secrets in this database were encrypted with another key, "
-                "as happens when a database is restored on another server. Put the "
-                "old key behind the new one, separated by a comma, into the "
-                "environment variable WECHAT_SECRET_KEY and restart Odoo. If the old "
-                "key is lost, use “Forget unreadable secrets” in the WeChat settings "
-                "and enter them again."
-            )
-        elif isinstance(error, secret_box.SecretKeyInvalid):
-            message = self.env._(
-                "WECHAT_SECRET_KEY (or the option wechat_secret_key) is not a valid "
-                "key. Make one with: python3 -c 'from cryptography.fernet import "
-                "Fernet; print(Fernet.generate_key().decode())'"
-            )
-        if message:
-            raise WechatConfigError(message, code="secret_key") from None
-        return False

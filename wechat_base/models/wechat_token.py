@@ -106,6 +106,9 @@ class WechatToken(models.Model):
         try:
             value, seconds = fetch()
         except WechatUnavailable as error:
+            if error.code == "deadline":
+                # We had no time to ask; that says nothing about WeChat.
+                return error
             # All who wait for this row would run into the same time-out, one after
             # the other.
             retry_at = fields.Datetime.now() + timedelta(seconds=TOKEN_PAUSE)
@@ -118,7 +121,7 @@ class WechatToken(models.Model):
                 [retry_at, account_id, kind],
             )
             return error
-        expires_at = fields.Datetime.now() + timedelta(seconds=max(0, int(seconds)))
+        expires_at = fields.Datetime.now() + timedelta(seconds=seconds)
         cr.execute(
             """
             UPDATE wechat_token

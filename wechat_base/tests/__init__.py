@@ -13,5 +13,6 @@ from . import test_rights
 from . import test_sandbox
 from . import test_secret
 from . import test_token
+from . import test_transport
 from . import test_webhook_oa
 from . import test_webhook_pay

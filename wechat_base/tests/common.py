@@ -271,7 +271,10 @@ class CommittedCase(ServerCase):
 
     @staticmethod
     def clean_up(env):
-        env["wechat.account"].search([("appid", "=", "wxcommitted0001")]).unlink()
+        accounts = env["wechat.account"].search([("appid", "=", "wxcommitted0001")])
+        for name in ("wechat.event", "wechat.identity"):
+            env[name].search([("account_id", "in", accounts.ids)]).unlink()
+        accounts.unlink()
         env.cr.execute("DELETE FROM wechat_rate_guard WHERE key LIKE 'test%'")
         env.cr.execute("DELETE FROM queue_job WHERE identity_key LIKE 'wechat.%'")
 

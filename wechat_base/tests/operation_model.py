@@ -3,7 +3,7 @@
 import threading
 from contextlib import contextmanager
 
-from odoo import fields, models
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.orm.model_classes import add_to_registry
 from odoo.tools import SQL
 
@@ -85,15 +85,30 @@ def operation_model(registry, remote):
         with registry.cursor() as cr:
             registry._setup_models__(cr, [NAME])
             registry.init_models(cr, [NAME], {"module": "wechat_base"})
+        with registry.cursor() as cr:
+            _add_job_function(api.Environment(cr, SUPERUSER_ID, {}))
         yield
     finally:
         with registry.cursor() as cr:
+            functions = api.Environment(cr, SUPERUSER_ID, {})["queue.job.function"]
+            functions.search([("name", "like", NAME)]).unlink()
             _remove(cr)
         del registry.models[NAME]
         for parent in ("wechat.operation", "base"):
             registry[parent]._inherit_children.discard(NAME)
         with registry.cursor() as cr:
             registry._setup_models__(cr, [])
+
+
+def _add_job_function(env):
+    """Say what a real model's add-on says in its data."""
+    env["queue.job.function"].create(
+        {
+            "model_id": env["ir.model"]._get_id(NAME),
+            "method": "_operation_drain",
+            "channel_id": env.ref("wechat_base.queue_job_channel_official").id,
+        }
+    )
 
 
 def _remove(cr):

@@ -1,10 +1,11 @@
 from unittest.mock import patch
 
+from lxml import etree
 from psycopg2 import IntegrityError
 
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from ..models import wechat_connection_mixin
 from ..tools.exceptions import WechatConfigError
@@ -81,6 +82,60 @@ class TestAccount(WechatCase):
         copy = self.account.copy({"appid": "wx77777777aa"})
         self.assertNotEqual(copy.callback_key, self.account.callback_key)
         self.assertEqual(copy.environment, "production")
+
+    def receive(self, record):
+        source = {"wechat.account": "oa", "wechat.merchant": "pay"}[record._name]
+        self.env["wechat.event"]._receive(
+            source, record.id, record.company_id.id, "k", "nobody_handles_this", {}
+        )
+
+    def test_what_is_used_is_not_deleted(self):
+        unused = self.account.create(self.account_vals(appid="wx77777777aa"))
+        unused.unlink()
+        self.assertFalse(unused.exists())
+        for record in (self.account, self.merchant):
+            self.receive(record)
+            with self.subTest(record), self.assertRaisesRegex(UserError, "Archive"):
+                record.unlink()
+            query = SQL(
+                "DELETE FROM %s WHERE id = %s",
+                SQL.identifier(record._table),
+                record.id,
+            )
+            with (
+                self.subTest((record, "SQL")),
+                mute_logger("odoo.sql_db"),
+                self.assertRaises(IntegrityError),
+                self.cr.savepoint(),
+            ):
+                self.env.cr.execute(query)
+            record.action_archive()
+            self.assertFalse(record.active)
+
+    def test_an_account_with_followers_is_not_deleted(self):
+        self.env["wechat.identity"]._find_or_create(self.account, "o1")
+        with self.assertRaises(UserError):
+            self.account.unlink()
+
+    def test_the_company_stays_with_the_data(self):
+        other = self.env["res.company"].create({"name": "Other"})
+        for record in (self.account, self.merchant):
+            record.company_id = other
+            record.company_id = self.company
+            self.receive(record)
+            record.write({"company_id": self.company.id, "name": "Same"})
+            for company in (other, other.id):
+                with self.subTest(record), self.assertRaises(UserError):
+                    record.company_id = company
+            self.assertEqual(record.company_id, self.company)
+
+    def test_no_duplicates_in_the_views(self):
+        """A copy has no AppID or number, and cannot be saved."""
+        for record in (self.account, self.merchant):
+            for kind in ("form", "list"):
+                arch = record.get_view(view_type=kind)["arch"]
+                with self.subTest((record, kind)):
+                    self.assertEqual(etree.fromstring(arch).get("duplicate"), "0")
 
     def test_messages_in_chinese(self):
         self.env["res.lang"]._activate_lang("zh_CN")

@@ -6,6 +6,7 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..models import wechat_event
 from ..models.wechat_event import MAX_ATTEMPTS, RETRY_SECONDS
 from .common import CommittedCase, WechatCase
 from .operation_model import Killed
@@ -152,6 +153,52 @@ class TestEvent(WechatCase):
         self.env.invalidate_all()
         self.assertFalse(old.exists())
         self.assertTrue((young + waiting).exists() == young + waiting)
+
+    def test_housekeeping_comes_back_for_the_rest(self):
+        events = self.env["wechat.event"]
+        for index in range(3):
+            events |= self.receive(f"k{index}")
+        long_ago = fields.Datetime.now() - timedelta(days=400)
+        events.write({"received_at": long_ago, "state": "done"})
+        self.env.flush_all()
+        with patch.object(wechat_event, "GC_BATCH", 2):
+            self.assertEqual(events._gc_events(), (2, True))
+            self.assertEqual(events._gc_events(), (1, False))
+            self.assertEqual(events._gc_events(), (0, False))
+
+    def test_what_cannot_be_stored(self):
+        half = "\ud83d"
+        event = self.receive("k1", text=f"a{half}\0b", number=float("nan"))
+        self.assertEqual(event.payload, {"text": "a?b", "number": None})
+        with (
+            mute_logger(LOGGER),
+            patch.object(type(event), "_handle_test_kind", side_effect=KeyError(half)),
+        ):
+            self.drain()
+        self.assertEqual((event.state, event.attempts), ("pending", 1))
+        self.assertIn("KeyError", event.error)
+
+    def test_channel_of_each_drain(self):
+        """What the data say, nothing in the code: an administrator may change it."""
+        names = self.env.registry.descendants(["wechat.drain.mixin"], "_inherit")
+        names = [name for name in names if not self.env[name]._abstract]
+        self.assertIn("wechat.event", names)
+        for name in names:
+            self.env[name]._drain_enqueue()
+            job = self.env["queue.job"].search(
+                [("identity_key", "=", f"{name}:now"), ("state", "=", "pending")]
+            )
+            is_event = name == "wechat.event"
+            expected = "root.wechat.inbox" if is_event else "root.wechat.official"
+            with self.subTest(name):
+                self.assertEqual(job.channel, expected)
+        function = self.env.ref("wechat_base.queue_job_function_event_drain")
+        function.channel_id = self.env.ref("wechat_base.queue_job_channel_pay")
+        self.env["wechat.event"]._drain_enqueue(seconds=5)
+        job = self.env["queue.job"].search(
+            [("identity_key", "=", "wechat.event:later")]
+        )
+        self.assertEqual(job.channel, "root.wechat.pay")
 
 
 @tagged("post_install", "-at_install")

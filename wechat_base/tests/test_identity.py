@@ -1,4 +1,5 @@
 from odoo import fields
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from .common import CommittedCase, WechatCase
@@ -18,6 +19,16 @@ class TestIdentity(WechatCase):
         identities._find_or_create(self.account, "oABC", partner_id=partner)
         self.assertEqual(first.partner_id, partner)
         self.assertEqual(first.display_name, "Ming")
+
+    def test_contact_of_another_company(self):
+        identity = self.env["wechat.identity"]._find_or_create(self.account, "oABC")
+        other = self.env["res.company"].create({"name": "Other"})
+        stranger = self.env["res.partner"].create(
+            {"name": "Stranger", "company_id": other.id}
+        )
+        with self.assertRaises(UserError):
+            identity.partner_id = stranger
+            identity.flush_recordset()
 
     def test_openid_is_not_shown_whole(self):
         identity = self.env["wechat.identity"]._find_or_create(

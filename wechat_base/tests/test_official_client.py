@@ -1,6 +1,9 @@
 import hashlib
 import io
 import json
+from unittest.mock import patch
+
+import requests
 
 from odoo.tests import tagged
 
@@ -203,25 +206,21 @@ class TestOfficialClient(ServerCase):
         self.assertNotIsInstance(caught.exception, WechatUnknownOutcome)
 
     def test_time_out(self):
-        import time
-
-        def slow(_request):
-            time.sleep(2)
-            return 200, {}, {"errcode": 0}
-
-        # Odoo's tests raise time-outs below 10 s; the transport gets this one.
-        client = self.make_client(timeout=0.3)
-        self.assertEqual(client.timeout, 0.3)
-        self.server.answers["/card/code/consume"] = slow
-        session_send = client._http.send
-        seen = []
+        # Odoo's tests raise the time-outs of real calls to 10 s.
+        seen, session_send = [], self.client._http.send
 
         def send(prepared, **values):
             seen.append(values["timeout"])
+            if "/consume" in prepared.url:
+                raise requests.ReadTimeout("slow")
             return session_send(prepared, **values)
 
-        client._http.send = send
-        client.card.consume_code("1")
+        self.client.timeout = 0.3
+        with (
+            patch.object(self.client._http, "send", send),
+            self.assertRaises(WechatUnknownOutcome),
+        ):
+            self.client.card.consume_code("1")
         self.assertEqual(seen, [0.3, 0.3])
 
     def test_a_token_is_never_in_a_message(self):
@@ -231,6 +230,69 @@ class TestOfficialClient(ServerCase):
         error = caught.exception
         self.assertTrue(error.__suppress_context__)
         self.assertNotIn("TOKEN1", str(error))
+
+    def test_answers_of_the_wrong_shape(self):
+        """Whatever comes, it is an error of ours that callers know."""
+        pages = ([], "text", 5, True, None, [{"errcode": 0}], b"[" * 100000, b"<html>")
+        broken = ({"errcode": []}, {"errcode": 1e999}, {"base_resp": {"ret": 1}})
+        calls = {
+            "/card/code/consume": lambda: self.client.card.consume_code("1"),
+            "/cgi-bin/media/uploadimg": lambda: self.client.media.upload_image(
+                io.BytesIO(b"PNG")
+            ),
+            "/datacube/getcardcardinfo": lambda: self.client.datacube.get_card_info(
+                "2026-11-01", "2026-11-02"
+            ),
+            "/datacube/getusersummary": lambda: self.client.datacube.get_user_summary(
+                "2026-11-01", "2026-11-02"
+            ),
+        }
+        for path, call in calls.items():
+            whole = path == "/card/code/consume"
+            for body in pages + (broken[:2] if whole else broken):
+                with self.subTest((path, str(body)[:20])):
+                    self.server.says(path, body)
+                    with self.assertRaises(WechatUnknownOutcome) as caught:
+                        call()
+                    self.assertIn("could not be trusted", str(caught.exception))
+
+    def test_tokens_of_the_wrong_shape(self):
+        token, ticket = "/cgi-bin/stable_token", "/cgi-bin/ticket/getticket"
+        bodies = (
+            [],
+            {},
+            {"{}": 5},
+            {"{}": ["T"], "expires_in": 7200},
+            {"{}": "T", "expires_in": "soon"},
+            {"{}": "T", "expires_in": 1e999},
+            {"{}": "T", "expires_in": {}},
+        )
+        for path, name in ((ticket, "ticket"), (token, "access_token")):
+            for body in bodies:
+                if isinstance(body, dict):
+                    body = {key.format(name): value for key, value in body.items()}
+                with self.subTest((path, body)):
+                    self.server.says(path, body)
+                    if path == token:
+                        self.tokens.values.clear()
+                    with self.assertRaises(WechatUnavailable) as caught:
+                        self.client.jsapi.get_jsapi_card_ticket()
+                    self.assertNotIsInstance(caught.exception, WechatUnknownOutcome)
+
+    def test_what_cannot_be_stored(self):
+        half = "\ud83d"
+        self.server.says(
+            "/card/get", {"errcode": 40013, "errmsg": f"cut {half}\0 rid: a{half}b"}
+        )
+        with self.assertRaises(WechatConfigError):
+            self.client.card.get("p1")
+        self.server.says("/card/get", {"errcode": 40127, "errmsg": f"cut {half}\0."})
+        with self.assertRaises(WechatRefused) as caught:
+            self.client.card.get("p1")
+        self.assertIn("cut ?.", str(caught.exception))
+        body = {"card": {half: [f"A{half}\0B"], "cost": float("nan")}}
+        self.server.says("/card/get", body)
+        self.assertEqual(self.client.card.get("p1"), {"?": ["A?B"], "cost": None})
 
     # --- known bugs of wechatpy 1.8.18 ---
 

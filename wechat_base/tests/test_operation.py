@@ -296,6 +296,103 @@ class TestOperation(CommittedCase):
         self.assertEqual(self.row(first, "remote_state"), "unknown")
         self.assertEqual(self.row(second, "remote_state"), "done")
 
+    # --- a row that fails here ---
+
+    def fails(self, name, row_name="0"):
+        """Have a hook of the row ``row_name`` raise what cannot be stored."""
+        original = getattr(self.registry[NAME], name)
+
+        def fail(row, *args):
+            if row.name == row_name:
+                raise ValueError("broken \ud83d\0 hook")
+            return original(row, *args)
+
+        return patch.object(self.registry[NAME], name, fail)
+
+    def test_what_cannot_be_stored(self):
+        half = "\ud83d"
+        self.remote.script = [
+            ("before", WechatRefused(f"cut {half}\0.", f"c{half}", f"rid-{half}"))
+        ]
+        first, second = self.prepare(2)
+        result = {"remote_request_id": f"a{half}\0b"}
+        self.drain()
+        self.assertEqual(
+            self.row(first, "remote_state", "remote_error", "remote_request_id"),
+            ["refused", "cut ?.", "rid-?"],
+        )
+        self.assertEqual(self.row(second, "remote_state"), "done")
+        (third,) = self.prepare()
+        with patch.object(self.registry[NAME], "_operation_call", lambda row: result):
+            self.drain()
+        self.assertEqual(
+            self.row(third, "remote_state", "remote_request_id"), ["done", "a?b"]
+        )
+
+    @mute_logger(LOGGER, "odoo.sql_db")
+    def test_a_row_that_cannot_be_settled_stops_nobody(self):
+        first, second = self.prepare(2)
+        with self.fails("_operation_done"):
+            self.drain()
+            state, failures, error, code, next_at = self.row(
+                first,
+                "remote_state",
+                "remote_failures",
+                "remote_error",
+                "remote_error_code",
+                "remote_next_at",
+            )
+            self.assertEqual((state, failures, code), ("unknown", 1, "exception"))
+            self.assertEqual(error, "ValueError: broken ? hook")
+            self.assertGreater(next_at, fields.Datetime.now())
+            self.assertEqual(self.row(second, "remote_state"), "done")
+            for failures in range(2, 10):
+                self.due_now(first)
+                self.drain()
+                self.assertEqual(self.row(first, "remote_failures"), failures)
+                self.assertEqual(self.remote.stuck, int(failures >= 8))
+        self.assertTrue(self.row(first, "remote_needs_help"))
+        self.assertEqual(set(self.remote.done.values()), {1})
+        self.commit(lambda env: env[NAME].browse(first).action_operation_retry())
+        self.drain()
+        self.assertEqual(
+            self.row(first, "remote_state", "remote_failures", "remote_needs_help"),
+            ["done", 0, False],
+        )
+
+    @mute_logger(LOGGER)
+    def test_a_row_that_cannot_begin_stops_nobody(self):
+        first, second = self.prepare(2)
+        self.commit(
+            lambda env: env.cr.execute(
+                "UPDATE wechat_test_operation SET request_no = NULL WHERE id = %s",
+                [first],
+            )
+        )
+        self.drain()
+        self.assertEqual(
+            self.row(first, "remote_state", "remote_failures"), ["pending", 1]
+        )
+        self.assertGreater(self.row(first, "remote_next_at"), fields.Datetime.now())
+        self.assertEqual(self.row(second, "remote_state"), "done")
+
+    @mute_logger(LOGGER)
+    def test_a_row_whose_every_hook_fails_stops_nobody(self):
+        first, second = self.prepare(2)
+        with (
+            self.fails("_operation_done"),
+            self.fails("_operation_stuck"),
+            self.fails("_operation_fail"),
+        ):
+            for _time in range(8):
+                self.due_now(first)
+                self.drain()
+        self.assertEqual(
+            self.row(first, "remote_failures", "remote_needs_help"), [8, True]
+        )
+        self.assertGreater(self.row(first, "remote_next_at"), fields.Datetime.now())
+        self.assertEqual(self.row(second, "remote_state"), "done")
+
     # --- kill -9 between any two steps ---
 
     def kill_in(self, owner, name, after=False):

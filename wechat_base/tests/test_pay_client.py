@@ -341,7 +341,46 @@ class TestPayClient(ServerCase):
         self.client.verify(sign_answer(b"x"), b"x")
         self.assert_refused("wrong", sign_answer(b"x", platform), b"x")
 
+    def test_answers_of_the_wrong_shape(self):
+        for body in ([], b'"text"', b"5", b"null", b"[" * 100000, b"<html>", b"\xff"):
+            with self.subTest(body[:9]):
+                self.says("/v3/x", body)
+                with self.assertRaises(WechatUnknownOutcome):
+                    self.client.request("POST", "/v3/x", body={})
+        for body in ({"code": ["A"], "message": {}}, {"code": 5}, {"message": [1]}):
+            with self.subTest(body):
+                self.says("/v3/x", body, status=400)
+                with self.assertRaises(WechatRefused):
+                    self.client.request("POST", "/v3/x", body={})
+
+    def test_what_cannot_be_stored(self):
+        half = "\ud83d"
+        self.says(
+            "/v3/x", {"code": f"A{half}", "message": f"cut {half}\0."}, status=400
+        )
+        with self.assertRaises(WechatRefused) as caught:
+            self.client.request("POST", "/v3/x", body={})
+        self.assertEqual(caught.exception.code, "A?")
+        self.assertIn("cut ?.", str(caught.exception))
+        self.says("/v3/x", {"a": f"{half}\0b"})
+        answer = self.client.request("POST", "/v3/x", body={})
+        self.assertEqual(answer.data, {"a": "?b"})
+
     # --- platform certificates ---
+
+    def test_certificates_of_the_wrong_shape(self):
+        for data in (5, "x", {"a": 1}, [5], [{}], [{"encrypt_certificate": []}]):
+            with self.subTest(data):
+                self.says("/v3/certificates", {"data": data})
+                with self.assertRaises(WechatUnavailable):
+                    self.client.certificates()
+        sealed = {"nonce": 5, "ciphertext": [], "associated_data": 7}
+        self.says(
+            "/v3/certificates",
+            {"data": [{"serial_no": "A", "encrypt_certificate": sealed}]},
+        )
+        with self.assertRaises(WechatConfigError):
+            self.client.certificates()
 
     def certificates_answer(self, platform, key=APIV3_KEY):
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -1,18 +1,36 @@
 import time
+from types import SimpleNamespace
+from unittest.mock import patch
 
 from odoo.tests import tagged
 
+from ..models import wechat_rate_guard
 from .common import CommittedCase
 
 
 @tagged("post_install", "-at_install")
 class TestRateGuard(CommittedCase):
+    def free_at(self, key, move=0.0):
+        """Return when the key is free again; let ``move`` seconds go by for it."""
+
+        def run(env):
+            env.cr.execute(
+                "UPDATE wechat_rate_guard SET free_at = free_at - %s"
+                " WHERE key = %s RETURNING free_at",
+                [move, key],
+            )
+            return env.cr.fetchone()[0]
+
+        return self.commit(run)
+
+    # Windows of many minutes: however slow this machine is, it is not that slow.
+
     def test_even_spacing(self):
         guard = self.env["wechat.rate.guard"]
-        self.assertEqual(guard._acquire("test:even", 2, 1.0), 0.0)
-        wait = guard._acquire("test:even", 2, 1.0)
-        self.assertTrue(0.3 < wait <= 0.5, wait)
-        self.assertEqual(guard._acquire("test:other", 2, 1.0), 0.0)
+        self.assertEqual(guard._acquire("test:even", 2, 2000.0), 0.0)
+        wait = guard._acquire("test:even", 2, 2000.0)
+        self.assertTrue(500 < wait <= 1000, wait)
+        self.assertEqual(guard._acquire("test:other", 2, 2000.0), 0.0)
 
     def test_burst(self):
         guard = self.env["wechat.rate.guard"]
@@ -22,19 +40,30 @@ class TestRateGuard(CommittedCase):
 
     def test_refused_calls_cost_nothing(self):
         guard = self.env["wechat.rate.guard"]
-        guard._acquire("test:free", 1, 0.2)
+        self.assertEqual(guard._acquire("test:free", 1, 1000.0), 0.0)
+        free_at = self.free_at("test:free")
         for _i in range(20):
-            guard._acquire("test:free", 1, 0.2)
-        time.sleep(0.21)
-        self.assertEqual(guard._acquire("test:free", 1, 0.2), 0.0)
+            self.assertGreater(guard._acquire("test:free", 1, 1000.0), 500)
+        self.assertEqual(self.free_at("test:free"), free_at)
+        self.free_at("test:free", move=1000.0)
+        self.assertEqual(guard._acquire("test:free", 1, 1000.0), 0.0)
 
     def test_wait(self):
-        guard = self.env["wechat.rate.guard"]
-        self.assertEqual(guard._wait("test:wait", 1, 0.2), 0.0)
-        start = time.monotonic()
-        self.assertEqual(guard._wait("test:wait", 1, 0.2), 0.0)
-        self.assertGreater(time.monotonic() - start, 0.1)
-        self.assertGreater(guard._wait("test:wait", 1, 0.2, patience=0.01), 0.05)
+        guard, slept = self.env["wechat.rate.guard"], []
+
+        def sleep(seconds):
+            slept.append(seconds)
+            self.free_at("test:wait", move=seconds)
+
+        clock = SimpleNamespace(monotonic=time.monotonic, sleep=sleep)
+        with patch.object(wechat_rate_guard, "time", clock):
+            self.assertEqual(guard._wait("test:wait", 1, 1000.0), 0.0)
+            self.assertEqual(slept, [])
+            self.assertEqual(guard._wait("test:wait", 1, 1000.0, patience=2000), 0.0)
+            self.assertTrue(500 < sum(slept) <= 1000, slept)
+            slept.clear()
+            self.assertGreater(guard._wait("test:wait", 1, 1000.0, patience=1), 500)
+            self.assertEqual(slept, [])
 
     def test_many_workers_never_exceed_the_limit(self):
         """No window of one second holds more calls than allowed."""

@@ -78,6 +78,41 @@ class TestRights(WechatCase):
         self.addCleanup(self.records.__setitem__, "wechat.event", self.event)
         self.assert_writes(user, True)
 
+    def test_a_manager_deletes_no_connection(self):
+        manager = self.new_user("wxr_md", "wechat_base.wechat_group_manager")
+        unused = self.merchant.copy({"mchid": "1900000002"})
+        for record in (self.account, self.merchant, unused):
+            with self.subTest(record), self.assertRaises(AccessError):
+                record.with_user(manager).unlink()
+        self.account.with_user(manager).action_archive()
+        self.assertFalse(self.account.active)
+
+    def test_a_branch_uses_what_its_parent_has(self):
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        for group in ("user", "manager"):
+            user = self.new_user(
+                f"wxr_branch{group}",
+                f"wechat_base.wechat_group_{group}",
+                company_id=branch.id,
+                company_ids=[(6, 0, branch.ids)],
+            )
+            self.assert_reads(user, True)
+        below = self.merchant.create(
+            self.merchant_vals(mchid="1900000003", company_id=branch.id)
+        )
+        below.account_ids = self.account
+        # The other way round nothing is seen.
+        above = self.new_user(
+            "wxr_above", "wechat_base.wechat_group_manager", company_id=self.company.id
+        )
+        self.assertFalse(
+            below.with_user(above)
+            .with_context(allowed_company_ids=self.company.ids)
+            .search([("id", "=", below.id)])
+        )
+
     def test_nobody_rewrites_a_callback(self):
         for group in ("wechat_base.wechat_group_manager", "base.group_system"):
             event = self.event.with_user(self.new_user(f"wx{group}", group))

@@ -11,6 +11,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import config
 
+from .. import uninstall_hook
 from ..models.wechat_secret_mixin import MASK
 from ..tools import secret_box
 from .common import APPSECRET, TOKEN, WechatCase, make_keys
@@ -49,6 +50,25 @@ class TestSecret(WechatCase):
         )
         self.assertEqual(new.token, MASK)
         self.assertFalse(self.account.copy({"appid": "wx88888888aa"}).secret)
+
+    def test_nothing_is_left_after_an_uninstallation(self):
+        parameters = self.env["ir.config_parameter"]
+        parameters.set_param("wechat_base.event_keep_days", "30")
+        parameters.set_param("wechatxbase.other", "kept")
+        self.assertTrue(parameters.get_param("wechat_base.secret_key_check"))
+        self.env["wechat.event"]._drain_enqueue()
+        uninstall_hook(self.env)
+        self.env.invalidate_all()
+        for name in ("secret_key_check", "event_keep_days"):
+            self.assertFalse(parameters.get_param(f"wechat_base.{name}"))
+        self.assertEqual(parameters.get_param("wechatxbase.other"), "kept")
+        job = self.env["queue.job"].search([("identity_key", "=", "wechat.event:now")])
+        self.assertEqual(job.mapped("state"), ["cancelled"])
+        # Installed again on a server with another key, the first secret is taken.
+        key = Fernet.generate_key().decode()
+        with patch.dict(os.environ, {secret_box.ENVIRONMENT_VARIABLE: key}):
+            self.account.secret = "first"
+            self.assertEqual(self.account._secret("secret"), "first")
 
     def test_writing_the_mask_back_changes_nothing(self):
         before = self.cipher()

@@ -1,3 +1,4 @@
+import threading
 import time
 
 from odoo.tests import tagged
@@ -20,16 +21,17 @@ class TestToken(CommittedCase):
 
     def test_without_the_lock_several_workers_ask(self):
         """The race exists: what the lock is there for."""
-        asked = []
+        asked, all_have_looked = [], threading.Barrier(5)
 
         def work(env, _index):
             model, account = env["wechat.token"], self.account_in(env)
-            if not model._peek(account.id, "access_token"):
+            value = model._peek(account.id, "access_token")
+            all_have_looked.wait(20)
+            if not value:
                 asked.append(1)
-                time.sleep(0.2)
 
         self.in_threads(5, work)
-        self.assertGreater(len(asked), 1)
+        self.assertEqual(len(asked), 5)
 
     def test_of_several_workers_one_asks(self):
         asked = []
@@ -149,6 +151,16 @@ class TestToken(CommittedCase):
             )
 
         self.commit(later)
+        self.assertEqual(
+            self.commit(lambda env: self.obtain(env, lambda: ("UP", 7200))), "UP"
+        )
+
+    def test_who_had_no_time_to_ask_stops_nobody(self):
+        def fail():
+            raise WechatUnavailable("no time", code="deadline")
+
+        with self.assertRaises(WechatUnavailable):
+            self.commit(lambda env: self.obtain(env, fail))
         self.assertEqual(
             self.commit(lambda env: self.obtain(env, lambda: ("UP", 7200))), "UP"
         )

@@ -15,6 +15,7 @@ from ..const import (
     PAY_CONFIG_ERRORS,
     PAY_RETRY_ERRORS,
 )
+from .text import storable
 
 _lt = LazyTranslate(__name__)
 
@@ -29,9 +30,10 @@ class WechatError(UserError):
     """
 
     def __init__(self, message, code=None, request_id=None, retry_after=None):
-        super().__init__(message)
-        self.code = code
-        self.request_id = request_id
+        # Whoever keeps an error must not fail on what WeChat has put into it.
+        super().__init__(storable(message))
+        self.code = storable(code)
+        self.request_id = storable(request_id)
         self.retry_after = retry_after
 
 

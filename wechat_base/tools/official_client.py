@@ -34,7 +34,10 @@ from .exceptions import (
     official_error,
     plain_translate,
 )
+from .text import storable
 
+# Seconds; WeChat says 7200 of both.
+_LONGEST_LIFE = 86400
 # Answers that are not JSON but a file.
 _FILES = ("image/", "audio/", "video/", "application/octet-stream", "application/zip")
 
@@ -61,25 +64,34 @@ class OfficialCard(WeChatCard):
 class OfficialDataCube(WeChatDataCube):
     """Statistics; wechatpy has those of cards not at all."""
 
+    def get_user_summary(self, begin_date, end_date):
+        """Return the followers won and lost, one entry for each day and source.
+
+        wechatpy's own does not look whether the answer holds a list.
+        """
+        return self._figures("getusersummary", begin_date, end_date)
+
     def get_card_bizuin_info(self, begin_date, end_date, cond_source=1):
         """Return the figures of all cards, one entry for each day."""
-        return self._card("getcardbizuininfo", begin_date, end_date, cond_source)
+        return self._figures("getcardbizuininfo", begin_date, end_date, cond_source)
 
     def get_card_info(self, begin_date, end_date, cond_source=1, card_id=None):
         """Return the figures of free coupons, one entry for each day and card."""
-        return self._card("getcardcardinfo", begin_date, end_date, cond_source, card_id)
+        return self._figures(
+            "getcardcardinfo", begin_date, end_date, cond_source, card_id
+        )
 
     def get_membercard_info(self, begin_date, end_date, cond_source=1):
         """Return the figures of all member cards, one entry for each day."""
-        return self._card("getcardmembercardinfo", begin_date, end_date, cond_source)
+        return self._figures("getcardmembercardinfo", begin_date, end_date, cond_source)
 
     def get_membercard_detail(self, begin_date, end_date, card_id):
         """Return the figures of one member card, one entry for each day."""
-        return self._card(
+        return self._figures(
             "getcardmembercarddetail", begin_date, end_date, None, card_id
         )
 
-    def _card(self, name, begin_date, end_date, cond_source=None, card_id=None):
+    def _figures(self, name, begin_date, end_date, cond_source=None, card_id=None):
         data = {
             "begin_date": self._to_date_str(begin_date),
             "end_date": self._to_date_str(end_date),
@@ -199,6 +211,8 @@ class WechatOfficialClient(WeChatClient):
     :param str sandbox_url: used instead of WeChat's servers
     :param float timeout: seconds to connect, and between two bytes
     :param translate: ``env._``
+    :param float deadline: of the monotonic clock; may be set later. By then each call
+        has ended, with the token it needs, however slow WeChat is
     """
 
     card = OfficialCard()
@@ -216,9 +230,11 @@ class WechatOfficialClient(WeChatClient):
         sandbox_url=None,
         timeout=TIMEOUT,
         translate=plain_translate,
+        deadline=None,
     ):
         super().__init__(appid, secret, timeout=timeout, auto_retry=False)
         self._tokens = tokens
+        self.deadline = deadline
         self._translate = translate
         self._sandbox_url = sandbox_url
         self._http = transport.new_session(trust_env=not sandbox_url)
@@ -238,7 +254,7 @@ class WechatOfficialClient(WeChatClient):
         if tokens is None:
             raise AttributeError("access_token")
         return tokens.obtain(
-            "access_token", self.fetch_access_token, timeout=self.timeout
+            "access_token", self.fetch_access_token, timeout=self._patience()
         )
 
     def fetch_access_token(self, stale=None):
@@ -247,12 +263,12 @@ class WechatOfficialClient(WeChatClient):
         :param str stale: a token that WeChat has just refused
         :return: (token, seconds it lives)
         """
-        result = self._fetch_stable_token(force=False)
-        if stale and result["access_token"] == stale:
+        token, seconds = self._fetch_stable_token(force=False)
+        if stale and token == stale:
             # Normal mode hands out the same token for as long as it believes it to
             # be good. Forcing is allowed 20 times a day, 30 s apart.
-            result = self._fetch_stable_token(force=True)
-        return result["access_token"], result.get("expires_in", 7200)
+            token, seconds = self._fetch_stable_token(force=True)
+        return token, seconds
 
     def _fetch_stable_token(self, force):
         data = {
@@ -264,18 +280,32 @@ class WechatOfficialClient(WeChatClient):
         result = self._send_json(
             "post", self._url("stable_token"), {"data": data}, changes=False
         )
-        if not isinstance(result, dict) or not result.get("access_token"):
-            raise self._error(WechatUnavailable, "bad_answer", detail="access_token")
-        return result
+        return self._token_in(result, "access_token")
+
+    def _token_in(self, result, name):
+        """Return a token or ticket of an answer, and the seconds it lives."""
+        token, seconds = result.get(name), result.get("expires_in", 7200)
+        try:
+            seconds = min(max(int(seconds), 0), _LONGEST_LIFE)
+        except (TypeError, ValueError, OverflowError):
+            token = None
+        if not isinstance(token, str) or not token:
+            raise self._error(WechatUnavailable, "bad_answer", detail=name)
+        return token, seconds
 
     def obtain_ticket(self, kind):
         """Return a ``wx_card`` or ``jsapi`` ticket, kept in the database."""
 
         def fetch():
-            result = self.jsapi.get_ticket(kind)
-            return result["ticket"], result.get("expires_in", 7200)
+            return self._token_in(self.jsapi.get_ticket(kind), "ticket")
 
-        return self._tokens.obtain(kind, fetch, timeout=self.timeout)
+        return self._tokens.obtain(kind, fetch, timeout=self._patience())
+
+    def _patience(self):
+        """Return the seconds that somebody else's fetching is waited for."""
+        if self.deadline is None:
+            return self.timeout
+        return max(0.0, min(self.timeout, self.deadline - time.monotonic()))
 
     # === REQUESTS === #
 
@@ -294,8 +324,17 @@ class WechatOfficialClient(WeChatClient):
         else:
             result = self._request_with_token(method, url, params, kwargs, changes)
         if processor and isinstance(result, dict):
-            return processor(result)
+            return self._process(processor, result, changes)
         return result
+
+    def _process(self, processor, result, changes):
+        """Pick from an answer what a method of wechatpy returns."""
+        try:
+            return processor(result)
+        except (AttributeError, LookupError, TypeError, ValueError):
+            # Good as far as it goes, but what was asked for is not in it.
+            lost = WechatUnknownOutcome if changes else WechatUnavailable
+            raise self._error(lost, "bad_answer", detail="content") from None
 
     def _request_with_token(self, method, url, params, kwargs, changes):
         token = self.access_token
@@ -313,7 +352,7 @@ class WechatOfficialClient(WeChatClient):
             "access_token",
             lambda: self.fetch_access_token(stale=token),
             stale=token,
-            timeout=self.timeout,
+            timeout=self._patience(),
         )
         return self._send_json(
             method, url, {**kwargs, "params": _with(params, token)}, changes
@@ -358,6 +397,7 @@ class WechatOfficialClient(WeChatClient):
             kwargs.get("timeout") or self.timeout,
             self._translate,
             changes=changes,
+            deadline=self.deadline,
         )
         self.last_date = response.headers.get("Date")
         return self._handle_answer(response, changes)
@@ -376,24 +416,23 @@ class WechatOfficialClient(WeChatClient):
                 WechatRefused, "refused", detail=f"HTTP {status}", code=f"HTTP_{status}"
             )
         try:
-            result = json.loads(
-                response.content.decode("utf-8", "replace"), strict=False
-            )
-        except ValueError:
-            kind = response.headers.get("Content-Type", "").lower()
-            if kind.startswith(_FILES):
-                return response
-            raise self._error(lost, "bad_answer", detail="JSON") from None
-        return self._check_errcode(result, lost)
+            text = response.content.decode("utf-8", "replace")
+            result = storable(json.loads(text, strict=False))
+        except (ValueError, RecursionError):
+            result = None
+        if isinstance(result, dict):
+            return self._check_errcode(result, lost)
+        # The bytes of a file may look like a number, too.
+        if response.headers.get("Content-Type", "").lower().startswith(_FILES):
+            return response
+        raise self._error(lost, "bad_answer", detail="JSON")
 
     def _check_errcode(self, result, lost):
-        if not isinstance(result, dict):
-            return result
         if isinstance(result.get("base_resp"), dict):
             result.update(result.pop("base_resp"))
         try:
-            errcode = int(result.get("errcode") or 0)
-        except (TypeError, ValueError):
+            errcode = int(result.get("errcode", 0))
+        except (TypeError, ValueError, OverflowError):
             raise self._error(lost, "bad_answer", detail="errcode") from None
         if errcode:
             raise official_error(

@@ -30,6 +30,7 @@ from .exceptions import (
     pay_error,
     plain_translate,
 )
+from .text import storable
 
 USER_AGENT = "odoo-wechat/19.0"
 
@@ -164,7 +165,15 @@ class WechatPayClient:
 
     def _read_certificates(self, data):
         result = {}
-        for item in data.get("data") or []:
+        items = data.get("data") or []
+        if not isinstance(items, list) or not all(
+            isinstance(item, dict)
+            and isinstance(item.get("encrypt_certificate"), dict)
+            and isinstance(item.get("serial_no"), str)
+            for item in items
+        ):
+            raise self._error(WechatUnavailable, "bad_answer", detail="data")
+        for item in items:
             try:
                 pem = pay_crypto.decrypt_resource(
                     self._apiv3_key, item["encrypt_certificate"]
@@ -177,7 +186,7 @@ class WechatPayClient:
                     detail="APIv3 key",
                     code="APIV3_KEY",
                 ) from None
-            if serial == str(item.get("serial_no")).upper():
+            if serial == item["serial_no"].upper():
                 result[item["serial_no"]] = pem
         return result
 
@@ -239,7 +248,7 @@ class WechatPayClient:
 
     def _handle(self, response, find_key=None):
         status = response.status_code
-        request_id = response.headers.get("Request-ID")
+        request_id = storable(response.headers.get("Request-ID"))
         if 300 <= status < 400:
             raise self._error(
                 WechatUnknownOutcome, "bad_answer", detail=f"HTTP {status}"
@@ -254,8 +263,8 @@ class WechatPayClient:
         raise pay_error(
             self._translate,
             status,
-            data.get("code") or f"HTTP_{status}",
-            data.get("message") or "",
+            str(data.get("code") or f"HTTP_{status}"),
+            str(data.get("message") or ""),
             request_id,
         )
 
@@ -264,8 +273,8 @@ class WechatPayClient:
         if not response.content:
             return {}
         try:
-            data = json.loads(response.content)
-        except ValueError:
+            data = storable(json.loads(response.content))
+        except (ValueError, RecursionError):
             data = None
         if isinstance(data, dict):
             return data

@@ -162,7 +162,7 @@ def decrypt_resource(apiv3_key, resource):
             base64.b64decode(resource["ciphertext"], validate=True),
             (resource.get("associated_data") or "").encode(),
         )
-    except (KeyError, TypeError, binascii.Error, InvalidTag):
+    except (AttributeError, KeyError, TypeError, binascii.Error, InvalidTag):
         raise ValueError("not encrypted with this key") from None
 
 

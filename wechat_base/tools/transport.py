@@ -5,10 +5,16 @@ Errors are told apart by what the other side may have done (see
 it holds the address, and with it the access token.
 """
 
+import io
+import socket
+import threading
 import time
 from urllib.parse import urlsplit
 
 import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import connection as urllib3_connection
+from urllib3 import connectionpool as urllib3_pool
 from urllib3 import exceptions as urllib3_exceptions
 
 from ..const import MAX_ANSWER_BYTES
@@ -46,18 +52,32 @@ def new_session(trust_env=True):
     session = requests.Session()
     session.trust_env = trust_env
     session.max_redirects = 0
+    session.mount("http://", _Adapter())
+    session.mount("https://", _Adapter())
     return session
 
 
-def send(session, prepared, timeout, translate, changes=True):
+def send(session, prepared, timeout, translate, changes=True, deadline=None):
     """Send a prepared request and return its answer, fully read.
 
+    :param float timeout: seconds to connect, and between two bytes
     :param changes: whether the request could change something on the other side
-    :raises WechatUnavailable: if nothing can have happened
+    :param float deadline: of the monotonic clock; by then it is over, however
+        slowly the answer comes (only the name server is waited for as long as the
+        system is told to)
+    :raises WechatUnavailable: if nothing can have happened; with the code
+        ``deadline`` when there was no time left to try
     :raises WechatUnknownOutcome: if the request was sent and no answer came
     """
     lost = WechatUnknownOutcome if changes else WechatUnavailable
+    end = time.monotonic() + timeout + _WHOLE_ANSWER
+    if deadline is not None:
+        end = min(end, deadline)
+        timeout = min(timeout, deadline - time.monotonic())
+        if timeout <= 0:
+            raise make_error(translate, WechatUnavailable, "no_answer", code="deadline")
     settings = session.merge_environment_settings(prepared.url, {}, True, None, None)
+    _thread.end = end
     try:
         response = session.send(
             prepared,
@@ -65,7 +85,7 @@ def send(session, prepared, timeout, translate, changes=True):
             allow_redirects=False,
             **settings,
         )
-        _read(response)
+        _read(response, end)
     except requests.ConnectionError as error:
         # ``from None`` here and below: the cause's text holds the access token.
         if _never_sent(error):
@@ -75,6 +95,8 @@ def send(session, prepared, timeout, translate, changes=True):
         raise make_error(translate, lost, "bad_answer", detail="size") from None
     except requests.RequestException:
         raise make_error(translate, lost, "no_answer") from None
+    finally:
+        _thread.end = None
     return response
 
 
@@ -82,9 +104,8 @@ class _TooLarge(Exception):
     pass
 
 
-def _read(response):
+def _read(response, end):
     """Read the answer into ``response.content``, up to the limit."""
-    deadline = time.monotonic() + _WHOLE_ANSWER
     parts, size = [], 0
     try:
         for part in response.iter_content(65536):
@@ -92,7 +113,8 @@ def _read(response):
             size += len(part)
             if size > MAX_ANSWER_BYTES:
                 raise _TooLarge()
-            if time.monotonic() > deadline:
+            # Said by the socket, too; not by that of a SOCKS proxy.
+            if time.monotonic() > end:
                 raise requests.ReadTimeout()
     finally:
         response.close()
@@ -112,3 +134,127 @@ def _never_sent(error):
     return isinstance(error, requests.exceptions.SSLError) and (
         "CERTIFICATE_VERIFY_FAILED" in str(reason)
     )
+
+
+# === THE END OF AN EXCHANGE === #
+#
+# A time-out is that of one wait: an answer that comes byte by byte, or a host of many
+# addresses, takes any number of them. So the socket itself is told when all must be
+# over. A thread makes one exchange at a time, on connections that many calls use.
+
+_thread = threading.local()
+
+
+def _left():
+    """Return the seconds until this thread's exchange ends, or ``None``."""
+    end = getattr(_thread, "end", None)
+    return None if end is None else end - time.monotonic()
+
+
+class _TimedSocket:
+    """A socket that never waits beyond the end of the exchange."""
+
+    def __init__(self, sock):
+        self._sock = sock
+        self._timeout = sock.gettimeout()
+
+    def __getattr__(self, name):
+        return getattr(self._sock, name)
+
+    def settimeout(self, timeout):
+        self._timeout = timeout
+        self._sock.settimeout(timeout)
+
+    def _set_time(self):
+        timeout, left = self._timeout, _left()
+        if left is not None:
+            if left <= 0:
+                raise TimeoutError("deadline")
+            timeout = left if timeout is None else min(timeout, left)
+        self._sock.settimeout(timeout)
+
+    def recv_into(self, *args):
+        self._set_time()
+        return self._sock.recv_into(*args)
+
+    def sendall(self, *args):
+        self._set_time()
+        return self._sock.sendall(*args)
+
+    def makefile(self, mode="rb", *_args, **_kwargs):
+        """What `http.client` reads the answer from: as `socket.makefile` does it."""
+        stream = socket.SocketIO(self, mode)
+        self._sock._io_refs += 1
+        return io.BufferedReader(stream)
+
+
+class _TimedConnection:
+    def _new_conn(self):
+        """Override of urllib3: what is left is shared by the host's addresses."""
+        host, timeout = self._dns_host, self.timeout
+        failure = None
+        for address in self._addresses(host):
+            left = _left()
+            if left is not None:
+                if left <= 0:
+                    break
+                self.timeout = min(timeout, left)
+            self._dns_host = address
+            try:
+                return super()._new_conn()
+            except (
+                urllib3_exceptions.NewConnectionError,
+                urllib3_exceptions.ConnectTimeoutError,
+            ) as error:
+                failure = error
+            finally:
+                self._dns_host, self.timeout = host, timeout
+        raise failure or urllib3_exceptions.ConnectTimeoutError(self, "deadline")
+
+    def _addresses(self, host):
+        try:
+            found = socket.getaddrinfo(
+                host.strip("[]"), self.port, type=socket.SOCK_STREAM
+            )
+        except (OSError, UnicodeError):
+            # Said again, in its own way, by urllib3.
+            return [host]
+        return dict.fromkeys(address[4][0] for address in found)
+
+    def connect(self):
+        result = super().connect()
+        self.sock = _TimedSocket(self.sock)
+        return result
+
+
+class _HTTPConnection(_TimedConnection, urllib3_connection.HTTPConnection):
+    pass
+
+
+class _HTTPSConnection(_TimedConnection, urllib3_connection.HTTPSConnection):
+    pass
+
+
+class _HTTPPool(urllib3_pool.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(urllib3_pool.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+class _Adapter(HTTPAdapter):
+    """Connections that keep to the end of the exchange."""
+
+    _pools = {"http": _HTTPPool, "https": _HTTPSPool}
+
+    def init_poolmanager(self, *args, **kwargs):
+        result = super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+        return result
+
+    def proxy_manager_for(self, proxy, **kwargs):
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if not proxy.lower().startswith("socks"):
+            manager.pool_classes_by_scheme = self._pools
+        return manager

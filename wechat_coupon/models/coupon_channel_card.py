@@ -264,7 +264,6 @@ class CouponChannelCard(models.AbstractModel):
     def _pull_later(self, account):
         """Have :meth:`_pull_job` do the work; one job per account waits at most."""
         self.with_delay(
-            channel="root.wechat.official",
             identity_key=f"coupon_pull:{account.id}",
             description=self.env._(
                 "Fetch the coupons of %(account)s", account=account.name
@@ -594,6 +593,7 @@ class CouponChannelCard(models.AbstractModel):
             )
         client = account._get_client()
         client.timeout = min(left, const.TILL_TIMEOUT)
+        client.deadline = deadline
         return client
 
     def _query(self, coupon, timeout=None):

@@ -46,7 +46,6 @@ class CouponRedemption(models.Model):
     # Nobody writes the ledger, but who reads it may talk about it.
     _mail_post_access = "read"
 
-    _operation_channel = "root.wechat.official"
     _operation_rate_family = "card"
 
     coupon_id = fields.Many2one(

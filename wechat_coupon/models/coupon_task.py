@@ -10,7 +10,6 @@ class CouponTask(models.Model):
     _order = "id desc"
     _rec_name = "kind"
 
-    _operation_channel = "root.wechat.official"
     _operation_rate_family = "card"
 
     kind = fields.Selection(
