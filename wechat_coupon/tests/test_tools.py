@@ -55,14 +55,12 @@ class TestCodes(BaseCase):
         made = {codes.new_code() for _i in range(2000)}
         self.assertEqual(len(made), 2000)
         for code in made:
-            self.assertTrue(codes.is_scannable(code))
+            self.assertTrue(code.isascii() and code.isalnum())
+            # Odoo's barcode rules begin with digits.
             self.assertTrue(code[0].isalpha())
+            # The barcode service deletes these words.
+            self.assertNotRegex(code, "ALT|SHIFT|CONTROL")
             self.assertFalse(set(code) & set("0O1IL5S2Z8B"))
-
-    def test_codes_that_scanners_spoil(self):
-        for code in ("SAlt2026", "xSHIFTx", "Control1", "0431234567", "", "券1", "a b"):
-            with self.subTest(code=code):
-                self.assertFalse(codes.is_scannable(code))
 
 
 @tagged("post_install", "-at_install")
