@@ -5,7 +5,6 @@ import re
 # --- What a till is told ----------------------------------------------------------
 
 MAX_COUPONS_PER_ORDER = 20
-MAX_UUID_LENGTH = 64
 # A till waits for an answer: one call, and all calls of one request, in seconds.
 TILL_TIMEOUT = 4.0
 TILL_DEADLINE = 8.0
@@ -121,6 +120,8 @@ CARD_MIN_AMOUNT_FEN = 100
 CARD_MAX_GET_LIMIT = 50
 CARD_MAX_STOCK = 100_000_000
 CARD_MAX_CODE = 20
+# 512 bytes.
+CARD_MAX_REASON = 170
 # Cards with codes of their own that one look-up asks for.
 CUSTOM_CODE_CARDS = 5
 # Pages and cards that one "pull" reads.
