@@ -65,6 +65,7 @@ _PUBLISHED = {
 _GUARDED = {
     "custom_code",
     "limits_confirmed",
+    "needs_benefit",
     "needs_setup",
     "program_id",
     "remote_event_at",

@@ -16,6 +16,7 @@ class TestGuardedFields(CouponCase):
     GUARDED = {
         "custom_code": True,
         "limits_confirmed": True,
+        "needs_benefit": False,
         "needs_setup": False,
         "remote_event_at": "2026-01-01 00:00:00",
         "remote_id": "pCard",
