@@ -25,6 +25,7 @@
         "views/res_config_settings_views.xml",
         "views/coupon_menus.xml",
     ],
+    "uninstall_hook": "uninstall_hook",
     "assets": {
         "point_of_sale._assets_pos": [
             "wechat_coupon/static/src/app/**/*",

@@ -123,8 +123,10 @@ CARD_MIN_AMOUNT_FEN = 100
 CARD_MAX_GET_LIMIT = 50
 CARD_MAX_STOCK = 100_000_000
 CARD_MAX_CODE = 20
+# 512 bytes.
+CARD_MAX_REASON = 170
 # Cards with codes of their own that one look-up asks for.
-CUSTOM_CODE_CARDS = 5
+CUSTOM_CODE_CARDS = 20
 # Pages and cards that one "pull" reads.
 PULL_PAGE = 50
 PULL_LIMIT = 500

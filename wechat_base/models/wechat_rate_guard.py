@@ -37,10 +37,7 @@ class WechatRateGuard(models.Model):
             given
         :return: 0.0, or the seconds to wait before asking again
         """
-        burst = min(limit, burst or max(1, limit // 10))
-        step = per_seconds / (limit - burst + 1)
-        if burst == 1:
-            step = per_seconds / limit
+        step, burst = self._step(limit, per_seconds, burst)
         with self.env.registry.cursor() as cr:
             connection = cr.connection
             if connection.get_transaction_status() == TRANSACTION_STATUS_IDLE:
@@ -73,6 +70,24 @@ class WechatRateGuard(models.Model):
             )
             granted, wait = cr.fetchone()
         return 0.0 if granted else max(wait or 0.0, 0.001)
+
+    @api.model
+    def _give_back(self, key, limit, per_seconds=1.0, burst=None):
+        """Take back a grant of :meth:`_acquire` that turned out not to count."""
+        step = self._step(limit, per_seconds, burst)[0]
+        with self.env.registry.cursor() as cr:
+            cr.execute(
+                "UPDATE wechat_rate_guard SET free_at = free_at - %s WHERE key = %s",
+                [step, key],
+            )
+
+    @api.model
+    def _step(self, limit, per_seconds, burst):
+        """Return the seconds between two calls, and how many may come at once."""
+        burst = min(limit, burst or max(1, limit // 10))
+        if burst == 1:
+            return per_seconds / limit, burst
+        return per_seconds / (limit - burst + 1), burst
 
     @api.model
     def _wait(self, key, limit, per_seconds=1.0, burst=None, patience=TILL_PATIENCE):

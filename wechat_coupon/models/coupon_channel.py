@@ -15,12 +15,9 @@ class CouponChannel(models.AbstractModel):
 
     # What the channel can do.
     _is_remote = False  # somebody else has to be told
-    _can_create = False  # templates can be made from here
     _can_generate = False  # we make the codes
-    _can_return = False  # a write-off can be taken back
     _asks_before_reserve = False  # knows better than we whether a code is good
     _needs_write_off = False  # has to be told that a coupon is used
-    _needs_wechat_payment = False  # the order must be paid by WeChat Pay
 
     # === TEMPLATES === #
 
@@ -58,13 +55,22 @@ class CouponChannel(models.AbstractModel):
         """Copy the templates of a remote account to ours.
 
         :return: ``coupon.template`` records that are new, those that were known,
-            and how many of another kind were left out
+            how many of another kind were left out, and how many could not be read
         :rtype: tuple
         """
         raise NotImplementedError()
 
     def _refresh(self, template):
         """Compare one template with the channel."""
+
+    def _limits_text(self, limits):
+        """Say what the channel tells customers and leaves to the shop to keep to.
+
+        :param dict limits: ``remote_limits`` of a template
+        :return: a sentence per line
+        :rtype: str
+        """
+        return ""
 
     # === COUPONS === #
 
@@ -100,14 +106,6 @@ class CouponChannel(models.AbstractModel):
         """Whether a coupon is unusable at the channel."""
         return True
 
-    def _deposit_codes(self, template, codes):
-        """Hand codes of our own to the channel.
-
-        :param template: ``coupon.template`` record
-        :param list codes: the codes
-        """
-        raise NotImplementedError()
-
     # === REDEMPTIONS === #
 
     def _write_off(self, redemption):
@@ -125,11 +123,3 @@ class CouponChannel(models.AbstractModel):
         :rtype: str
         """
         return "done"
-
-    def _return(self, redemption):
-        """Give the coupon of a redemption back to its owner.
-
-        :return: values to write on the redemption
-        :rtype: dict
-        """
-        raise NotImplementedError()

@@ -2,22 +2,28 @@ import base64
 import io
 import logging
 import time
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import pytz
+from psycopg2 import DataError, IntegrityError
 from psycopg2 import Error as DatabaseError
+from psycopg2.errors import UniqueViolation
 
 from odoo import SUPERUSER_ID, api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import ConcurrencyError, UserError
 
 from odoo.addons.wechat_base.tools.exceptions import (
     WechatConfigError,
     WechatError,
     WechatRefused,
+    WechatUnavailable,
     WechatUnknownOutcome,
 )
 
 from .. import const
+from ..tools import money
 from ..tools.ledger import as_ledger
 
 _logger = logging.getLogger(__name__)
@@ -26,6 +32,27 @@ _DATE_RANGE = ("DATE_TYPE_FIX_TIME_RANGE", 1)
 _DATE_TERM = ("DATE_TYPE_FIX_TERM", 2)
 # A clock of ours that is behind WeChat's must not hide a card just made.
 _CLOCK_SLACK = timedelta(minutes=10)
+_MAX_INTEGER = 2**31 - 1
+# What an answer that is not as documented does to the code that reads it.
+_ODD = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+class OddAnswer(WechatUnknownOutcome):
+    """An answer that is not what WeChat's documents say; it tells us nothing."""
+
+
+class CodeAnswer(NamedTuple):
+    """What `card/code/get` says about a code."""
+
+    card_id: str
+    status: str | None
+    #: value of ``wechat_state``, ``None`` if the status is missing or new to us
+    state: str | None
+    can_consume: bool | None
+    valid_from: datetime | None
+    valid_to: datetime | None
+    openid: str | None
+    outer_str: str | None
 
 
 class CouponChannelCard(models.AbstractModel):
@@ -40,9 +67,63 @@ class CouponChannelCard(models.AbstractModel):
     _description = "Coupon Channel: Official-Account Cards"
 
     _is_remote = True
-    _can_create = True
     _asks_before_reserve = True
     _needs_write_off = True
+
+    # === ANSWERS === #
+
+    @contextmanager
+    def _reading(self, what):
+        """Turn what an odd answer does to the code into the lack of an answer.
+
+        :param str what: which answer, for the log
+        """
+        try:
+            yield
+        except _ODD as error:
+            _logger.warning("WeChat's answer about %s is odd", what, exc_info=True)
+            raise OddAnswer(
+                self.env._("WeChat's answer about %(what)s is odd.", what=what)
+            ) from error
+
+    def _get_card(self, client, card_id):
+        """Return what `card/get` says, checked as far as we go by it.
+
+        :raises OddAnswer: if that is no card
+        """
+        with self._reading(f"card {card_id}"):
+            card = client.card.get(card_id)
+            if card["card_type"] in const.CARD_TYPES:
+                base = _inner(card)["base_info"]
+                if base.get("id", card_id) != card_id:
+                    raise ValueError("another card")
+            return card
+
+    def _get_code(self, client, code, card_id=None, check_consume=True):
+        """Return what `card/code/get` says, checked as far as we go by it.
+
+        :param str card_id: the card that the code belongs to, if we know it
+        :rtype: CodeAnswer
+        :raises OddAnswer: if that is not about the code
+        """
+        answer = client.card.get_code(
+            code, card_id=card_id, check_consume=check_consume
+        )
+        with self._reading(f"a code of card {card_id or '?'}"):
+            card = answer["card"]
+            if not _text(card["card_id"]) or card_id not in (None, card["card_id"]):
+                raise ValueError("another card")
+            status = _text(answer.get("user_card_status"))
+            return CodeAnswer(
+                card_id=card["card_id"],
+                status=status,
+                state=const.USER_CARD_STATES.get(status),
+                can_consume=answer.get("can_consume"),
+                valid_from=_from_timestamp(card.get("begin_time")),
+                valid_to=_from_timestamp(card.get("end_time")),
+                openid=_text(answer.get("openid")),
+                outer_str=_text(answer.get("outer_str")),
+            )
 
     # === PUBLISH === #
 
@@ -113,8 +194,13 @@ class CouponChannelCard(models.AbstractModel):
         """Override of ``coupon.channel``: `card/create`."""
         client = template.account_id._get_client()
         try:
-            logo_url = template.logo_url or self._upload_logo(client, template)
-            card_id = client.card.create({"card": self._card(template, logo_url)})
+            with self._reading("the logo"):
+                logo_url = template.logo_url or self._upload_logo(client, template)
+            card = {"card": self._card(template, logo_url)}
+            with self._reading("the new card"):
+                card_id = client.card.create(card)
+                if not _text(card_id):
+                    raise ValueError("no card")
         except WechatConfigError as error:
             if error.code != const.ERROR_NOT_AUTHORISED:
                 raise
@@ -203,17 +289,54 @@ class CouponChannelCard(models.AbstractModel):
         for card_id in self._card_ids(client):
             if card_id in known:
                 continue
-            card = client.card.get(card_id)
+            try:
+                card = self._get_card(client, card_id)
+                if self._is_published(template, card, since):
+                    return self._remote_values(card, card_id)
+            except OddAnswer:
+                continue
+        return None
+
+    def _is_published(self, template, card, since):
+        """Whether a card at WeChat is what publishing a template made.
+
+        :param dict card: what `card/get` said
+        :param datetime since: when it was ordered
+        """
+        if card["card_type"] != const.CREATED_CARD_TYPES[template.coupon_type]:
+            return False
+        with self._reading("a card"):
             base = _inner(card)["base_info"]
-            if (
+            made_at = _from_timestamp(base.get("create_time"))
+            return bool(
                 base.get("title") == template.title
                 and base.get("brand_name") == template.brand_name
-                and card["card_type"] == const.CREATED_CARD_TYPES[template.coupon_type]
-                and _from_timestamp(base.get("create_time")) >= since - _CLOCK_SLACK
+                and made_at
+                and made_at >= since - _CLOCK_SLACK
                 and self._same_worth(template, card)
-            ):
-                return self._remote_values(card, card_id)
-        return None
+            )
+
+    @api.model
+    def _publishing(self, account, card):
+        """Return the template that a card was made for, if we do not know yet.
+
+        Its task is about to learn the card's number from WeChat.
+        """
+        tasks = (
+            self.env["coupon.task"]
+            .sudo()
+            .search(
+                [
+                    ("kind", "=", "publish"),
+                    ("template_id.account_id", "=", account.id),
+                    ("remote_state", "in", ("pending", "sending", "unknown")),
+                ]
+            )
+        )
+        for task in tasks:
+            if self._is_published(task.template_id, card, task.create_date):
+                return task.template_id
+        return self.env["coupon.template"]
 
     def _same_worth(self, template, card):
         """Whether a card at WeChat gives what the template gives, and as long."""
@@ -231,7 +354,8 @@ class CouponChannelCard(models.AbstractModel):
     def _is_ended(self, template):
         """Override of ``coupon.channel``."""
         client = template.account_id._get_client()
-        status = _inner(client.card.get(template.remote_id))["base_info"].get("status")
+        card = self._get_card(client, template.remote_id)
+        status = _inner(card)["base_info"].get("status")
         return const.CARD_STATES.get(status) == "ended"
 
     # === PULL === #
@@ -240,25 +364,32 @@ class CouponChannelCard(models.AbstractModel):
     def _pull(self, account):
         """Override of ``coupon.channel``: `card/batchget`, then `card/get` each."""
         client = account._get_client()
-        new = known = self.env["coupon.template"]
-        skipped = 0
+        nothing = self.env["coupon.template"]
+        found = {"new": nothing, "known": nothing}
+        skipped = failed = 0
         for card_id in self._card_ids(client):
-            card = client.card.get(card_id)
-            template = self._templates(account, card_id)
-            if template:
-                self._refresh_from(template, card)
-                known |= template
+            try:
+                card = self._get_card(client, card_id)
+                with self.env.cr.savepoint():
+                    outcome, template = self._take_card(account, card_id, card)
+            except (UserError, DataError, IntegrityError) as error:
+                if isinstance(error, WechatError) and not isinstance(error, OddAnswer):
+                    raise
+                _logger.warning("Card %s of %s", card_id, account, exc_info=True)
+                failed += 1
                 continue
-            template = self._make_template(account, card_id, card)
-            new |= template
-            skipped += not template
-        return new, known, skipped
+            if outcome == "skipped":
+                skipped += 1
+            else:
+                found[outcome] |= template
+        return found["new"], found["known"], skipped, failed
 
     @api.model
     def _pull_count(self, account):
         """Return how many cards an account has, of whatever kind."""
-        page = account._get_client().card.batch_get(offset=0, count=1)
-        return page.get("total_num", 0)
+        client = account._get_client()
+        with self._reading("the list of cards"):
+            return int(client.card.batch_get(offset=0, count=1).get("total_num") or 0)
 
     @api.model
     def _pull_later(self, account):
@@ -310,10 +441,11 @@ class CouponChannelCard(models.AbstractModel):
         """
         try:
             # Before the transaction: it must not wait for WeChat.
-            card = client.card.get(card_id)
+            card = self._get_card(client, card_id)
             with self.env.registry.cursor() as cr:
                 env = api.Environment(cr, SUPERUSER_ID, dict(self.env.context))
-                outcome = env[self._name]._pull_one(account.id, card_id, card)
+                channel, own = env[self._name], account.with_env(env)
+                outcome, _template = channel._take_card(own, card_id, card)
                 env.flush_all()
             return outcome
         except WechatConfigError:
@@ -324,24 +456,35 @@ class CouponChannelCard(models.AbstractModel):
             return "failed"
 
     @api.model
-    def _pull_one(self, account_id, card_id, card):
-        account = self.env["wechat.account"].browse(account_id)
+    def _take_card(self, account, card_id, card):
+        """Make a template of a card, or compare it with the one that it has.
+
+        :return: ``"new"``, ``"known"`` or ``"skipped"``, and the template
+        :rtype: tuple
+        """
         template = self._templates(account, card_id)
         if template:
             self._refresh_from(template, card)
-            return "known"
-        return "new" if self._make_template(account, card_id, card) else "skipped"
+            return "known", template
+        template = self._publishing(account, card)
+        if template:
+            # A second template would have customers see two coupons.
+            return "known", template
+        template = self._make_template(account, card_id, card)
+        return ("new" if template else "skipped"), template
 
     @api.model
     def _card_ids(self, client):
-        offset = 0
-        while offset < const.PULL_LIMIT:
+        offset, total = 0, 1
+        while offset < min(total, const.PULL_LIMIT):
             page = client.card.batch_get(offset=offset, count=const.PULL_PAGE)
-            ids = page.get("card_id_list") or []
-            yield from ids
-            offset += len(ids)
-            if not ids or offset >= page.get("total_num", 0):
+            with self._reading("the list of cards"):
+                ids = [_text(card_id) for card_id in page.get("card_id_list") or []]
+                total = int(page.get("total_num") or 0)
+            if not ids:
                 return
+            yield from filter(None, ids)
+            offset += len(ids)
 
     @api.model
     def _templates(self, account, card_id=None):
@@ -355,34 +498,52 @@ class CouponChannelCard(models.AbstractModel):
 
     @api.model
     def _pull_card(self, account, card_id, client=None):
-        """Make a template from a card that we do not know.
+        """Make a template from a card that we do not know, while a till waits.
 
         :return: ``coupon.template`` record, empty if the card is no coupon
+        :raises WechatUnavailable: if the card cannot be read now
         """
-        client = client or account._get_client()
-        return self._make_template(account, card_id, client.card.get(card_id))
+        card = self._get_card(client or account._get_client(), card_id)
+        if self._publishing(account, card):
+            raise WechatUnavailable(
+                self.env["coupon.reason"]._message("remote_unavailable")
+            )
+        try:
+            with self.env.cr.savepoint():
+                return self._make_template(account, card_id, card)
+        except UniqueViolation as error:
+            # Another till was first, with another customer's coupon of the card;
+            # its template is not to be seen before we begin anew.
+            raise ConcurrencyError(f"card {card_id}") from error
+        except (UserError, DataError) as error:
+            # It is a manager who can do something about it, when he fetches it.
+            _logger.warning("Card %s of %s", card_id, account, exc_info=True)
+            raise OddAnswer(str(error)) from error
 
     @api.model
     def _make_template(self, account, card_id, card):
         """Make a template of what `card/get` answered.
 
         :return: ``coupon.template`` record, empty if the card is no coupon
+        :raises OddAnswer: if it cannot be read
         """
         if card.get("card_type") not in const.CARD_TYPES:
             return self.env["coupon.template"]
-        values = {
-            **self._terms(card),
-            **self._texts(card),
-            **self._remote_values(card, card_id),
-            "channel": "card",
-            "account_id": account.id,
-            "company_id": account.company_id.id,
-        }
-        if not self._is_complete(values):
-            values["coupon_type"] = "gift"
-        # sudo: a till that scans the first code of a card makes its template.
-        templates = as_ledger(self.env["coupon.template"])
-        return templates.with_company(account.company_id).create(values)
+        with self._reading(f"card {card_id}"):
+            values = {
+                **self._terms(card),
+                **self._texts(card),
+                **self._remote_values(card, card_id),
+                "remote_limits": self._limits(card),
+                "channel": "card",
+                "account_id": account.id,
+                "company_id": account.company_id.id,
+            }
+            if not self._is_complete(values):
+                values["coupon_type"] = "gift"
+            # sudo: a till that scans the first code of a card makes its template.
+            templates = as_ledger(self.env["coupon.template"])
+            return templates.with_company(account.company_id).create(values)
 
     def _is_complete(self, values):
         """Whether what WeChat says can be worked out by a till."""
@@ -393,18 +554,22 @@ class CouponChannelCard(models.AbstractModel):
     def _refresh(self, template):
         """Override of ``coupon.channel``: `card/get`."""
         client = template.account_id._get_client()
-        self._refresh_from(template, client.card.get(template.remote_id))
+        self._refresh_from(template, self._get_card(client, template.remote_id))
 
     def _refresh_from(self, template, card):
         """Take over what may have changed at WeChat; our own terms stay ours."""
-        values = self._remote_values(card, template.remote_id)
-        state = values.pop("state")
-        dates = self._dates(_inner(card)["base_info"].get("date_info") or {})
-        changed = {
-            name: value for name, value in dates.items() if template[name] != value
-        }
-        as_ledger(template).write({**values, **changed})
-        template._follow_remote(state)
+        with self._reading(f"card {template.remote_id}"):
+            values = self._remote_values(card, template.remote_id)
+            state = values.pop("state")
+            dates = self._dates(_inner(card)["base_info"].get("date_info") or {})
+            changed = {
+                name: value for name, value in dates.items() if template[name] != value
+            }
+            limits = self._limits(card)
+            if limits != (template.remote_limits or False):
+                changed.update(remote_limits=limits, limits_confirmed=False)
+            as_ledger(template).write({**values, **changed})
+            template._follow_remote(state)
 
     def _remote_values(self, card, card_id):
         base = _inner(card)["base_info"]
@@ -412,7 +577,7 @@ class CouponChannelCard(models.AbstractModel):
             "remote_id": card_id,
             "remote_type": card["card_type"],
             "remote_status": base.get("status"),
-            "remote_stock": (base.get("sku") or {}).get("quantity", 0),
+            "remote_stock": _count((base.get("sku") or {}).get("quantity")),
             "remote_synced_at": fields.Datetime.now(),
             "custom_code": bool(base.get("use_custom_code")),
             "state": const.CARD_STATES.get(base.get("status"), "review"),
@@ -424,15 +589,15 @@ class CouponChannelCard(models.AbstractModel):
         condition = (inner.get("advanced_info") or {}).get("use_condition") or {}
         values = {
             "coupon_type": const.CARD_TYPES[card_type],
-            "threshold_fen": int(condition.get("least_cost") or 0),
+            "threshold_fen": _fen(condition.get("least_cost")),
             **self._dates(inner["base_info"].get("date_info") or {}),
         }
         if card_type == "CASH":
-            values["amount_fen"] = int(inner.get("reduce_cost") or 0)
-            values["threshold_fen"] = int(inner.get("least_cost") or 0)
+            values["amount_fen"] = _fen(inner.get("reduce_cost"))
+            values["threshold_fen"] = _fen(inner.get("least_cost"))
         elif card_type == "DISCOUNT":
             # Percent OFF: 30 is 七折. (busifavor counts the other way round.)
-            values["percent_off"] = int(inner.get("discount") or 0)
+            values["percent_off"] = _count(inner.get("discount"))
         return values
 
     def _texts(self, card):
@@ -454,10 +619,10 @@ class CouponChannelCard(models.AbstractModel):
             else colors.get(color.lower(), "Color010"),
             "logo_url": base.get("logo_url"),
             "service_phone": base.get("service_phone"),
-            "get_limit": base.get("get_limit") or 1,
+            "get_limit": _count(base.get("get_limit")) or 1,
             "can_share": base.get("can_share", True),
             "can_give_friend": base.get("can_give_friend", True),
-            "stock": (base.get("sku") or {}).get("total_quantity") or 0,
+            "stock": _count((base.get("sku") or {}).get("total_quantity")),
         }
 
     def _dates(self, info):
@@ -465,8 +630,8 @@ class CouponChannelCard(models.AbstractModel):
             latest = info.get("end_timestamp")
             return {
                 "date_type": "term",
-                "term_days": int(info.get("fixed_term") or 1),
-                "term_begin_days": int(info.get("fixed_begin_term") or 0),
+                "term_days": _count(info.get("fixed_term")) or 1,
+                "term_begin_days": _count(info.get("fixed_begin_term")),
                 "term_latest": _beijing_date(latest) if latest else False,
             }
         return {
@@ -474,6 +639,74 @@ class CouponChannelCard(models.AbstractModel):
             "date_from": _beijing_date(info.get("begin_timestamp")),
             "date_to": _beijing_date(info.get("end_timestamp")),
         }
+
+    # === LIMITS === #
+
+    def _limits(self, card):
+        """Return what a card tells customers and nobody keeps to but the shop.
+
+        :return: what :meth:`_limits_text` puts into words, ``False`` for nothing
+        """
+        inner = _inner(card)
+        base = inner["base_info"]
+        info = inner.get("advanced_info") or {}
+        condition = info.get("use_condition") or {}
+        limits = {
+            name: str(condition[name])
+            for name in ("accept_category", "reject_category", "object_use_for")
+            if condition.get(name)
+        }
+        if condition.get("can_use_with_other_discount") is False:
+            limits["alone"] = True
+        if info.get("time_limit"):
+            limits["times"] = [_time_limit(entry) for entry in info["time_limit"]]
+        shops = base.get("location_id_list") or []
+        if shops or base.get("use_all_locations") is False:
+            limits["shops"] = [str(shop) for shop in shops]
+        return limits or False
+
+    def _limits_text(self, limits):
+        """Override of ``coupon.channel``."""
+        lines = []
+        if "accept_category" in limits:
+            lines.append(
+                self.env._("Only for: %(goods)s", goods=limits["accept_category"])
+            )
+        if "reject_category" in limits:
+            lines.append(
+                self.env._("Not for: %(goods)s", goods=limits["reject_category"])
+            )
+        if "object_use_for" in limits:
+            lines.append(
+                self.env._("Only with: %(goods)s", goods=limits["object_use_for"])
+            )
+        if "alone" in limits:
+            lines.append(self.env._("Not together with other discounts"))
+        if "times" in limits:
+            times = [self._time_text(*entry) for entry in limits["times"]]
+            lines.append(self.env._("Only on %(times)s", times=", ".join(times)))
+        if "shops" in limits:
+            shops = ", ".join(limits["shops"])
+            lines.append(
+                self.env._("Only in WeChat's shops number %(shops)s", shops=shops)
+                if shops
+                else self.env._("Not in all shops")
+            )
+        return "\n".join(lines)
+
+    def _time_text(self, day, begin, end):
+        days = {
+            "MONDAY": self.env._("Monday"),
+            "TUESDAY": self.env._("Tuesday"),
+            "WEDNESDAY": self.env._("Wednesday"),
+            "THURSDAY": self.env._("Thursday"),
+            "FRIDAY": self.env._("Friday"),
+            "SATURDAY": self.env._("Saturday"),
+            "SUNDAY": self.env._("Sunday"),
+            "HOLIDAY": self.env._("holidays"),
+        }
+        day = days.get(day, day)
+        return f"{day} {begin}-{end}" if begin != end else day
 
     # === CODES === #
 
@@ -489,7 +722,8 @@ class CouponChannelCard(models.AbstractModel):
             .sudo()
             .search(
                 [
-                    ("company_id", "=", company.id),
+                    # A coupon of a company is good at its branches.
+                    ("company_id", "in", company.sudo().parent_ids.ids),
                     ("environment", "!=", "disabled"),
                     ("account_type", "!=", "mini_program"),
                 ]
@@ -517,26 +751,28 @@ class CouponChannelCard(models.AbstractModel):
     def _find_code_at(self, account, code, deadline):
         client = self._till_client(account, deadline)
         try:
-            answer = client.card.get_code(code, check_consume=False)
+            answer = self._get_code(client, code, check_consume=False)
         except WechatRefused as error:
             if error.code != const.ERROR_NEEDS_CARD_ID:
                 raise
             answer = self._find_custom_code(account, code, client)
-        card_id = (answer.get("card") or {}).get("card_id")
-        template = self._templates(account, card_id) or self._pull_card(
-            account, card_id, client
-        )
+        if answer.state is None:
+            raise OddAnswer(self.env["coupon.reason"]._message("remote_unavailable"))
+        template = self._templates(account, answer.card_id)
+        if not template:
+            template = self._pull_card(account, answer.card_id, client)
         if not template:
             return self.env["loyalty.card"]
-        return self._mirror(template, code, answer)
+        with self._reading("a code"):
+            return self._mirror(template, code, answer)
 
     def _find_custom_code(self, account, code, client):
         """Ask for a code of our own making: WeChat wants to know its card."""
         templates = self._templates(account).filtered("custom_code")
         for template in templates[: const.CUSTOM_CODE_CARDS]:
             try:
-                return client.card.get_code(
-                    code, card_id=template.remote_id, check_consume=False
+                return self._get_code(
+                    client, code, card_id=template.remote_id, check_consume=False
                 )
             except WechatRefused as error:
                 if error.code not in const.UNKNOWN_CODE_ERRORS:
@@ -547,14 +783,16 @@ class CouponChannelCard(models.AbstractModel):
         )
 
     def _mirror(self, template, code, answer):
-        """Keep a coupon as `card/code/get` describes it."""
-        openid = answer.get("openid") or None
+        """Keep a coupon as `card/code/get` describes it.
+
+        :param CodeAnswer answer: what it said
+        """
         identity = self.env["wechat.identity"]
-        if openid:
+        if answer.openid:
             # sudo: a till makes the identity of the coupon's owner.
-            identity = identity.sudo()._find_or_create(template.account_id, openid)
-        card = answer.get("card") or {}
-        state = const.USER_CARD_STATES.get(answer.get("user_card_status"), "usable")
+            identity = identity.sudo()._find_or_create(
+                template.account_id, answer.openid
+            )
         made = (
             self.env["loyalty.card"]
             .sudo()
@@ -565,16 +803,16 @@ class CouponChannelCard(models.AbstractModel):
                         "code": code,
                         "partner_id": identity.partner_id.id,
                         "wechat_identity_id": identity.id,
-                        "wechat_openid": openid,
-                        "wechat_outer_str": answer.get("outer_str"),
-                        "wechat_valid_from": _from_timestamp(card.get("begin_time")),
-                        "wechat_valid_to": _from_timestamp(card.get("end_time")),
+                        "wechat_openid": answer.openid,
+                        "wechat_outer_str": answer.outer_str,
+                        "wechat_valid_from": answer.valid_from,
+                        "wechat_valid_to": answer.valid_to,
                     }
                 ],
-                state=state,
+                state=answer.state,
             )
         )
-        if made and state == "used":
+        if made and answer.state == "used":
             made._wechat_set_state("used", wechat_used_outside=True)
         return made or self.env["loyalty.card"]._wechat_find(code)
 
@@ -586,13 +824,12 @@ class CouponChannelCard(models.AbstractModel):
         wait = self.env["wechat.rate.guard"]._wait(
             f"card_query:{account.id}", const.QUERIES_PER_SECOND
         )
-        left = deadline - time.monotonic()
-        if wait or left <= 0:
-            raise WechatUnknownOutcome(
+        if wait:
+            raise WechatUnavailable(
                 self.env["coupon.reason"]._message("remote_unavailable")
             )
         client = account._get_client()
-        client.timeout = min(left, const.TILL_TIMEOUT)
+        client.timeout = const.TILL_TIMEOUT
         client.deadline = deadline
         return client
 
@@ -603,13 +840,15 @@ class CouponChannelCard(models.AbstractModel):
         # sudo: accounts are not for users of the till to read.
         client = self._till_client(template.account_id.sudo(), deadline)
         try:
-            answer = client.card.get_code(coupon.code, card_id=template.remote_id)
+            answer = self._get_code(client, coupon.code, template.remote_id)
         except WechatRefused as error:
             if error.code not in const.CODE_ERRORS:
                 raise
             return self._query_reason(client, coupon, error)
+        if not isinstance(answer.can_consume, bool):
+            raise OddAnswer(self.env["coupon.reason"]._message("remote_unavailable"))
         self._take_over(coupon, answer)
-        return None if answer.get("can_consume") else "void"
+        return None if answer.can_consume else "void"
 
     def _query_reason(self, client, coupon, refusal):
         """Find out why WeChat does not accept a code, for the cashier.
@@ -618,32 +857,29 @@ class CouponChannelCard(models.AbstractModel):
         """
         if refusal.code in const.UNKNOWN_CODE_ERRORS:
             return "unknown_code"
-        answer = client.card.get_code(
+        answer = self._get_code(
+            client,
             coupon.code,
-            card_id=coupon.coupon_template_id.remote_id,
+            coupon.coupon_template_id.remote_id,
             check_consume=False,
         )
         self._take_over(coupon, answer)
-        state = const.USER_CARD_STATES.get(answer.get("user_card_status"), "void")
+        state = answer.state or "void"
         if state == "usable":
-            begins = _from_timestamp((answer.get("card") or {}).get("begin_time"))
-            if begins and begins > fields.Datetime.now():
+            if answer.valid_from and answer.valid_from > fields.Datetime.now():
                 return "not_yet_valid"
             return const.CODE_ERRORS[refusal.code]
         return const.STATE_REASONS[state]
 
     def _take_over(self, coupon, answer):
         """Write what WeChat says about a coupon, if it is news."""
-        card = answer.get("card") or {}
-        state = const.USER_CARD_STATES.get(answer.get("user_card_status"))
         values = {}
-        begin = _from_timestamp(card.get("begin_time"))
-        end = _from_timestamp(card.get("end_time"))
-        if begin and coupon.wechat_valid_from != begin:
-            values["wechat_valid_from"] = begin
-        if end and coupon.wechat_valid_to != end:
-            values["wechat_valid_to"] = end
-            values["expiration_date"] = _beijing_date(card["end_time"])
+        if answer.valid_from and coupon.wechat_valid_from != answer.valid_from:
+            values["wechat_valid_from"] = answer.valid_from
+        if answer.valid_to and coupon.wechat_valid_to != answer.valid_to:
+            values["wechat_valid_to"] = answer.valid_to
+            values["expiration_date"] = _beijing_date(_timestamp(answer.valid_to))
+        state = answer.state
         if state and state != coupon.wechat_state and coupon.wechat_state != "used":
             if state == "used":
                 values["wechat_used_outside"] = True
@@ -655,7 +891,11 @@ class CouponChannelCard(models.AbstractModel):
         """Override of ``coupon.channel``: `card/code/unavailable`."""
         template = coupon.coupon_template_id
         client = template.account_id._get_client()
-        client.card.invalid_code(coupon.code, card_id=template.remote_id)
+        client.card.invalid_code(
+            coupon.code,
+            card_id=template.remote_id,
+            reason=(reason or "")[: const.CARD_MAX_REASON] or None,
+        )
 
     def _is_void(self, coupon):
         """Override of ``coupon.channel``."""
@@ -664,10 +904,10 @@ class CouponChannelCard(models.AbstractModel):
     def _code_status(self, coupon):
         template = coupon.coupon_template_id
         client = template.account_id._get_client()
-        answer = client.card.get_code(
-            coupon.code, card_id=template.remote_id, check_consume=False
+        answer = self._get_code(
+            client, coupon.code, template.remote_id, check_consume=False
         )
-        return answer.get("user_card_status")
+        return answer.status
 
     # === WRITE-OFF === #
 
@@ -710,6 +950,35 @@ class CouponChannelCard(models.AbstractModel):
 
 def _inner(card):
     return card[card["card_type"].lower()]
+
+
+def _text(value):
+    """Return a text of an answer, ``None`` for nothing.
+
+    :raises TypeError: if it is something else
+    """
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} instead of a text")
+    return value or None
+
+
+def _count(value):
+    """Return a number of an answer as a column can hold it."""
+    return max(0, min(int(value or 0), _MAX_INTEGER))
+
+
+def _fen(value):
+    return money.storable(int(value or 0))
+
+
+def _time_limit(entry):
+    """Return the day, and from when until when, of an entry of `time_limit`."""
+    begin, end = (
+        f"{int(entry.get(f'{edge}_hour') or 0)}:"
+        f"{int(entry.get(f'{edge}_minute') or 0):02}"
+        for edge in ("begin", "end")
+    )
+    return [str(entry["type"]), begin, end]
 
 
 def _timestamp(value):

@@ -6,9 +6,4 @@ class CouponChannelLocal(models.AbstractModel):
     _inherit = "coupon.channel"
     _description = "Coupon Channel: Our Own Coupons"
 
-    _can_create = True
     _can_generate = True
-    _can_return = True
-
-    def _return(self, redemption):
-        """Override of ``coupon.channel``: nobody has to be told."""

@@ -32,28 +32,33 @@ class CouponTask(models.Model):
     )
     reason = fields.Char(readonly=True)
 
+    # The last order to WeChat about a template, among one task for each void coupon.
+    _template_idx = models.Index(
+        "(template_id, id) WHERE kind IN ('publish', 'end')",
+    )
+
     @api.model
-    def _start(self, kind, template, coupon=None, reason=None):
+    def _start(self, kind, template, coupons=None, reason=None):
         """Order a change at the channel of a template; it is made after the commit.
 
         :param str kind: a value of ``kind``
         :param template: ``coupon.template`` record
-        :param coupon: ``loyalty.card`` record, for kinds that concern one
+        :param coupons: ``loyalty.card`` records of the template, for kinds that
+            concern single coupons: each gets a task
         :param str reason: for kinds that need one
-        :return: the task
+        :return: the tasks
         """
+        vals = {"kind": kind, "template_id": template.id, "reason": reason}
         # sudo: only the templates' and coupons' own methods make tasks.
-        task = self.sudo().create(
-            {
-                "kind": kind,
-                "template_id": template.id,
-                "coupon_id": coupon.id if coupon else False,
-                "reason": reason,
-            }
+        tasks = self.sudo().create(
+            [vals]
+            if coupons is None
+            else [{**vals, "coupon_id": coupon.id} for coupon in coupons]
         )
-        task._operation_prepare()
-        task._operation_enqueue()
-        return task
+        tasks._operation_prepare()
+        tasks._operation_enqueue()
+        template.invalidate_recordset(["task_state", "task_error"])
+        return tasks
 
     def _operation_rate_key(self):
         """Override of ``wechat.operation``: WeChat's limits are per account."""
@@ -88,11 +93,37 @@ class CouponTask(models.Model):
     def _operation_record_done(self, vals):
         """Override of ``wechat.operation``: the result is the template's."""
         vals = dict(vals)
-        result = vals.pop("result", None)
+        result = dict(vals.pop("result", None) or {})
         done = super()._operation_record_done(vals)
         if result:
-            self.template_id._set_state(result.pop("state", "review"), result)
+            self._published(result)
         return done
+
+    def _published(self, result):
+        """Write what was made at the channel on the template.
+
+        :param dict result: values of the template
+        """
+        template = self.template_id
+        twin = template.with_context(active_test=False).search(
+            [
+                ("account_id", "=", template.account_id.id),
+                ("remote_id", "=", result["remote_id"]),
+                ("id", "!=", template.id),
+            ],
+            limit=1,
+        )
+        if twin:
+            # Somebody fetched the card in the moment between WeChat's answer and
+            # now. It cannot have two templates; the one that was first stays.
+            message = self.env._(
+                "WeChat has made this coupon, and it was fetched as “%(template)s” "
+                "already. Use that template, and do not publish this one again.",
+                template=twin.name,
+            )
+            template._write_guarded({"state_reason": message})
+            return
+        template._set_state(result.pop("state", "review"), result)
 
     def _operation_refused(self, error):
         """Override of ``wechat.operation``: whoever ordered it reads why."""

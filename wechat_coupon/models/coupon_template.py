@@ -7,6 +7,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 
 from .. import const
 from ..tools import codes, money
+from ..tools.columns import Fen
 from ..tools.ledger import as_ledger, is_ledger
 
 _TRANSITIONS: dict[str, tuple[str, ...]] = {
@@ -63,20 +64,44 @@ _PUBLISHED = {
 # it does not keep it from RPC.
 _GUARDED = {
     "custom_code",
+    "limits_confirmed",
+    "needs_benefit",
     "needs_setup",
     "program_id",
     "remote_event_at",
     "remote_id",
+    "remote_limits",
     "remote_status",
     "remote_stock",
     "remote_synced_at",
     "remote_type",
     "state",
     "state_reason",
-    "task_ids",
 }
-_PROGRAM_FIELDS = _TERMS | {"name", "pos_config_ids", "active", "state"}
-_AMOUNTS = ("amount", "max_discount", "threshold")
+_PROGRAM_FIELDS = _TERMS | {
+    "active",
+    "limits_confirmed",
+    "name",
+    "pos_config_ids",
+    "remote_limits",
+    "state",
+}
+# What a person may fill in on a pulled template: what WeChat says in words only.
+_BENEFIT = {
+    "amount",
+    "amount_fen",
+    "coupon_type",
+    "gift_product_id",
+    "gift_qty",
+    "max_discount",
+    "max_discount_fen",
+    "percent_off",
+}
+_SCOPE = {"product_category_id", "product_ids", "product_tag_id"}
+# Ten million yuan: more is a slip, and does not fit where changes are tracked.
+_MAX_FEN = 10**9
+_ABSURD = 10**12
+_MAX_DAYS = 3650
 _GENERATE_CHUNK = 5000
 
 
@@ -86,8 +111,11 @@ class CouponTemplate(models.Model):
     _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "id desc"
     _check_company_auto = True
+    # A coupon of a company is good at its branches.
+    _check_company_domain = models.check_company_domain_parent_of
 
-    name = fields.Char(required=True, translate=True, tracking=True)
+    # One name in all languages: it is what the receipt shows, like the phone's texts.
+    name = fields.Char(required=True, tracking=True)
     active = fields.Boolean(default=True)
     company_id = fields.Many2one(
         "res.company",
@@ -106,7 +134,6 @@ class CouponTemplate(models.Model):
     account_id = fields.Many2one(
         "wechat.account",
         string="WeChat Account",
-        domain="[('company_id', '=', company_id)]",
         ondelete="restrict",
         index="btree_not_null",
         check_company=True,
@@ -162,26 +189,26 @@ class CouponTemplate(models.Model):
         default="amount",
         tracking=True,
     )
-    amount_fen = fields.Integer(string="Amount (fen)", tracking=True)
+    amount_fen = Fen(string="Amount (fen)", tracking=True)
     amount = fields.Monetary(
-        string="Amount Off", compute="_compute_amounts", readonly=False
+        string="Amount Off", compute="_compute_amount", inverse="_inverse_amount"
     )
     percent_off = fields.Integer(
         tracking=True,
         help="30 means that the customer pays 70 percent (七折).",
     )
-    max_discount_fen = fields.Integer(string="Maximum Discount (fen)", tracking=True)
+    max_discount_fen = Fen(string="Maximum Discount (fen)", tracking=True)
     max_discount = fields.Monetary(
         string="Maximum Discount",
-        compute="_compute_amounts",
-        readonly=False,
+        compute="_compute_max_discount",
+        inverse="_inverse_max_discount",
         help="The largest discount of a percent coupon; 0 for no limit.",
     )
-    threshold_fen = fields.Integer(string="Threshold (fen)", tracking=True)
+    threshold_fen = Fen(string="Threshold (fen)", tracking=True)
     threshold = fields.Monetary(
         string="From a Purchase of",
-        compute="_compute_amounts",
-        readonly=False,
+        compute="_compute_threshold",
+        inverse="_inverse_threshold",
         help="Goods of at least this amount, taxes included and before this "
         "coupon's discount, have to be on the order; 0 for no threshold.",
     )
@@ -199,11 +226,22 @@ class CouponTemplate(models.Model):
     product_category_id = fields.Many2one("product.category", string="Category")
     product_tag_id = fields.Many2one("product.tag")
     needs_setup = fields.Boolean(compute="_compute_needs_setup", store=True)
+    needs_benefit = fields.Boolean(compute="_compute_needs_setup", store=True)
+    remote_limits = fields.Json(readonly=True, copy=False)
+    remote_limits_text = fields.Text(
+        string="Limits at WeChat",
+        compute="_compute_remote_limits_text",
+        help="What WeChat tells customers besides, and leaves to the shop to keep to.",
+    )
+    limits_confirmed = fields.Boolean(
+        string="Limits Are Seen To", readonly=True, copy=False, tracking=True
+    )
     pos_config_ids = fields.Many2many(
         "pos.config",
         string="Shops",
-        help="Where the coupon can be used; empty for every shop of the company.",
-        check_company=True,
+        domain="[('company_id', 'child_of', company_id)]",
+        help="Where the coupon can be used; empty for every shop of the company and "
+        "of its branches.",
     )
 
     # When it is valid
@@ -267,7 +305,6 @@ class CouponTemplate(models.Model):
     can_give_friend = fields.Boolean(string="May Be Given to a Friend", default=True)
     can_share = fields.Boolean(string="May Be Shared", default=True)
 
-    task_ids = fields.One2many("coupon.task", "template_id", readonly=True)
     task_state = fields.Selection(
         selection=lambda self: (
             self.env["coupon.task"]
@@ -297,32 +334,70 @@ class CouponTemplate(models.Model):
 
     # === COMPUTE METHODS === #
 
-    @api.depends("amount_fen", "max_discount_fen", "threshold_fen")
-    def _compute_amounts(self):
+    @api.depends("amount_fen")
+    def _compute_amount(self):
         for template in self:
             template.amount = money.from_fen(template.amount_fen)
+
+    def _inverse_amount(self):
+        for template in self:
+            template.amount_fen = _to_fen(template.amount)
+
+    @api.depends("max_discount_fen")
+    def _compute_max_discount(self):
+        for template in self:
             template.max_discount = money.from_fen(template.max_discount_fen)
+
+    def _inverse_max_discount(self):
+        for template in self:
+            template.max_discount_fen = _to_fen(template.max_discount)
+
+    @api.depends("threshold_fen")
+    def _compute_threshold(self):
+        for template in self:
             template.threshold = money.from_fen(template.threshold_fen)
 
-    @api.depends("coupon_type", "gift_product_id")
+    def _inverse_threshold(self):
+        for template in self:
+            template.threshold_fen = _to_fen(template.threshold)
+
+    @api.depends("coupon_type", "gift_product_id", "remote_limits", "limits_confirmed")
     def _compute_needs_setup(self):
         for template in self:
-            template.needs_setup = (
-                template.coupon_type == "gift" and not template.gift_product_id
+            # In a form: as it was opened, or what is being filled in would become
+            # read-only while somebody does so.
+            source = template._origin or template
+            template.needs_benefit = (
+                source.coupon_type == "gift" and not source.gift_product_id
             )
+            template.needs_setup = template.needs_benefit or bool(
+                source.remote_limits and not source.limits_confirmed
+            )
+
+    @api.depends("remote_limits")
+    @api.depends_context("lang")
+    def _compute_remote_limits_text(self):
+        for template in self:
+            limits = template.remote_limits
+            channel = template._channel() if limits else None
+            template.remote_limits_text = limits and channel._limits_text(limits)
 
     @api.depends("color")
     def _compute_color_hex(self):
         for template in self:
             template.color_hex = const.CARD_COLORS.get(template.color)
 
-    @api.depends("task_ids.remote_state", "task_ids.remote_error")
     def _compute_task(self):
+        # sudo: tasks are technical; their outcome concerns whoever reads this.
+        tasks = self.env["coupon.task"].sudo()
         for template in self:
-            # sudo: tasks are technical; their outcome concerns whoever reads this.
-            last_sudo = template.sudo().task_ids.filtered(
-                lambda task: task.kind in ("publish", "end")
-            )[:1]
+            last_sudo = tasks.search(
+                [
+                    ("template_id", "in", template.ids),
+                    ("kind", "in", ("publish", "end")),
+                ],
+                limit=1,
+            )
             template.task_state = last_sudo.remote_state
             template.task_error = last_sudo.remote_error
 
@@ -347,13 +422,37 @@ class CouponTemplate(models.Model):
 
     # === CONSTRAINTS AND ONCHANGE METHODS === #
 
-    @api.constrains("coupon_type", "amount_fen", "percent_off", "threshold_fen")
-    def _check_worth(self):
+    @api.constrains("amount_fen", "max_discount_fen", "threshold_fen")
+    def _check_most(self):
         for template in self:
-            if template.coupon_type == "amount" and template.amount_fen <= 0:
+            most = max(
+                template.amount_fen, template.threshold_fen, template.max_discount_fen
+            )
+            if most > _MAX_FEN:
                 raise ValidationError(
-                    self.env._("Enter the amount that the coupon takes off.")
+                    self.env._(
+                        "Amounts go up to ¥%(most)s.", most=money.format_fen(_MAX_FEN)
+                    )
                 )
+
+    @api.constrains("coupon_type", "amount", "amount_fen")
+    def _check_amount(self):
+        for template in self:
+            # Until there is a program, the inverse of the amount has yet to come;
+            # `create` checks once more.
+            if (
+                template.program_id
+                and template.coupon_type == "amount"
+                and template.amount_fen <= 0
+            ):
+                template._refuse_amount()
+
+    def _refuse_amount(self):
+        raise ValidationError(self.env._("Enter the amount that the coupon takes off."))
+
+    @api.constrains("coupon_type", "percent_off")
+    def _check_percent(self):
+        for template in self:
             if template.coupon_type == "percent" and not (
                 0 < template.percent_off < 100
             ):
@@ -377,6 +476,13 @@ class CouponTemplate(models.Model):
                 raise ValidationError(
                     self.env._("Enter for how many days the coupon is valid.")
                 )
+            elif max(template.term_days, template.term_begin_days) > _MAX_DAYS:
+                raise ValidationError(
+                    self.env._(
+                        "A coupon starts and lasts %(most)s days at most.",
+                        most=_MAX_DAYS,
+                    )
+                )
 
     @api.constrains("channel", "account_id", "company_id")
     def _check_account(self):
@@ -385,6 +491,19 @@ class CouponTemplate(models.Model):
                 raise ValidationError(
                     self.env._("Choose the WeChat account that hands out the coupon.")
                 )
+
+    @api.constrains("company_id", "pos_config_ids")
+    def _check_shops(self):
+        for template in self:
+            # sudo: a shop may be in a branch that the user does not see.
+            for config_sudo in template.sudo().pos_config_ids:
+                if template.company_id not in config_sudo.company_id.parent_ids:
+                    raise ValidationError(
+                        self.env._(
+                            "“%(shop)s” is a shop of another company.",
+                            shop=config_sudo.name,
+                        )
+                    )
 
     @api.constrains("active")
     def _check_archived(self):
@@ -429,8 +548,10 @@ class CouponTemplate(models.Model):
             self = self.with_context(
                 **{key: defaults[key] for key in defaults if key in self.env.context}
             )
-        templates = super().create([_in_fen(vals) for vals in vals_list])
+        templates = super().create(vals_list)
         for template in templates:
+            if template.coupon_type == "amount" and template.amount_fen <= 0:
+                template._refuse_amount()
             program = as_ledger(self.env["loyalty.program"]).create(
                 template._program_values(new=True)
             )
@@ -438,7 +559,6 @@ class CouponTemplate(models.Model):
         return templates
 
     def write(self, vals):
-        vals = _in_fen(vals)
         changed = _TERMS & vals.keys()
         if not is_ledger(self.env):
             self._check_guarded(vals)
@@ -515,6 +635,7 @@ class CouponTemplate(models.Model):
     def action_publish(self):
         """Publish draft templates on their channel."""
         self._check_manager()
+        self.check_access("write")
         for template in self:
             template._check_publishable()
             template._channel()._check_publish(template)
@@ -535,6 +656,7 @@ class CouponTemplate(models.Model):
     def action_pause(self):
         """Stop coupons at once: they are not accepted, nor made here."""
         self._check_manager()
+        self.check_access("write")
         for template in self:
             if template.state != "live":
                 raise UserError(
@@ -546,6 +668,7 @@ class CouponTemplate(models.Model):
     def action_resume(self):
         """Let paused coupons be used again."""
         self._check_manager()
+        self.check_access("write")
         for template in self:
             if template.state != "paused":
                 raise UserError(
@@ -557,6 +680,7 @@ class CouponTemplate(models.Model):
     def action_end(self):
         """Hand out no more coupons; those that customers hold stay good."""
         self._check_manager()
+        self.check_access("write")
         for template in self:
             template._set_state("ended")
             if template._channel()._is_remote and template.remote_id:
@@ -566,9 +690,18 @@ class CouponTemplate(models.Model):
     def action_refresh(self):
         """Compare the template with its channel."""
         self._check_manager()
+        self.check_access("write")
         for template in self.filtered("remote_id"):
             template._channel()._refresh(template)
         return self._notify(self.env._("Compared with WeChat."))
+
+    def action_confirm_limits(self):
+        """Say that products, category and shops are set as WeChat's limits ask."""
+        self._check_manager()
+        self.check_access("write")
+        for template in self.filtered("remote_limits"):
+            template._write_guarded({"limits_confirmed": True})
+        return True
 
     def action_view_coupons(self):
         """Open the coupons of the template."""
@@ -638,16 +771,7 @@ class CouponTemplate(models.Model):
             if open_draft and not template.remote_id:
                 continue
             # Nobody could use a coupon that needs to be set up.
-            if template.needs_setup and names <= {
-                "gift_product_id",
-                "gift_qty",
-                "coupon_type",
-                "amount",
-                "amount_fen",
-                "percent_off",
-                "max_discount",
-                "max_discount_fen",
-            }:
+            if names <= template._setup_fields():
                 continue
             if open_draft and not names & {"channel", "account_id", "company_id"}:
                 continue
@@ -658,6 +782,12 @@ class CouponTemplate(models.Model):
                     template=template.name,
                 )
             )
+
+    def _setup_fields(self):
+        """Return the terms that still have to be set up."""
+        self.ensure_one()
+        names = set(_BENEFIT) if self.needs_benefit else set()
+        return names | _SCOPE if self.needs_setup else names
 
     def _check_published(self, names):
         """Refuse changes of what WeChat shows: it would not learn of them.
@@ -689,7 +819,7 @@ class CouponTemplate(models.Model):
             raise UserError(
                 self.env._("“%(template)s” is published already.", template=self.name)
             )
-        if self.needs_setup:
+        if self.needs_benefit:
             raise UserError(
                 self.env._("Choose the free product before you publish the coupon.")
             )
@@ -765,92 +895,96 @@ class CouponTemplate(models.Model):
         return values
 
     def _program_terms(self):
-        """Return the rule and the reward of the program, in the currency."""
-        rules = [Command.clear()]
-        scope = {
-            "product_ids": [Command.set(self.product_ids.ids)],
-            "product_category_id": self.product_category_id.id,
-            "product_tag_id": self.product_tag_id.id,
-        }
+        """Return the rule and the reward of the program, in the currency.
+
+        Those that the program has are changed, not replaced: Odoo makes a product
+        for each reward, and leaves it behind when the reward goes.
+        """
+        self.ensure_one()
+        program = self.program_id.with_context(active_test=False)
         scoped = bool(
             self.product_ids or self.product_category_id or self.product_tag_id
         )
-        if self.threshold_fen or scoped:
-            rules.append(
-                Command.create(
-                    {
-                        **scope,
-                        # 0 and not 1: half a kilogram is also a purchase.
-                        "minimum_qty": 0,
-                        "minimum_amount": money.from_fen(self.threshold_fen),
-                        "minimum_amount_tax_mode": "incl",
-                        "reward_point_mode": "order",
-                    }
-                )
-            )
+        rule = self._rule_values() if self.threshold_fen or scoped else None
         return {
-            "rule_ids": rules,
-            "reward_ids": [
-                Command.clear(),
-                Command.create(self._reward_values(scoped)),
-            ],
+            "rule_ids": _one_of(program.rule_ids, rule),
+            "reward_ids": _one_of(program.reward_ids, self._reward_values(scoped)),
+        }
+
+    def _rule_values(self):
+        self.ensure_one()
+        return {
+            "product_ids": [Command.set(self.product_ids.ids)],
+            "product_category_id": self.product_category_id.id,
+            "product_tag_id": self.product_tag_id.id,
+            # 0 and not 1: half a kilogram is also a purchase.
+            "minimum_qty": 0,
+            "minimum_amount": money.from_fen(self.threshold_fen),
+            "minimum_amount_tax_mode": "incl",
+            "reward_point_mode": "order",
         }
 
     def _reward_values(self, scoped):
         self.ensure_one()
-        if self.coupon_type == "gift":
-            return {
-                "description": self.name,
-                "reward_type": "product",
-                "reward_product_id": self.gift_product_id.id,
-                "reward_product_qty": max(self.gift_qty, 1),
-                "required_points": 1,
-            }
         values = {
             # The order line and the receipt show it.
             "description": self.name,
-            "reward_type": "discount",
-            "discount_mode": "percent"
-            if self.coupon_type == "percent"
-            else "per_order",
-            "discount": self.percent_off
-            if self.coupon_type == "percent"
-            else money.from_fen(self.amount_fen),
-            "discount_applicability": "specific" if scoped else "order",
             "required_points": 1,
         }
-        if self.coupon_type == "percent":
-            values["discount_max_amount"] = money.from_fen(self.max_discount_fen)
-        if scoped:
-            values.update(
-                {
-                    "discount_product_ids": [Command.set(self.product_ids.ids)],
-                    "discount_product_category_id": self.product_category_id.id,
-                    "discount_product_tag_id": self.product_tag_id.id,
-                }
-            )
-        return values
+        if self.coupon_type == "gift":
+            return {
+                **values,
+                "reward_type": "product",
+                "reward_product_id": self.gift_product_id.id,
+                "reward_product_qty": max(self.gift_qty, 1),
+            }
+        percent = self.coupon_type == "percent"
+        return {
+            **values,
+            "reward_type": "discount",
+            "discount_mode": "percent" if percent else "per_order",
+            "discount": self.percent_off
+            if percent
+            else money.from_fen(self.amount_fen),
+            "discount_max_amount": money.from_fen(self.max_discount_fen)
+            if percent
+            else 0,
+            "discount_applicability": "specific" if scoped else "order",
+            "discount_product_ids": [Command.set(self.product_ids.ids)],
+            "discount_product_category_id": self.product_category_id.id,
+            "discount_product_tag_id": self.product_tag_id.id,
+        }
 
     def _sync_program(self, terms=False):
         """Bring the loyalty programs in line with their templates.
 
         :param bool terms: whether what the coupon is worth has changed
         """
-        for template in self:
+        for template in self.filtered("program_id"):
             program = as_ledger(template.program_id.with_context(active_test=False))
             values = template._program_values()
             if terms:
                 values.update(template._program_terms())
             else:
                 del values["company_id"], values["currency_id"]
-                if program.reward_ids.description != template.name:
-                    values["reward_ids"] = [
-                        Command.update(reward.id, {"description": template.name})
-                        for reward in program.reward_ids
-                    ]
             if program.active != template._program_active():
                 values["active"] = template._program_active()
             program.write(values)
+            template._sync_name()
+
+    def _sync_name(self):
+        """Let the program and its reward have the template's name in any language."""
+        self.ensure_one()
+        program = as_ledger(self.program_id.with_context(active_test=False))
+        for lang, _label in self.env["res.lang"].get_installed():
+            spoken = program.with_context(lang=lang)
+            if spoken.name != self.name:
+                spoken.name = self.name
+            rewards = spoken.reward_ids.filtered(
+                lambda reward: reward.description != self.name
+            )
+            if rewards:
+                rewards.description = self.name
 
     # === BUSINESS METHODS - VALIDITY AND CODES === #
 
@@ -887,7 +1021,7 @@ class CouponTemplate(models.Model):
         self.ensure_one()
         if self.channel == "card":
             return const.WECHAT_TZ
-        return self.company_id.partner_id.tz or self.env.user.tz or const.WECHAT_TZ
+        return self.company_id.partner_id.tz or const.WECHAT_TZ
 
     def _generate(self, count, partners=None):
         """Make coupons with new codes.
@@ -955,14 +1089,21 @@ class CouponTemplate(models.Model):
         }
 
 
-def _in_fen(vals):
-    """Return the values with each amount as fen, so that checks see the fen."""
-    return {
-        (f"{name}_fen" if name in _AMOUNTS else name): (
-            money.to_fen(value) if name in _AMOUNTS else value
-        )
-        for name, value in vals.items()
-    }
+def _to_fen(amount):
+    """Return an amount as fen; what is absurd becomes more than is allowed."""
+    return money.to_fen(amount if -_ABSURD < amount < _ABSURD else _ABSURD)
+
+
+def _one_of(records, values):
+    """Return the commands that leave one record with ``values``, or none."""
+    if values is None:
+        return [Command.delete(record.id) for record in records]
+    if not records:
+        return [Command.create(values)]
+    return [
+        Command.update(records[0].id, values),
+        *(Command.delete(record.id) for record in records[1:]),
+    ]
 
 
 def _missing(chunk, made, taken):

@@ -233,7 +233,7 @@ class LoyaltyCard(models.Model):
     def _wechat_void(self, reason):
         """Make coupons invalid, here and at their channel.
 
-        :param str reason: why, kept in the coupon's history
+        :param str reason: why, kept in the coupon's history and told to the channel
         """
         self._wechat_lock()
         self._wechat_check_free()
@@ -242,13 +242,13 @@ class LoyaltyCard(models.Model):
                 raise UserError(
                     self.env._("Coupon %(code)s is not usable.", code=card.code)
                 )
-            template = card.sudo().coupon_template_id
-            card._wechat_set_state("void")
+        self._wechat_set_state("void")
+        # sudo: whoever may make coupons invalid need not read their templates.
+        for template, cards in self.sudo().grouped("coupon_template_id").items():
             if template._channel()._is_remote:
-                self.env["coupon.task"]._start("void", template, card, reason)
-            card.sudo().message_post(
-                body=self.env._("Made invalid: %(reason)s", reason=reason)
-            )
+                self.env["coupon.task"]._start("void", template, cards, reason)
+        message = self.env._("Made invalid: %(reason)s", reason=reason)
+        self.sudo()._message_log_batch(bodies=dict.fromkeys(self.ids, message))
 
     def _wechat_lock(self, shared=False):
         """Lock coupons until the end of the transaction, in the order of their ids.

@@ -338,21 +338,27 @@ class PosConfig(models.Model):
         for channel in self.env["coupon.template"]._channels():
             coupon, trouble = channel._find_code(code, company, deadline)
             if coupon:
+                # A coupon that was new to us is no wrong code.
+                self.env["wechat.rate.guard"]._give_back(*self._wechat_miss_limit())
                 return coupon.sudo(), None
             problem = trouble or problem
         return cards, problem
+
+    def _wechat_miss_limit(self):
+        """What `wechat.rate.guard` needs to know to count unknown codes."""
+        return (
+            f"coupon_miss:{self.id}:{self.env.uid}",
+            const.MISSES_PER_MINUTE,
+            60,
+            const.MISSES_PER_MINUTE // 2,
+        )
 
     def _wechat_count_miss(self):
         """Count a code that nobody knows.
 
         :return: seconds to wait if there were too many, otherwise 0
         """
-        return self.env["wechat.rate.guard"]._acquire(
-            f"coupon_miss:{self.env.uid}",
-            const.MISSES_PER_MINUTE,
-            60,
-            burst=const.MISSES_PER_MINUTE // 2,
-        )
+        return self.env["wechat.rate.guard"]._acquire(*self._wechat_miss_limit())
 
     def _wechat_reasons(self, coupon, order, cart):
         """Return why a coupon does not fit, as the till is told."""

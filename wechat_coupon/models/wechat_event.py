@@ -4,6 +4,44 @@ from odoo.exceptions import UserError
 from ..tools.ledger import as_ledger
 
 
+class WechatEventCards(models.AbstractModel):
+    """The callbacks about cards that nobody handles: the end of each ``super()``.
+
+    Add-ons for other kinds of cards extend the same handlers.
+    """
+
+    _name = "wechat.event.cards"
+    _description = "WeChat Callbacks about Cards"
+
+    def _handle_user_get_card(self):
+        """Somebody has received a coupon, perhaps as a gift."""
+        return False
+
+    def _handle_user_gifting_card(self):
+        """Somebody gives a coupon away, or gets it back."""
+        return False
+
+    def _handle_user_del_card(self):
+        """Somebody has deleted a coupon from the wallet."""
+        return False
+
+    def _handle_user_consume_card(self):
+        """A coupon was used, here or elsewhere."""
+        return False
+
+    def _handle_card_pass_check(self):
+        """WeChat's review has accepted a card."""
+        return False
+
+    def _handle_card_not_pass_check(self):
+        """WeChat's review has refused a card."""
+        return False
+
+    def _handle_card_sku_remind(self):
+        """A card is nearly or quite given out."""
+        return False
+
+
 class WechatEvent(models.Model):
     """What customers do with coupons on their phones.
 
@@ -12,58 +50,59 @@ class WechatEvent(models.Model):
     that the event tells: a later, older event then changes nothing.
     """
 
-    _inherit = "wechat.event"
+    _name = "wechat.event"
+    _inherit = ["wechat.event", "wechat.event.cards"]
 
     # === HANDLERS === #
 
     def _handle_user_get_card(self):
         """Somebody has received a coupon, perhaps as a gift."""
-        return self._coupon_handle("_handle_user_get_card", self._coupon_received)
+        handled = super()._handle_user_get_card()
+        return self._coupon_handle(handled, self._coupon_received)
 
     def _handle_user_gifting_card(self):
         """Somebody gives a coupon away, or gets it back."""
-        return self._coupon_handle("_handle_user_gifting_card", self._coupon_gifting)
+        handled = super()._handle_user_gifting_card()
+        return self._coupon_handle(handled, self._coupon_gifting)
 
     def _handle_user_del_card(self):
         """Somebody has deleted a coupon from the wallet."""
-        return self._coupon_handle("_handle_user_del_card", self._coupon_deleted)
+        handled = super()._handle_user_del_card()
+        return self._coupon_handle(handled, self._coupon_deleted)
 
     def _handle_user_consume_card(self):
         """A coupon was used, here or elsewhere."""
-        return self._coupon_handle("_handle_user_consume_card", self._coupon_consumed)
+        handled = super()._handle_user_consume_card()
+        return self._coupon_handle(handled, self._coupon_consumed)
 
     def _handle_card_pass_check(self):
         """WeChat's review has accepted a card."""
-        return self._coupon_handle(
-            "_handle_card_pass_check",
-            lambda template: self._coupon_reviewed(template, True),
-        )
+        handled = super()._handle_card_pass_check()
+        return self._coupon_handle(handled, self._coupon_passed)
 
     def _handle_card_not_pass_check(self):
         """WeChat's review has refused a card."""
-        return self._coupon_handle(
-            "_handle_card_not_pass_check",
-            lambda template: self._coupon_reviewed(template, False),
-        )
+        handled = super()._handle_card_not_pass_check()
+        return self._coupon_handle(handled, self._coupon_not_passed)
 
     def _handle_card_sku_remind(self):
         """A card is nearly or quite given out."""
-        return self._coupon_handle("_handle_card_sku_remind", self._coupon_sku)
+        handled = super()._handle_card_sku_remind()
+        return self._coupon_handle(handled, self._coupon_sku)
 
-    def _coupon_handle(self, name, method):
+    def _coupon_handle(self, handled, method):
         """Handle an event if its card is a coupon; others may handle it as well.
 
-        :param str name: name of the handler, for the add-ons below this one
+        :param handled: ``False`` if none of the handlers below wanted the event
         :param method: takes the ``coupon.template`` record
         :return: ``False`` if nobody wants the event
         """
         self.ensure_one()
-        below = getattr(super(), name, None)
-        handled = below() is not False if below else False
         template = self._coupon_template()
         if template:
             method(template)
-        return None if template or handled else False
+            return None
+        return handled
 
     def _coupon_template(self):
         """Return the template of the event's card, empty if there is none.
@@ -253,6 +292,12 @@ class WechatEvent(models.Model):
         return coupon
 
     # === TEMPLATES === #
+
+    def _coupon_passed(self, template):
+        self._coupon_reviewed(template, passed=True)
+
+    def _coupon_not_passed(self, template):
+        self._coupon_reviewed(template, passed=False)
 
     def _coupon_reviewed(self, template, passed):
         happened_at = self._created_at()

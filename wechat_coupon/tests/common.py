@@ -282,6 +282,10 @@ class CouponCase(TransactionCase):
         self.env["pos.order"].with_user(self.cashier).sync_from_ui([data])
         return self.env["pos.order"].search([("uuid", "=", uuid)])
 
+    def tasks(self, template):
+        """What was ordered at the template's channel, the last one first."""
+        return self.env["coupon.task"].search([("template_id", "in", template.ids)])
+
     def redemptions(self, coupons, *states):
         domain = [("coupon_id", "in", coupons.ids)]
         if states:

@@ -3,14 +3,17 @@ from datetime import timedelta
 from unittest.mock import patch
 
 from odoo import fields
-from odoo.exceptions import UserError
-from odoo.tests import tagged
+from odoo.exceptions import AccessError, ConcurrencyError, UserError
+from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
 from odoo.addons.queue_job.tests.common import trap_jobs
 
 from .. import const
+from ..models.coupon_channel_card import OddAnswer
 from .common import LOGO_URL, SandboxCase
+
+CHANNEL = "odoo.addons.wechat_coupon.models.coupon_channel_card"
 
 
 @tagged("post_install", "-at_install")
@@ -19,7 +22,7 @@ class TestPull(SandboxCase):
         return self.env["coupon.template"].search([("remote_id", "=", card["card_id"])])
 
     def test_cash(self):
-        new, known, skipped = self.pull()
+        new, known, skipped, _failed = self.pull()
         self.assertEqual(new.remote_id, self.card_id)
         self.assertFalse(known)
         self.assertEqual(skipped, 0)
@@ -33,7 +36,7 @@ class TestPull(SandboxCase):
         self.assertEqual(new.color, "Color030")
         self.assertTrue(new.program_id.active)
         self.assertEqual(new.program_id.reward_ids.discount, 10)
-        new2, known, skipped = self.pull()
+        new2, known, skipped, _failed = self.pull()
         self.assertFalse(new2)
         self.assertEqual(known, new)
 
@@ -96,7 +99,7 @@ class TestPull(SandboxCase):
             supply_bonus=False,
             supply_balance=False,
         )
-        _new, _known, skipped = self.pull()
+        _new, _known, skipped, _failed = self.pull()
         self.assertEqual(skipped, 1)
 
     def test_states(self):
@@ -108,6 +111,13 @@ class TestPull(SandboxCase):
         self.sandbox.post(f"cards/{review['card_id']}/review", **{"pass": True})
         self.template_of(review).action_refresh()
         self.assertEqual(self.template_of(review).state, "live")
+
+    def test_wizard_offers_accounts_that_can_be_asked(self):
+        self.account.environment = "disabled"
+        wizard = self.env["coupon.pull.wizard"].with_user(self.manager)
+        self.assertFalse(wizard.new().account_id)
+        self.account.environment = "sandbox"
+        self.assertEqual(wizard.new().account_id._origin, self.account)
 
     def test_wizard(self):
         wizard = self.env["coupon.pull.wizard"].with_user(self.manager)
@@ -140,8 +150,200 @@ class TestPull(SandboxCase):
     def test_many(self):
         self.pull()
         made = {self.new_card()["card_id"] for _i in range(55)}
-        new, _known, _skipped = self.pull()
+        new, *_rest = self.pull()
         self.assertEqual(set(new.mapped("remote_id")), made)
+
+    ODD_CARDS = (
+        {},
+        {"card_type": "CASH"},
+        {"card_type": "CASH", "cash": []},
+        {"card_type": "CASH", "cash": {"base_info": None}},
+        {"card_type": "CASH", "cash": {"base_info": {"id": "pAnother"}}},
+        {"card_type": "CASH", "cash": {"base_info": {"date_info": "always"}}},
+        {"card_type": "CASH", "cash": {"base_info": {}, "reduce_cost": "x"}},
+        {
+            "card_type": "CASH",
+            "cash": {
+                "base_info": {"date_info": {"begin_timestamp": "x"}},
+                "reduce_cost": 100,
+            },
+        },
+        {
+            "card_type": "CASH",
+            "cash": {
+                "base_info": {
+                    "title": "x",
+                    "date_info": {"begin_timestamp": 1, "end_timestamp": 10**15},
+                },
+                "reduce_cost": 100,
+            },
+        },
+        {
+            "card_type": "CASH",
+            "cash": {
+                "base_info": {
+                    "title": "x",
+                    "date_info": {"begin_timestamp": 1, "end_timestamp": 2},
+                },
+                "reduce_cost": 10**30,
+            },
+        },
+        {
+            "card_type": "CASH",
+            "cash": {
+                "base_info": {"date_info": {"begin_timestamp": 1, "end_timestamp": 2}},
+                "advanced_info": {"time_limit": "always"},
+                "reduce_cost": 100,
+            },
+        },
+        ["card"],
+        "card",
+    )
+
+    @mute_logger(CHANNEL)
+    def test_odd_cards_are_left_out(self):
+        channel = type(self.env["coupon.channel.card"])
+        odd_id, good_id = (self.new_card()["card_id"] for _twice in range(2))
+        bodies = [{"errcode": 0, "card": odd} for odd in self.ODD_CARDS]
+        for body in [{"errcode": 0}, *bodies]:
+            with self.subTest(body=body):
+                self.fault("/card/get", "http_status", status=200, body=body)
+                with patch.object(channel, "_card_ids", return_value=[odd_id]):
+                    new, known, skipped, failed = self.pull()
+                self.assertFalse(new + known)
+                self.assertEqual((skipped, failed), (0, 1))
+        # The others are fetched all the same.
+        body = {"errcode": 0, "card": {}}
+        self.fault("/card/get", "http_status", status=200, body=body)
+        with patch.object(channel, "_card_ids", return_value=[odd_id, good_id]):
+            new, _known, _skipped, failed = self.pull()
+        self.assertEqual((new.remote_id, failed), (good_id, 1))
+
+    @mute_logger(CHANNEL)
+    def test_odd_cards_in_a_job(self):
+        channel = self.env["coupon.channel.card"]
+        client = self.account._get_client()
+        for odd in self.ODD_CARDS:
+            with self.subTest(odd=odd):
+                body = {"errcode": 0, "card": odd}
+                self.fault("/card/get", "http_status", status=200, body=body)
+                outcome = channel._pull_settled(self.account, self.card_id, client)
+                self.assertEqual(outcome, "failed")
+        self.assertEqual(
+            channel._pull_settled(self.account, self.card_id, client), "new"
+        )
+
+    @mute_logger(CHANNEL)
+    def test_an_odd_list(self):
+        for body in ([], {"errcode": 0, "card_id_list": 5}, {"total_num": "many"}):
+            with self.subTest(body=body), self.assertRaises(OddAnswer):
+                self.fault("/card/batchget", "http_status", status=200, body=body)
+                self.pull()
+
+    # === LIMITS === #
+
+    def limited(self, base=None, **advanced):
+        card = self.new_card(
+            base=base, least_cost=0, reduce_cost=1000, advanced_info=advanced
+        )
+        self.pull()
+        return self.template_of(card)
+
+    def test_limits(self):
+        for text, limits in (
+            ("Only for: 鞋类", {"use_condition": {"accept_category": "鞋类"}}),
+            ("Not for: 茶", {"use_condition": {"reject_category": "茶"}}),
+            (
+                "Not together with other discounts",
+                {"use_condition": {"can_use_with_other_discount": False}},
+            ),
+            (
+                "Only on Monday 0:00-1:30, Sunday",
+                {
+                    "time_limit": [
+                        {"type": "MONDAY", "end_hour": 1, "end_minute": 30},
+                        {"type": "SUNDAY"},
+                    ]
+                },
+            ),
+            ("Not in all shops", {"base": {"use_all_locations": False}}),
+            (
+                "Only in WeChat's shops number 12, 34",
+                {"base": {"location_id_list": [12, 34]}},
+            ),
+        ):
+            with self.subTest(text=text):
+                template = self.limited(**limits)
+                self.assertEqual(template.remote_limits_text, text)
+                self.assertTrue(template.needs_setup)
+                self.assertFalse(template.needs_benefit)
+                self.assertFalse(template.program_id.active)
+
+    def test_no_limits(self):
+        template = self.limited(
+            base={"use_all_locations": True},
+            use_condition={"can_use_with_other_discount": True},
+        )
+        self.assertFalse(template.remote_limits_text)
+        self.assertFalse(template.needs_setup)
+
+    def test_limits_are_seen_to(self):
+        template = self.limited(use_condition={"reject_category": "茶"})
+        code = self.receive(card_id=template.remote_id)
+        answer = self.till.wechat_coupon_lookup(code, "u1", False, self.full_cart)
+        self.assertEqual(answer["reasons"][0]["code"], "template_incomplete")
+        mine = template.with_user(self.manager)
+        # What WeChat says in numbers stays so.
+        with self.assertRaises(UserError):
+            mine.amount = 99
+        with self.assertRaises(AccessError):
+            template.with_user(self.auditor).action_confirm_limits()
+        form = Form(mine)
+        form.product_ids = self.rice
+        form.save()
+        self.assertTrue(template.needs_setup)
+        mine.action_confirm_limits()
+        self.assertFalse(template.needs_setup)
+        self.assertTrue(template.program_id.active)
+        self.assertEqual(template.program_id.rule_ids.product_ids, self.rice)
+        answer = self.till.wechat_coupon_lookup(code, "u1", False, self.full_cart)
+        self.assertTrue(answer["eligible"], answer)
+        with self.assertRaises(UserError):
+            mine.product_ids = self.tea
+        # The next comparison changes nothing, in whatever language.
+        self.env["res.lang"]._activate_lang("zh_CN")
+        mine.with_context(lang="zh_CN").action_refresh()
+        self.assertFalse(template.needs_setup)
+        template._channel()._refresh_from(
+            template,
+            {
+                "card_type": "CASH",
+                "cash": {
+                    "base_info": {
+                        "status": "CARD_STATUS_DISPATCH",
+                        "date_info": {
+                            "begin_timestamp": 1767225600,
+                            "end_timestamp": 1893456000,
+                        },
+                    },
+                    "advanced_info": {"use_condition": {"reject_category": "咖啡"}},
+                },
+            },
+        )
+        self.assertTrue(template.needs_setup)
+        self.assertFalse(template.program_id.active)
+
+    def test_words_only_in_the_form(self):
+        """The fields stay open while somebody fills them in."""
+        card = self.new_card("GIFT", gift="送一杯茶")
+        self.pull()
+        form = Form(self.template_of(card).with_user(self.manager))
+        form.gift_product_id = self.book
+        form.gift_qty = 2
+        template = form.save()
+        self.assertEqual(template.gift_product_id, self.book)
+        self.assertEqual(template.gift_qty, 2)
+        self.assertFalse(template.needs_setup)
 
 
 @tagged("post_install", "-at_install")
@@ -163,7 +365,7 @@ class TestPublish(SandboxCase):
 
     def run_task(self, template):
         """Make the call that the drain would make, and record its outcome."""
-        task = template.task_ids[:1]
+        task = self.tasks(template)[:1]
         self.env.flush_all()
         self.assertTrue(task._operation_begin())
         task._operation_settle(self.outside(task, "_operation_call"))
@@ -231,7 +433,7 @@ class TestPublish(SandboxCase):
         self.assertEqual(template.state, "draft")
         # It can be tried again: with a task, and a number, of its own.
         template.action_publish()
-        self.assertEqual(len(template.task_ids), 2)
+        self.assertEqual(len(self.tasks(template)), 2)
 
     def test_no_answer_makes_one_card_only(self):
         self.sandbox.post("accounts", **self.sandbox_account(can_create_coupons=True))
@@ -239,7 +441,7 @@ class TestPublish(SandboxCase):
         template = self.new_card_template(title="无应答")
         template.action_publish()
         self.fault("/card/create", "timeout_after", seconds=0.1)
-        task = template.task_ids
+        task = self.tasks(template)
         number = task.request_no
         self.env.flush_all()
         self.assertTrue(task._operation_begin())
@@ -262,19 +464,79 @@ class TestPublish(SandboxCase):
         self.new_card(base=base, least_cost=10000, reduce_cost=9900)
         later = {**base["date_info"], "end_timestamp": int(time.time()) + 90 * 86400}
         self.new_card(base={**base, "date_info": later})
-        self.assertEqual(template.task_ids._operation_query(), "not_done")
+        self.assertEqual(self.tasks(template)._operation_query(), "not_done")
         ours = self.new_card(base=base)
-        outcome, vals = template.task_ids._operation_query()
+        outcome, vals = self.tasks(template)._operation_query()
         self.assertEqual(outcome, "done")
         self.assertEqual(vals["result"]["remote_id"], ours["card_id"])
 
     def date_info(self, template):
         return self.env["coupon.channel.card"]._date_info(template)
 
+    def may_create(self):
+        self.sandbox.post("accounts", **self.sandbox_account(can_create_coupons=True))
+        self.addCleanup(self.sandbox.post, "accounts", **self.sandbox_account())
+
+    def cards_at_wechat(self, title):
+        cards = self.sandbox.call("GET", "state")["cards"]
+        return [card for card in cards if card["title"] == title]
+
+    def test_fetched_while_the_answer_is_missing(self):
+        """Nobody makes a second template, or a second card, of our own card."""
+        self.may_create()
+        template = self.new_card_template(title="先拉取")
+        template.action_publish()
+        self.fault("/card/create", "timeout_after", seconds=0.1)
+        task = self.tasks(template)
+        self.env.flush_all()
+        task._operation_begin()
+        task._operation_settle(self.outside(task, "_operation_call"))
+        self.assertEqual(task.remote_state, "unknown")
+        new, known, *_rest = self.pull()
+        self.assertNotIn("先拉取", new.mapped("title"))
+        self.assertIn(template, known)
+        self.assertFalse(template.remote_id)
+        outcome, vals = task._operation_query()
+        self.assertEqual(outcome, "done")
+        task._operation_settle(dict(vals))
+        self.assertEqual(template.state, "review")
+        self.assertEqual(len(self.cards_at_wechat("先拉取")), 1)
+        self.assertIn(template, self.pull()[1])
+
+    def test_fetched_between_the_answer_and_its_record(self):
+        self.may_create()
+        template = self.new_card_template(title="抢先")
+        template.action_publish()
+        task = self.tasks(template)
+        self.env.flush_all()
+        task._operation_begin()
+        outcome = task._operation_call()
+        self.assertFalse(self.pull()[0].filtered(lambda made: made.title == "抢先"))
+        # A pull that began before the coupon was published does not see the task.
+        channel = self.env["coupon.channel.card"]
+        card_id = outcome["result"]["remote_id"]
+        card = self.account._get_client().card.get(card_id)
+        fetched = channel._make_template(self.account, card_id, card)
+        task._operation_settle(outcome)
+        self.assertEqual(task.remote_state, "done")
+        self.assertEqual(template.state, "draft")
+        self.assertFalse(template.remote_id)
+        self.assertIn(fetched.name, template.state_reason)
+
+    def test_an_odd_answer_to_publish(self):
+        for body in ({"errcode": 0}, {"errcode": 0, "card_id": ["p"]}, []):
+            with self.subTest(body=body):
+                template = self.new_card_template()
+                template.action_publish()
+                self.fault("/card/create", "http_status", status=200, body=body)
+                with mute_logger(CHANNEL):
+                    task = self.run_task(template)
+                self.assertEqual(task.remote_state, "unknown")
+
     def test_not_done_is_said_so(self):
         template = self.new_card_template(title="没有")
         template.action_publish()
-        self.assertEqual(template.task_ids._operation_query(), "not_done")
+        self.assertEqual(self.tasks(template)._operation_query(), "not_done")
 
     def test_limits_in_bytes(self):
         for name, value in (
@@ -326,7 +588,18 @@ class TestPublish(SandboxCase):
         task._operation_settle(task._operation_call())
         self.assertEqual(task.remote_state, "done")
         self.assertEqual(self.sandbox.code(coupon.code)["state"], "UNAVAILABLE")
+        sent = self.sandbox.last_body("/card/code/unavailable")
+        self.assertEqual(sent["reason"], "Printed twice")
         self.assertEqual(task._operation_query(), "done")
+
+    def test_void_with_a_long_reason(self):
+        self.pull()
+        coupon = self.scan(self.receive())
+        coupon._wechat_void("印" * 300)
+        task = self.env["coupon.task"].search([("coupon_id", "=", coupon.id)])
+        task._operation_begin()
+        task._operation_settle(self.outside(task, "_operation_call"))
+        self.assertEqual(task.remote_state, "done")
 
     def test_a_refused_void_is_not_the_templates_trouble(self):
         self.pull()
@@ -419,6 +692,82 @@ class TestLookup(SandboxCase):
         answer = self.till.wechat_coupon_lookup(code, "u", False, False)
         self.assertEqual(answer["code"], "unknown_code")
         self.assertEqual(len(self.sandbox.log("/card/code/get")), before)
+
+    @mute_logger(CHANNEL)
+    def test_odd_answers(self):
+        """No coupon, least of all one of another card; a sentence for the cashier."""
+        self.pull()
+        # One template only, so that nothing has to be chosen from.
+        self.env.cr.execute(
+            "UPDATE coupon_template SET remote_id = NULL WHERE remote_id != %s",
+            [self.card_id],
+        )
+        self.env.invalidate_all()
+        good = {"card_id": self.card_id, "begin_time": 1, "end_time": 2}
+        status = {"user_card_status": "NORMAL", "can_consume": True}
+        for body in (
+            [],
+            {},
+            {"errcode": 0, **status},
+            {"errcode": 0, "card": [], **status},
+            {"errcode": 0, "card": {}, **status},
+            {"errcode": 0, "card": {"card_id": ""}, **status},
+            {"errcode": 0, "card": {"card_id": 5}, **status},
+            {"errcode": 0, "card": {"card_id": [self.card_id]}, **status},
+            {"errcode": 0, "card": {**good, "begin_time": "x"}, **status},
+            {"errcode": 0, "card": {**good, "end_time": 10**15}, **status},
+            {"errcode": 0, "card": {**good, "end_time": [1]}, **status},
+            {"errcode": 0, "card": good, **status, "openid": {}},
+            {"errcode": 0, "card": good},
+            {"errcode": 0, "card": good, "user_card_status": "LOST"},
+            {"errcode": 0, "card": good, "user_card_status": 1},
+        ):
+            with self.subTest(body=body):
+                self.fault("/card/code/get", "http_status", status=200, body=body)
+                answer = self.till.wechat_coupon_lookup(
+                    "GIFTCARD12345", "u", False, self.full_cart
+                )
+                self.assertEqual(answer["code"], "remote_unavailable")
+        self.assertFalse(self.env["loyalty.card"]._wechat_find("GIFTCARD12345"))
+
+    @mute_logger(CHANNEL)
+    def test_odd_card_of_a_code(self):
+        code = self.receive(card_id=self.new_card()["card_id"])
+        for odd in TestPull.ODD_CARDS:
+            with self.subTest(odd=odd):
+                body = {"errcode": 0, "card": odd}
+                self.fault("/card/get", "http_status", status=200, body=body)
+                answer = self.till.wechat_coupon_lookup(code, "u", False, False)
+                self.assertEqual(answer["code"], "remote_unavailable")
+        self.assertTrue(self.scan(code))
+
+    @mute_logger(CHANNEL)
+    def test_a_custom_code_of_another_card(self):
+        self.new_card(base={"use_custom_code": True})
+        self.pull()
+        self.fault("/card/code/get", "errcode", errcode=41012)
+        body = {"card": {"card_id": self.card_id}, "user_card_status": "NORMAL"}
+        self.fault("/card/code/get", "http_status", status=200, body=body)
+        answer = self.till.wechat_coupon_lookup("SHOP0002", "u", False, False)
+        self.assertEqual(answer["code"], "remote_unavailable")
+
+    def test_a_card_that_another_till_has_just_fetched(self):
+        """Odoo begins anew, and finds the template."""
+        self.pull()
+        client = self.account._get_client()
+        channel = self.env["coupon.channel.card"]
+        with self.assertRaises(ConcurrencyError), mute_logger("odoo.sql_db"):
+            channel._pull_card(self.account, self.card_id, client)
+
+    def test_a_branch_asks_the_account_of_its_company(self):
+        branch = self.env["res.company"].create(
+            {"name": "Branch CN", "parent_id": self.company.id}
+        )
+        coupon, trouble = self.env["coupon.channel.card"]._find_code(
+            self.receive(), branch, time.monotonic() + 8
+        )
+        self.assertTrue(coupon)
+        self.assertFalse(trouble)
 
     def test_another_company_does_not_ask_our_account(self):
         company = self.new_company("Other Shop CN")
@@ -521,6 +870,23 @@ class TestReserveAtWechat(SandboxCase):
     def test_an_error_that_nobody_expects(self):
         self.fault("/card/code/get", "errcode", errcode=40143)
         self.check("refused")
+
+    @mute_logger(CHANNEL)
+    def test_odd_answers(self):
+        good = {"card_id": self.card_id}
+        for body in (
+            [],
+            {},
+            {"card": []},
+            {"card": {"card_id": "pAnother"}, "can_consume": True},
+            {"card": good},
+            {"card": good, "can_consume": "yes"},
+            {"card": {**good, "end_time": 10**15}, "can_consume": True},
+        ):
+            with self.subTest(body=body):
+                self.fault("/card/code/get", "http_status", status=200, body=body)
+                self.check("remote_unavailable")
+        self.assertTrue(self.reserve("u1", self.coupon)["ok"])
 
     def test_nothing_is_asked_when_we_know_already(self):
         other = self.coupon

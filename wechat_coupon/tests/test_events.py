@@ -1,4 +1,5 @@
 import time
+from unittest.mock import patch
 
 from odoo.exceptions import UserError
 from odoo.tests import tagged
@@ -67,6 +68,15 @@ class TestReceived(EventCase):
         event = self.get("100000000004", card_id="pMemberCard")
         self.assertEqual(event.state, "ignored")
         self.assertFalse(self.coupon("100000000004"))
+
+    def test_other_cards_are_left_to_others(self):
+        below = type(self.env["wechat.event.cards"])
+        with patch.object(below, "_handle_user_get_card", return_value=None) as handler:
+            event = self.get("100000000014", card_id="pMemberCard")
+            self.assertEqual(event.state, "done")
+            self.get("100000000015")
+        self.assertEqual(handler.call_count, 2)
+        self.assertTrue(self.coupon("100000000015"))
 
     def test_rejects_a_code_of_another_template(self):
         card = self.new_card()

@@ -170,6 +170,10 @@ class TestRights(CouponCase):
             with self.assertRaises(AccessError):
                 call()
 
+    def test_a_manager_is_an_auditor(self):
+        self.assertTrue(self.manager.has_group("wechat_coupon.coupon_group_auditor"))
+        self.assertFalse(self.auditor.has_group("wechat_coupon.coupon_group_manager"))
+
     # === AUDITOR === #
 
     def test_auditor_reads(self):

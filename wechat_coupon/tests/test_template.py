@@ -4,6 +4,7 @@ from odoo import fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, tagged
 
+from .. import uninstall_hook
 from .common import CouponCase
 
 
@@ -160,6 +161,71 @@ class TestTemplate(CouponCase):
         with self.assertRaises(UserError):
             self.template.unlink()
 
+    def test_amounts_in_yuan(self):
+        vals = {"name": "x", "company_id": self.company.id}
+        templates = self.env["coupon.template"]
+        made = templates.with_context(default_amount=8.8, default_threshold=50).create(
+            vals
+        )
+        self.assertEqual((made.amount_fen, made.threshold_fen), (880, 5000))
+        for both in ({"amount_fen": 1, "amount": 5}, {"amount": 5, "amount_fen": 1}):
+            self.assertEqual(templates.create({**vals, **both}).amount_fen, 500)
+        made.write({"threshold": 60, "amount": 7, "max_discount": 3})
+        self.assertEqual(made.amount_fen, 700)
+        self.assertEqual(made.threshold_fen, 6000)
+        self.assertEqual(made.max_discount_fen, 300)
+        self.assertEqual(made.program_id.reward_ids.discount, 7)
+
+    def test_limits_are_sentences(self):
+        for vals in (
+            {"amount": 30_000_000},
+            {"amount": 1e40},
+            {"threshold_fen": 10**12},
+            {"coupon_type": "percent", "percent_off": 10, "max_discount": 1e30},
+            {"date_type": "term", "term_days": 2_000_000_000},
+            {"date_type": "term", "term_begin_days": 2_000_000_000},
+        ):
+            with self.subTest(vals=vals), self.assertRaises(ValidationError):
+                self.new_template(publish=False, **vals)
+
+    def test_one_name_in_all_languages(self):
+        self.env["res.lang"]._activate_lang("zh_CN")
+        template = self.new_template(name="Ten off")
+        program = template.program_id
+        template.with_context(lang="zh_CN").name = "减十元"
+        for lang in ("en_US", "zh_CN"):
+            spoken = program.with_context(lang=lang)
+            self.assertEqual(spoken.name, "减十元")
+            self.assertEqual(spoken.reward_ids.description, "减十元")
+            product = spoken.reward_ids.discount_line_product_id
+            self.assertEqual(product.name, "减十元")
+
+    def test_a_change_keeps_the_reward(self):
+        """Odoo leaves a product behind for each reward that goes."""
+        template = self.new_template(publish=False)
+        rewards = template.program_id.reward_ids
+        product = rewards.discount_line_product_id
+        template.write({"amount": 7, "threshold": 0})
+        template.write({"coupon_type": "percent", "percent_off": 20, "max_discount": 9})
+        template.product_ids = self.tea
+        program = template.program_id
+        self.assertEqual(program.reward_ids, rewards)
+        self.assertEqual(rewards.discount_line_product_id, product)
+        self.assertEqual(rewards.discount, 20)
+        self.assertEqual(rewards.discount_max_amount, 9)
+        self.assertEqual(rewards.discount_product_ids, self.tea)
+        self.assertEqual(program.rule_ids.product_ids, self.tea)
+        template.write({"coupon_type": "amount", "amount": 5, "threshold": 20})
+        template.product_ids = False
+        self.assertEqual(rewards.discount_max_amount, 0)
+        self.assertEqual(rewards.discount_applicability, "order")
+        self.assertFalse(rewards.discount_product_ids)
+        self.assertEqual(program.rule_ids.minimum_amount, 20)
+        self.assertFalse(program.rule_ids.product_ids)
+        template.write({"coupon_type": "gift", "gift_product_id": self.book.id})
+        self.assertEqual(program.reward_ids.reward_type, "product")
+        self.assertEqual(program.reward_ids, rewards)
+
     def test_bad_worth(self):
         for vals in (
             {"amount_fen": 0},
@@ -191,6 +257,13 @@ class TestTemplate(CouponCase):
             term._validity(datetime(2026, 11, 1, 20))[1],
             datetime(2026, 11, 4, 15, 59, 59),
         )
+
+    def test_validity_does_not_depend_on_who_asks(self):
+        self.company.partner_id.tz = False
+        validity = self.template._validity()
+        self.manager.tz = "America/New_York"
+        self.assertEqual(self.template.with_user(self.manager)._validity(), validity)
+        self.assertEqual(self.template._zone(), "Asia/Shanghai")
 
     def test_form(self):
         form = Form(self.env["coupon.template"])
@@ -254,3 +327,45 @@ class TestGenerate(CouponCase):
         self.assertIn("Printed twice", coupons[0].message_ids[0].body)
         with self.assertRaises(UserError):
             void(coupons[1])
+
+    def test_void_many(self):
+        """What it costs does not grow with every coupon."""
+        few, many = self.new_coupons(3), self.new_coupons(40)
+
+        def cost(coupons):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            coupons._wechat_void("Printed twice")
+            self.env.flush_all()
+            return self.env.cr.sql_log_count - before
+
+        cost(self.new_coupons(1))
+        self.assertLess(cost(many), cost(few) + 10)
+        self.assertEqual(set(many.mapped("wechat_state")), {"void"})
+        for coupon in many:
+            self.assertIn("Printed twice", coupon.message_ids[0].body)
+
+    def test_void_all_or_none(self):
+        coupons = self.new_coupons(2)
+        coupons[1]._wechat_void("x")
+        with self.assertRaises(UserError):
+            coupons._wechat_void("y")
+        self.assertEqual(coupons[0].wechat_state, "usable")
+
+
+@tagged("post_install", "-at_install")
+class TestUninstall(CouponCase):
+    def test_no_till_takes_the_codes(self):
+        """What Odoo's own till would do with the codes when the ledger is gone."""
+        paused = self.new_template()
+        paused.action_pause()
+        own = self.env["loyalty.program"].create(
+            {"name": "Own", "program_type": "coupons", "company_id": self.company.id}
+        )
+        program = self.template.program_id
+        self.assertIn(program, self.config._get_program_ids())
+        uninstall_hook(self.env)
+        self.assertFalse((program + paused.program_id).filtered("active"))
+        self.assertTrue(own.active)
+        self.assertNotIn(program, self.config._get_program_ids())

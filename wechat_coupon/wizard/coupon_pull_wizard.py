@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from .. import const
@@ -11,8 +11,20 @@ class CouponPullWizard(models.TransientModel):
     account_id = fields.Many2one(
         "wechat.account",
         required=True,
-        default=lambda self: self.env["wechat.account"].search([], limit=1),
+        domain=lambda self: self._account_domain(),
+        default=lambda self: self.env["wechat.account"].search(
+            self._account_domain(), limit=1
+        ),
     )
+
+    @api.model
+    def _account_domain(self):
+        """Accounts that have coupons and may be asked."""
+        return [
+            ("company_id", "parent_of", self.env.company.ids),
+            ("environment", "!=", "disabled"),
+            ("account_type", "!=", "mini_program"),
+        ]
 
     def action_pull(self):
         """Copy the coupons that the account has at WeChat to templates."""
@@ -31,8 +43,8 @@ class CouponPullWizard(models.TransientModel):
                 ),
                 "info",
             )
-        new, known, skipped = channel._pull(self.account_id)
-        if not (new or known):
+        new, known, skipped, failed = channel._pull(self.account_id)
+        if not (new or known or failed):
             raise UserError(
                 self.env._(
                     "WeChat has no coupons for %(account)s.",
@@ -40,12 +52,14 @@ class CouponPullWizard(models.TransientModel):
                 )
             )
         message = self.env._(
-            "%(new)s new, %(known)s compared, %(skipped)s of other kinds left out.",
+            "%(new)s new, %(known)s compared, %(skipped)s of other kinds left out, "
+            "%(failed)s failed.",
             new=len(new),
             known=len(known),
             skipped=skipped,
+            failed=failed,
         )
-        return self._notify(message, "success")
+        return self._notify(message, "warning" if failed else "success")
 
     def _notify(self, message, kind):
         action = self.env["ir.actions.act_window"]._for_xml_id(
