@@ -23,6 +23,7 @@
         "views/coupon_template_views.xml",
         "views/pos_order_views.xml",
         "views/res_config_settings_views.xml",
+        "views/coupon_task_views.xml",
         "views/coupon_menus.xml",
     ],
     "uninstall_hook": "uninstall_hook",

@@ -44,6 +44,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "chat_room": ("发到群聊", "To a group chat"),
     "take_back": ("收回卡券", "Take back"),
     "delete": ("删除卡券", "Delete card"),
+    "delete_sure": ("确认删除，无法恢复", "Delete it for good"),
     "self_consume": ("自助核销", "Redeem myself"),
     "code": ("卡号", "Code"),
     "show_cashier": ("向收银员出示", "Show this to the cashier"),

@@ -145,9 +145,15 @@ class FirstCoupon:
         bad = [line for line in lines if line["state"] == "error"]
         assert lines and not bad, bad
         good = sum(line["state"] == "ok" for line in lines)
+        others = [
+            f"{line['name']}: {line['detail']}"
+            for line in lines
+            if line["state"] != "ok"
+        ]
         return Told(
             "连接测试 The account is connected",
-            f"connection test: {good} of {len(lines)} lines green, none red",
+            f"connection test: {good} of {len(lines)} lines green, none red"
+            + "".join(f" ({other})" for other in others),
             "token handed out, callback address verified",
         )
 
@@ -354,12 +360,15 @@ class FirstCoupon:
         people = OdooUser(self.office.context.browser, self.office.url, self.shots)
         people.log_in("accountant", "accountant")
         people.open("/odoo/action-wechat_coupon.coupon_redemption_action", ".o_content")
-        people.page.wait_for_selector(".o_data_row, .o_pivot, .o_graph_renderer")
+        # The first page after the login is drawn twice.
+        people.page.wait_for_timeout(700)
+        people.page.wait_for_selector(".o_list_view .o_data_row")
         shots = [people.shot("report-list")]
         for kind in ("pivot", "graph"):
             people.page.locator(f".o_switch_view.o_{kind}").first.click()
             people.page.wait_for_selector(f".o_{kind}_view")
-            people.page.wait_for_timeout(700)
+            # A graph grows into its place.
+            people.page.wait_for_timeout(1500)
             shots.append(people.shot(f"report-{kind}"))
         errors = people.errors
         people.close()

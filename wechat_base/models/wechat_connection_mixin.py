@@ -1,3 +1,4 @@
+import re
 import secrets
 
 from odoo import api, fields, models
@@ -6,6 +7,8 @@ from odoo.exceptions import UserError, ValidationError
 from ..const import MAX_COUNT
 from ..tools.exceptions import WechatConfigError, make_error
 from ..tools.transport import check_sandbox_url
+
+_ADDRESS_KEY = re.compile(r"[0-9A-Za-z_-]{16,64}")
 
 
 class WechatConnectionMixin(models.AbstractModel):
@@ -132,10 +135,20 @@ class WechatConnectionMixin(models.AbstractModel):
 
     # === BUSINESS METHODS === #
 
+    def _note_secret_change(self, name):
+        """Override of `wechat.secret.mixin`: who changed it, and when, is on record."""
+        label = self._fields[name]._description_string(self.env)
+        self._message_log(body=self.env._("%(secret)s was changed.", secret=label))
+
     @api.model
     def _new_address_key(self):
         """Return the part of a callback address that nobody can guess."""
         return secrets.token_urlsafe(24)
+
+    @api.model
+    def _is_address_key(self, key):
+        """Whether it can be one of ours; anybody may ask for any address."""
+        return bool(_ADDRESS_KEY.fullmatch(key))
 
     @api.model
     def _count_text(self, model, domain):

@@ -16,6 +16,7 @@ RETRY_SECONDS: tuple[int, ...] = (10, 30, 120, 600, 1800, 7200, 21600)
 MAX_ATTEMPTS = len(RETRY_SECONDS) + 1
 _KEEP_DAYS_PARAMETER = "wechat_base.event_keep_days"
 _KEEP_DAYS = 180
+_CONTENT_GROUPS = "wechat_base.wechat_group_manager,wechat_base.wechat_group_auditor"
 # Rows that one transaction of the vacuum cleaner deletes.
 GC_BATCH = 10000
 
@@ -44,8 +45,11 @@ class WechatEvent(models.Model):
     event_key = fields.Char(required=True, readonly=True)
     event_type = fields.Char(required=True, readonly=True)
     openid = fields.Char(readonly=True, index="btree_not_null")
-    payload = fields.Json(readonly=True)
-    payload_text = fields.Text(string="Content", compute="_compute_payload_text")
+    # It names customers and holds codes of coupons.
+    payload = fields.Json(readonly=True, groups=_CONTENT_GROUPS)
+    payload_text = fields.Text(
+        string="Content", compute="_compute_payload_text", groups=_CONTENT_GROUPS
+    )
     state = fields.Selection(
         [
             ("pending", "Waiting"),
@@ -297,7 +301,10 @@ class WechatEvent(models.Model):
                 self.env._("The process ended each time while it worked on this.")
             )
             return
-        handler = self.with_company(self.company_id)._handler(self.event_type)
+        owner = self.account_id or self.merchant_id
+        # What a job writes into a history is read by who set the connection up.
+        told = self.with_context(lang=owner.create_uid.lang)
+        handler = told.with_company(self.company_id)._handler(self.event_type)
         state = "ignored"
         if handler:
             state = "ignored" if handler() is False else "done"

@@ -20,7 +20,7 @@ class WechatMerchant(models.Model):
 
     _event_field = "merchant_id"
     _SECRET_FIELDS = ("apiv3_key", "private_key")
-    _SECRET_TARGET_FIELDS = ("mchid", "environment", "sandbox_url")
+    _SECRET_TARGET_FIELDS = ("mchid", "environment", "sandbox_url", "notify_key")
 
     mchid = fields.Char(
         string="Merchant number", required=True, copy=False, tracking=True
@@ -180,7 +180,8 @@ class WechatMerchant(models.Model):
         """
         self.check_access("write")
         for merchant in self:
-            merchant.notify_key = self._new_address_key()
+            # sudo: the new key is ours, nobody's choice.
+            merchant.sudo().notify_key = self._new_address_key()
 
     # === BUSINESS METHODS === #
 
@@ -193,6 +194,8 @@ class WechatMerchant(models.Model):
         :param str notify_key: from the address
         :return: (id, company id, :class:`WechatPayClient`)
         """
+        if not self._is_address_key(notify_key):
+            return None
         self.env.cr.execute(
             """
             SELECT merchant.id, merchant.company_id, merchant.mchid,

@@ -55,8 +55,8 @@ class WechatSecretMixin(models.AbstractModel):
             labels = self.sudo().fields_get(names, ["string"])
             raise AccessError(
                 self.env._(
-                    "Only a system administrator may say where secrets are sent: "
-                    "%(fields)s.",
+                    "Only a system administrator may change what secrets and callbacks "
+                    "depend on: %(fields)s.",
                     fields=", ".join(labels[name]["string"] for name in names),
                 )
             )
@@ -81,9 +81,13 @@ class WechatSecretMixin(models.AbstractModel):
             cipher = value and self._secret_encrypt(value)
             # sudo: nobody may write the encrypted columns directly.
             record.sudo()[f"{name}_cipher"] = cipher
+            record._note_secret_change(name)
         # The clear text must not stay where a later read() finds it. Only this
         # field: the others of the same write() have yet to be encrypted.
         self.invalidate_recordset([name])
+
+    def _note_secret_change(self, name):
+        """Hook: a secret was entered or emptied; its text must go nowhere."""
 
     def _clean_secret(self, name, value):
         """Return the secret as it is to be kept; raise if it cannot be right.

@@ -54,7 +54,7 @@ class TestConnectionCheck(HttpCase):
         self.env["wechat.event"]._receive("oa", self.account.id, 1, "k", "x", {})
         lines, check = self.run_check(self.account)
         self.assertEqual({line.state for line in lines.values()}, {"ok"}, lines)
-        self.assertTrue(check.all_good)
+        self.assertEqual(check.verdict, "ok")
         for name in (
             "Key for secrets",
             "AppID and AppSecret",
@@ -77,7 +77,7 @@ class TestConnectionCheck(HttpCase):
                 )
                 lines, check = self.run_check(self.account)
                 self.assertEqual(lines[name].state, "error")
-                self.assertFalse(check.all_good)
+                self.assertEqual(check.verdict, "error")
         self.account.sandbox_url = "http://127.0.0.1:9"
         lines, _check = self.run_check(self.account)
         self.assertEqual(lines["WeChat reachable"].state, "error")
@@ -129,7 +129,7 @@ class TestConnectionCheck(HttpCase):
         self.env["wechat.event"]._receive("pay", self.merchant.id, 1, "k", "x", {})
         lines, check = self.run_check(self.merchant)
         self.assertEqual({line.state for line in lines.values()}, {"ok"}, lines)
-        self.assertTrue(check.all_good)
+        self.assertEqual(check.verdict, "ok")
         self.assertIn("Signed call to WeChat Pay", lines)
         self.assertIn("Notification address", lines)
 

@@ -71,6 +71,28 @@ class TestRights(WechatCase):
         self.assert_reads(user, True)
         self.assert_writes(user, False)
 
+    def test_what_callbacks_are_believed_by(self):
+        """With plain messages one old signature would sign whatever one likes."""
+        manager = self.new_user("wxr_cb", "wechat_base.wechat_group_manager")
+        account = self.account.with_user(manager)
+        for vals in (
+            {"callback_mode": "plain"},
+            {"callback_key": "x" * 32},
+            {"original_id": "gh_other"},
+        ):
+            with self.subTest(vals), self.assertRaises(AccessError):
+                account.write(vals)
+        before = account.callback_key
+        account.action_new_callback_key()
+        self.assertNotEqual(account.callback_key, before)
+
+    def test_content_of_callbacks(self):
+        user = self.new_user("wxr_pl", "wechat_base.wechat_group_user")
+        events = self.env["wechat.event"].with_user(user)
+        events.search_read([], ["event_type", "state"])
+        with self.assertRaises(AccessError):
+            events.search_read([], ["payload"])
+
     def test_manager(self):
         user = self.new_user("wxr_m", "wechat_base.wechat_group_manager")
         self.assert_reads(user, True)

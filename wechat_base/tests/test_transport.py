@@ -1,6 +1,7 @@
 import gzip
 import io
 import json
+import logging
 import ssl
 import threading
 import time
@@ -304,3 +305,17 @@ class TestDeadline(BaseCase):
         # It is over for good: nothing else is sent.
         error = self.assert_in_time(WechatUnavailable, client.card.get, "p1")
         self.assertEqual(error.code, "deadline")
+
+
+@tagged("post_install", "-at_install")
+class TestLog(BaseCase):
+    def test_the_librarys_warnings_hold_no_token(self):
+        logger = logging.getLogger("urllib3.connectionpool")
+        with self.assertLogs(logger, "WARNING") as logs:
+            logger.warning(
+                "Failed to parse headers (url=%s): %s",
+                "https://api.weixin.qq.com/card/get?access_token=SECRET&x=1",
+                "odd",
+            )
+        self.assertNotIn("SECRET", logs.output[0])
+        self.assertIn("access_token=***&x=1", logs.output[0])

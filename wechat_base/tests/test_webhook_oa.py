@@ -110,7 +110,10 @@ class TestWebhookOA(HttpCase):
             self.assertNotEqual(answer.text, "1")
 
     def test_unknown_address(self):
-        self.assert_refused(self.post(self.xml(), self.query(), key="x" * 32), 404)
+        for key in ("x" * 32, "%00abc", "%20" * 20, "x" * 300):
+            with self.subTest(key=key):
+                answer = self.post(self.xml(), self.query(), key=key)
+                self.assert_refused(answer, 404)
 
     # --- the three modes ---
 

@@ -154,7 +154,9 @@ class TestWebhookPay(HttpCase):
         self.assert_refused(self.post(), 503)
 
     def test_unknown_address(self):
-        self.assert_refused(self.post(key="x" * 32), 404)
+        for key in ("x" * 32, "%00abc", "x" * 300):
+            with self.subTest(key=key):
+                self.assert_refused(self.post(key=key), 404)
         self.merchant.environment = "disabled"
         self.assert_refused(self.post(), 404)
 

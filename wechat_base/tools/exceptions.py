@@ -187,6 +187,9 @@ def make_error(
     :param str detail: what goes into the sentence
     :return: the exception, not raised
     """
+    if code is None and key == "bad_answer":
+        # Callers tell an answer that is wrong from one that does not come.
+        code = key
     return error_class(
         translate(MESSAGES[key](detail)),
         code=code,

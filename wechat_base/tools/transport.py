@@ -6,6 +6,8 @@ it holds the address, and with it the access token.
 """
 
 import io
+import logging
+import re
 import socket
 import threading
 import time
@@ -27,6 +29,20 @@ _BEFORE_SENDING = (
 )
 # Above all time-outs between two bytes: the longest that a whole answer may take.
 _WHOLE_ANSWER = 30.0
+
+
+class _NoTokens(logging.Filter):
+    """Cuts access tokens out of addresses that the library logs."""
+
+    def filter(self, record):
+        message = record.getMessage()
+        if "access_token=" in message:
+            record.msg = re.sub(r"(access_token=)[^&\s)]+", r"\1***", message)
+            record.args = ()
+        return True
+
+
+logging.getLogger("urllib3.connectionpool").addFilter(_NoTokens())
 
 
 def check_sandbox_url(url):

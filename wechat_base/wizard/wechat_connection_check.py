@@ -31,12 +31,18 @@ class WechatConnectionCheck(models.TransientModel):
     line_ids = fields.One2many(
         "wechat.connection.check.line", "check_id", readonly=True
     )
-    all_good = fields.Boolean(compute="_compute_all_good")
+    verdict = fields.Selection(
+        [("ok", "Good"), ("warning", "Look at it"), ("error", "Faulty")],
+        compute="_compute_verdict",
+    )
 
     @api.depends("line_ids.state")
-    def _compute_all_good(self):
+    def _compute_verdict(self):
         for check in self:
-            check.all_good = all(line.state == "ok" for line in check.line_ids)
+            states = set(check.line_ids.mapped("state"))
+            check.verdict = next(
+                (state for state in ("error", "warning") if state in states), "ok"
+            )
 
     # === ACTION METHODS === #
 
@@ -136,15 +142,14 @@ class WechatConnectionCheck(models.TransientModel):
             self._add(name, "ok", self.env._("WeChat gave an access token"))
             self._add(white_list, "ok", self.env._("This server's address is on it"))
         except WechatConfigError as error:
-            if error.code in (40164, 89503, 89506, 89507):
-                self._add(
-                    white_list,
-                    "error",
-                    error.code,
-                    error,
-                )
-                return
-            self._add(name, "error", error.code or "", error)
+            listed = error.code not in (40164, 89503, 89506, 89507)
+            found = self.env._("WeChat refused: error %s", error.code)
+            self._add(
+                name if listed else white_list,
+                "error",
+                found if isinstance(error.code, int) else "",
+                error,
+            )
             return
         except WechatRefused as error:
             self._add(

@@ -80,6 +80,10 @@ class CouponChannelCard(models.AbstractModel):
         """
         try:
             yield
+        except WechatError as error:
+            if error.code == "bad_answer":
+                raise OddAnswer(str(error), code=error.code) from error
+            raise
         except _ODD as error:
             _logger.warning("WeChat's answer about %s is odd", what, exc_info=True)
             raise OddAnswer(
@@ -140,14 +144,17 @@ class CouponChannelCard(models.AbstractModel):
         needed = ["title", "brand_name", "notice", "description"]
         if template.coupon_type == "gift":
             needed.append("gift_text")
-        for name in needed:
-            if not template[name]:
-                raise UserError(
-                    self.env._(
-                        "Fill in “%(field)s” before you publish the coupon.",
-                        field=self._label(template, name),
-                    )
+        missing = [self._label(template, name) for name in needed if not template[name]]
+        if not (template.logo or template.logo_url):
+            missing.append(self._label(template, "logo"))
+        if missing:
+            raise UserError(
+                self.env._(
+                    "Fill in on the page “On the Phone” before you publish the coupon: "
+                    "%(fields)s.",
+                    fields=", ".join(missing),
                 )
+            )
         for name, limit in const.CARD_BYTES.items():
             size = len((template[name] or "").encode())
             if size > limit:
@@ -162,10 +169,6 @@ class CouponChannelCard(models.AbstractModel):
                         characters=limit // 3,
                     )
                 )
-        if not (template.logo or template.logo_url):
-            raise UserError(
-                self.env._("Add a logo before you publish the coupon: 300 × 300 dots.")
-            )
 
     def _check_numbers(self, template):
         if template.coupon_type == "amount":
@@ -477,8 +480,8 @@ class CouponChannelCard(models.AbstractModel):
     def _card_ids(self, client):
         offset, total = 0, 1
         while offset < min(total, const.PULL_LIMIT):
-            page = client.card.batch_get(offset=offset, count=const.PULL_PAGE)
             with self._reading("the list of cards"):
+                page = client.card.batch_get(offset=offset, count=const.PULL_PAGE)
                 ids = [_text(card_id) for card_id in page.get("card_id_list") or []]
                 total = int(page.get("total_num") or 0)
             if not ids:

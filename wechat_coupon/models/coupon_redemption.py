@@ -1082,7 +1082,10 @@ class CouponRedemption(models.Model):
             if manager:
                 # No mail: this may be the transaction that saves an order.
                 told = redemption.with_context(
-                    lang=manager.lang, mail_activity_quick_update=True
+                    # It is due on the manager's day, also when a job says so.
+                    lang=manager.lang,
+                    tz=manager.tz,
+                    mail_activity_quick_update=True,
                 )
                 summary = told._topics()[topic]
                 if summary in told.activity_ids.mapped("summary"):
@@ -1217,7 +1220,21 @@ class CouponRedemption(models.Model):
     def _operation_refused(self, error):
         """Override of ``wechat.operation``: the discount was given for nothing."""
         self.ensure_one()
+        # What is tried again later loses its error; the history keeps it.
+        told = self.with_context(lang=self._responsible().lang)
+        told.sudo()._message_log(
+            body=told.env._(
+                "WeChat refused the write-off: %(error)s %(reason)s",
+                error=str(error),
+                reason=told._refusal_sentence(error),
+            )
+        )
         self._ask_manager("refused")
+
+    def _refusal_sentence(self, error):
+        """Say in words what an error code of the channel means for the coupon."""
+        code = const.CODE_ERRORS.get(error.code)
+        return self.env["coupon.reason"]._message(code) if code else ""
 
     def _operation_stuck(self, error):
         """Override of ``wechat.operation``: a person has to look at WeChat's side."""

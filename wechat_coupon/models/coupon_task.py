@@ -60,6 +60,12 @@ class CouponTask(models.Model):
         template.invalidate_recordset(["task_state", "task_error"])
         return tasks
 
+    def action_retry(self):
+        """Try again what WeChat refused, after its cause is gone."""
+        self.env["coupon.template"]._check_manager()
+        # sudo: only the templates' and coupons' own methods write tasks.
+        return self.sudo().action_operation_retry()
+
     def _operation_rate_key(self):
         """Override of ``wechat.operation``: WeChat's limits are per account."""
         return f"{self._operation_rate_family}:{self.template_id.account_id.id}"
@@ -104,7 +110,8 @@ class CouponTask(models.Model):
 
         :param dict result: values of the template
         """
-        template = self.template_id
+        # The template's history is read by whoever ordered this.
+        template = self.template_id.with_context(lang=self.create_uid.lang)
         twin = template.with_context(active_test=False).search(
             [
                 ("account_id", "=", template.account_id.id),

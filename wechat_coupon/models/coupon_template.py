@@ -531,6 +531,13 @@ class CouponTemplate(models.Model):
         if not self.title:
             self.title = self.name
 
+    @api.onchange("channel")
+    def _onchange_channel(self):
+        if self.channel == "card" and not self.account_id:
+            wizard = self.env["coupon.pull.wizard"].with_company(self.company_id)
+            accounts = self.env["wechat.account"].search(wizard._account_domain())
+            self.account_id = accounts if len(accounts) == 1 else False
+
     @api.onchange("company_id")
     def _onchange_company_id(self):
         self.brand_name = self.brand_name or self.company_id.name
@@ -652,6 +659,10 @@ class CouponTemplate(models.Model):
                 "as WeChat answers."
             )
         )
+
+    def action_look_again(self):
+        """Show what has become of the template meanwhile."""
+        return {"type": "ir.actions.client", "tag": "soft_reload"}
 
     def action_pause(self):
         """Stop coupons at once: they are not accepted, nor made here."""
@@ -826,6 +837,14 @@ class CouponTemplate(models.Model):
         if self.task_state in ("pending", "sending", "unknown"):
             raise UserError(
                 self.env._("The coupon is already on its way to WeChat. Please wait.")
+            )
+        last = self.date_to if self.date_type == "range" else self.term_latest
+        if last and self._end_of_day(last) < fields.Datetime.now():
+            raise UserError(
+                self.env._(
+                    "This coupon's last day is over. Choose a later one before you "
+                    "publish it."
+                )
             )
 
     def _set_state(self, state, vals=None):

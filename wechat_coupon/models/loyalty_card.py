@@ -138,11 +138,12 @@ class LoyaltyCard(models.Model):
         The name is shown wherever a record points to the coupon, to people who may
         not read coupons as well.
         """
-        super()._compute_display_name()
+        res = super()._compute_display_name()
         # sudo: see above.
         for card_sudo in self.sudo().filtered("coupon_template_id"):
             name = card_sudo.program_id.name
             card_sudo.display_name = f"{name}: {codes.mask(card_sudo.code)}"
+        return res
 
     # === CRUD METHODS === #
 

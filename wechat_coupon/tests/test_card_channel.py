@@ -234,6 +234,12 @@ class TestPull(SandboxCase):
         )
 
     @mute_logger(CHANNEL)
+    def test_list_of_requests(self):
+        auditor = self.env["coupon.task"].with_user(self.auditor)
+        auditor.get_views([(False, "list"), (False, "search")])
+        with self.assertRaises(AccessError):
+            auditor.action_retry()
+
     def test_an_odd_list(self):
         for body in ([], {"errcode": 0, "card_id_list": 5}, {"total_num": "many"}):
             with self.subTest(body=body), self.assertRaises(OddAnswer):

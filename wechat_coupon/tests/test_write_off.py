@@ -67,6 +67,14 @@ class TestWriteOff(SandboxCase):
         self.assertTrue(self.redemption.needs_attention)
         self.assertTrue(self.redemption.activity_ids)
 
+    def test_a_refusal_stays_in_the_history(self):
+        self.fault("/card/code/consume", "errcode", errcode=40127)
+        self.send()
+        self.assertEqual(self.redemption.remote_state, "refused")
+        bodies = " ".join(self.redemption.message_ids.mapped("body"))
+        self.assertIn("40127", bodies)
+        self.assertIn("made invalid", bodies)
+
     def test_killed_before_the_call(self):
         self.redemption._operation_begin()
         self.assertEqual(self.ask(), "not_done")

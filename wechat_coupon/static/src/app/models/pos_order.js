@@ -98,6 +98,15 @@ patch(PosOrder.prototype, {
     wechatIsApplied(card) {
         return this.wechatAppliedCoupons().some(({ id }) => id === card.id);
     },
+    /** Lines on which a coupon of ours took something off, of any session. */
+    wechatDiscountLines() {
+        return this.lines.filter(
+            (line) =>
+                line.is_reward_line &&
+                !line.refunded_orderline_id &&
+                line.reward_id?.program_id?.wechat_guarded
+        );
+    },
     wechatLinesOf(card) {
         return this.lines.filter(
             (line) => line.wechatTakesOff && line.coupon_id.id === card.id
