@@ -56,6 +56,7 @@ env.user.write(
     }
 )
 
+company.partner_id.tz = "Asia/Shanghai"
 sale_13 = env["account.tax"].search(
     [
         ("company_id", "=", company.id),

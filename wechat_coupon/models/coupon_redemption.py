@@ -349,12 +349,12 @@ class CouponRedemption(models.Model):
         return self.env.cr.fetchone()[0]
 
     def _local(self, value, pattern):
+        """Return a time as the shop's clock shows it, whoever asks."""
         if not value:
             return ""
-        record = self
-        if not self.env.user.tz:
-            record = self.with_context(tz=const.WECHAT_TZ)
-        return fields.Datetime.context_timestamp(record, value).strftime(pattern)
+        zone = self.env.company.partner_id.tz or const.WECHAT_TZ
+        local = fields.Datetime.context_timestamp(self.with_context(tz=zone), value)
+        return local.strftime(pattern)
 
     # === BUSINESS METHODS - RESERVE === #
 

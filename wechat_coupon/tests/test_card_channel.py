@@ -240,6 +240,7 @@ class TestPull(SandboxCase):
         with self.assertRaises(AccessError):
             auditor.action_retry()
 
+    @mute_logger(CHANNEL)
     def test_an_odd_list(self):
         for body in ([], {"errcode": 0, "card_id_list": 5}, {"total_num": "many"}):
             with self.subTest(body=body), self.assertRaises(OddAnswer):
