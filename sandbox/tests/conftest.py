@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness import Api, Process, Receiver, cash_card
+from harness import Api, Browser, Process, Receiver, cash_card
+from pay_harness import APPID, KEY, KEY_V2, MCHID, Merchant
 
 # Some tests look at single functions of the package.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -71,3 +72,22 @@ def listening(box, account, card, receiver):
     """From now on the receiver is the account's callback URL."""
     box.post("accounts", appid=account, callback_url=receiver.url)
     return receiver
+
+
+@pytest.fixture
+def browser(box):
+    return Browser(box)
+
+
+@pytest.fixture
+def pay(box, account):
+    """A merchant with both keys, and a client for it."""
+    made = box.post(
+        "merchants",
+        mchid=MCHID,
+        appids=[APPID],
+        apiv3_key=KEY,
+        apiv2_key=KEY_V2,
+        generate=True,
+    )
+    return Merchant(box, made)

@@ -1,5 +1,6 @@
 """The sandbox as a subprocess on a free port, and small helpers."""
 
+import html
 import http.server
 import json
 import os
@@ -221,3 +222,24 @@ class Receiver:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+class Browser:
+    """Just enough of a browser: cookies, redirects, forms."""
+
+    def __init__(self, box) -> None:
+        self.url = box.url
+        self.http = requests.Session()
+        self.http.trust_env = False
+
+    def get(self, path, status=200):
+        answer = self.http.get(self.url + path)
+        assert answer.status_code == status, answer.text
+        assert "script" not in answer.headers.get("Content-Security-Policy", "")
+        return html.unescape(answer.text)
+
+    def post(self, path, status=200, **form):
+        headers = {"Origin": self.url}
+        answer = self.http.post(self.url + path, data=form, headers=headers)
+        assert answer.status_code == status, answer.text
+        return html.unescape(answer.text)

@@ -1,39 +1,10 @@
 """The phone page: what a person sees and does, in both languages."""
 
-import html
 import re
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from harness import Api, cash_card, member_card
-
-
-class Browser:
-    """Just enough of a browser: cookies, redirects, forms."""
-
-    def __init__(self, box) -> None:
-        import requests
-
-        self.url = box.url
-        self.http = requests.Session()
-        self.http.trust_env = False
-
-    def get(self, path, status=200):
-        answer = self.http.get(self.url + path)
-        assert answer.status_code == status, answer.text
-        assert "script" not in answer.headers.get("Content-Security-Policy", "")
-        return html.unescape(answer.text)
-
-    def post(self, path, status=200, **form):
-        headers = {"Origin": self.url}
-        answer = self.http.post(self.url + path, data=form, headers=headers)
-        assert answer.status_code == status, answer.text
-        return html.unescape(answer.text)
-
-
-@pytest.fixture
-def browser(box):
-    return Browser(box)
 
 
 @pytest.fixture

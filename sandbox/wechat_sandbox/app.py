@@ -13,6 +13,7 @@ from aiohttp import web
 
 from . import (  # noqa: F401  (each module registers its routes)
     control,
+    control_pay,
     oa_card,
     oa_code,
     oa_core,
@@ -25,6 +26,7 @@ from . import (  # noqa: F401  (each module registers its routes)
     pay_core,
     pay_transactions,
     phone,
+    phone_pay,
 )
 from .sandbox import Sandbox
 

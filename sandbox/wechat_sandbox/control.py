@@ -15,7 +15,6 @@ from . import (
     oa_crypto,
     oa_qrcode,
     pay_keys,
-    pay_transactions,
     wallet,
 )
 from .errors import ControlError, OaError
@@ -55,6 +54,7 @@ MERCHANT_FIELDS = {
     "mchid": str,
     "appids": list,
     "apiv3_key": str,
+    "apiv2_key": str,
     "merchant_serial": str,
     "merchant_public_key_pem": str,
     "merchant_cert_pem": str,
@@ -307,6 +307,8 @@ def put_merchant(box: "Sandbox", data: dict) -> dict:
         box.pay.check_public_key(values["merchant_public_key_pem"])
     if values.get("apiv3_key") and len(values["apiv3_key"].encode()) != 32:
         raise ControlError("apiv3_key must have 32 bytes")
+    if values.get("apiv2_key") and len(values["apiv2_key"].encode()) != 32:
+        raise ControlError("apiv2_key must have 32 bytes")
     merchant = box.state.merchants.get(mchid)
     if merchant is None:
         merchant = box.state.merchants[mchid] = Merchant(mchid)
@@ -477,33 +479,6 @@ def _merchant(box: "Sandbox", mchid: Any) -> Merchant:
     if merchant is None:
         raise ControlError("unknown mchid", 404)
     return merchant
-
-
-@control("POST", "/sandbox/pay/orders/{mchid}/{out_trade_no}/pay")
-def pay(box: "Sandbox", request: web.Request, data: dict) -> dict:
-    """The customer pays: {"openid"?, "bank_type"?, "promotion_detail"?, "notify"?}."""
-    order = _order(box, request)
-    return pay_transactions.show_order(pay_transactions.pay_order(box, order, data))
-
-
-@control("POST", "/sandbox/pay/orders/{mchid}/{out_trade_no}/notify")
-def notify_again(box: "Sandbox", request: web.Request, data: dict) -> dict:
-    """Send the payment's notification once more."""
-    order = _order(box, request)
-    if not order["transaction_id"]:
-        raise ControlError("the order is not paid", 409)
-    merchant = _merchant(box, order["mchid"])
-    pay_transactions.notify_paid(box, merchant, order)
-    return {"ok": True}
-
-
-def _order(box: "Sandbox", request: web.Request) -> dict:
-    info = request.match_info
-    key = pay_transactions.order_key(info["mchid"], info["out_trade_no"])
-    order = box.state.orders.get(key)
-    if order is None:
-        raise ControlError("unknown order", 404)
-    return order
 
 
 # -- looking inside -------------------------------------------------------

@@ -1,6 +1,6 @@
-"""Orders: JSAPI and Native.
+"""Orders: JSAPI, Native, App and H5.
 
-WeChat docs: POST /v3/pay/transactions/jsapi, POST /v3/pay/transactions/native,
+WeChat docs: POST /v3/pay/transactions/jsapi, native, app, h5,
 GET /v3/pay/transactions/out-trade-no/{out_trade_no},
 GET /v3/pay/transactions/id/{transaction_id},
 POST /v3/pay/transactions/out-trade-no/{out_trade_no}/close.
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from . import pay_schema as schema
+from . import pay_vouchers
 from .clock import beijing, rfc3339
 from .errors import ControlError, PayError
 from .pay_core import PayCall, Reply, route
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 DEFAULT_LIFE = 7 * 86400
 MIN_LIFE = 60
+#: How long a prepay_id or a code_url can be paid, and how long an h5_url.
+LINK_LIFE = 2 * 3600
+H5_LIFE = 300
+H5_PAGE = "https://wx.tenpay.com/cgi-bin/mmpayweb-bin/checkmweb"
 OUT_TRADE_NO = r"[0-9A-Za-z_\-|*]{6,32}"
 
 ORDER_NOT_FOUND = 268512771
@@ -28,13 +33,18 @@ OTHER_PARAMETERS = 268498688
 ORDER_EXPIRED = 268447914
 APPID_MISMATCH = 268445527
 OPENID_MISSING = 268501013
+ONLY_REVERSE = 268449641
 
 STATES = {
     "NOTPAY": "订单未支付",
     "SUCCESS": "支付成功",
     "CLOSED": "订单已关闭",
     "REFUND": "转入退款",
+    "USERPAYING": "用户支付中，需要输入密码",
+    "PAYERROR": "支付失败",
+    "REVOKED": "已撤销",
 }
+PAID = ("SUCCESS", "REFUND")
 
 _FIELDS = {
     "appid": schema.string(32, required=True),
@@ -86,6 +96,23 @@ JSAPI = schema.group(
     required=True,
     **_FIELDS,
     payer=schema.group(required=True, openid=schema.string(128)),
+)
+APP = NATIVE
+_H5_INFO = schema.group(
+    required=True,
+    type=schema.string(32, required=True),
+    app_name=schema.string(64),
+    app_url=schema.string(128),
+    bundle_id=schema.string(128),
+    package_name=schema.string(128),
+)
+_SCENE = dict(_FIELDS["scene_info"].fields or {})
+H5 = schema.group(
+    required=True,
+    **{
+        **_FIELDS,
+        "scene_info": schema.group(required=True, **_SCENE, h5_info=_H5_INFO),
+    },
 )
 CLOSE = schema.group(required=True, mchid=schema.string(32, required=True))
 
@@ -153,17 +180,39 @@ def _place(call: PayCall, trade_type: str) -> dict[str, Any]:
         box.state.orders[key] = order
         return order
     _expire(box, order)
-    if order["trade_state"] in ("SUCCESS", "REFUND"):
+    if order["trade_state"] in PAID:
         raise PayError(400, "ORDERPAID", "该订单已支付", ORDER_PAID)
     if order.get("expired"):
         raise PayError(400, "ORDER_CLOSED", "订单已失效", ORDER_EXPIRED)
     if order["trade_state"] == "CLOSED":
         raise PayError(400, "ORDER_CLOSED", "订单已关闭", ORDER_EXPIRED)
     if order["request"] != data or order["trade_type"] != trade_type:
-        message = "请求重入时，参数与首次请求时不一致"
-        raise PayError(400, "INVALID_REQUEST", message, OTHER_PARAMETERS)
-    order["prepay_id"] = _prepay_id(box)
+        raise other_parameters()
+    _renew(box, order)
     return order
+
+
+def other_parameters() -> PayError:
+    """The number is known with other parameters."""
+    message = "请求重入时，参数与首次请求时不一致"
+    return PayError(400, "INVALID_REQUEST", message, OTHER_PARAMETERS)
+
+
+def _renew(box: "Sandbox", order: dict[str, Any]) -> None:
+    """Give an order entered again a new prepay_id; a dead code_url is replaced too."""
+    now = box.clock.now()
+    order["prepay_id"] = _prepay_id(box)
+    if order["link_expires"] < now:
+        order["code_url"] = _code_url(box)
+    order["link_expires"] = now + _link_life(order["trade_type"])
+
+
+def _link_life(trade_type: str) -> int:
+    return H5_LIFE if trade_type == "MWEB" else LINK_LIFE
+
+
+def _code_url(box: "Sandbox") -> str:
+    return f"weixin://wxpay/bizpayurl?pr={box.state.random_text(9)}"
 
 
 def _prepay_id(box: "Sandbox") -> str:
@@ -180,9 +229,10 @@ def _new_order(call: PayCall, trade_type: str, expires: float) -> dict[str, Any]
         "trade_state": "NOTPAY",
         "request": call.data,
         "prepay_id": _prepay_id(box),
-        "code_url": f"weixin://wxpay/bizpayurl?pr={box.state.random_text(9)}",
+        "code_url": _code_url(box),
         "created": box.clock.now(),
         "expires": expires,
+        "link_expires": box.clock.now() + _link_life(trade_type),
         "transaction_id": "",
     }
 
@@ -205,6 +255,20 @@ def jsapi(call: PayCall) -> Reply:
     return 200, {"prepay_id": _place(call, "JSAPI")["prepay_id"]}
 
 
+@route("POST", "/v3/pay/transactions/app", APP)
+def app(call: PayCall) -> Reply:
+    """WeChat docs: POST /v3/pay/transactions/app"""
+    return 200, {"prepay_id": _place(call, "APP")["prepay_id"]}
+
+
+@route("POST", "/v3/pay/transactions/h5", H5)
+def h5(call: PayCall) -> Reply:
+    """WeChat docs: POST /v3/pay/transactions/h5"""
+    number = _place(call, "MWEB")["prepay_id"]
+    package = call.box.state.random_digits(10)
+    return 200, {"h5_url": f"{H5_PAGE}?prepay_id={number}&package={package}"}
+
+
 def show_order(order: dict[str, Any]) -> dict[str, Any]:
     """Return an order as the query and the notification show it."""
     request = order["request"]
@@ -216,6 +280,8 @@ def show_order(order: dict[str, Any]) -> dict[str, Any]:
         "trade_state_desc": STATES[order["trade_state"]],
         "amount": {"total": request["amount"]["total"], "currency": "CNY"},
     }
+    if order["trade_type"] == "MICROPAY":
+        shown["trade_type"] = "MICROPAY"
     if "attach" in request:
         shown["attach"] = request["attach"]
     device = request.get("scene_info", {}).get("device_id")
@@ -264,7 +330,10 @@ def close(call: PayCall) -> Reply:
     """
     call.own_mchid(call.data["mchid"])
     order = find_order(call.box, call.merchant.mchid, call.params["out_trade_no"])
-    if order["trade_state"] in ("SUCCESS", "REFUND"):
+    if order["trade_type"] == "MICROPAY":
+        message = "当前交易不允许进行普通关单(只能撤销)"
+        raise PayError(400, "INVALID_REQUEST", message, ONLY_REVERSE)
+    if order["trade_state"] in PAID:
         raise PayError(400, "ORDER_PAID", "该订单已支付", ORDER_PAID)
     order["trade_state"] = "CLOSED"
     return 204, None
@@ -281,32 +350,44 @@ def pay_order(
     _expire(box, order)
     if order["trade_state"] != "NOTPAY":
         raise ControlError(f"the order is {order['trade_state']}", 409)
-    request = order["request"]
-    openid = request.get("payer", {}).get("openid") or values.get("openid")
-    promotions = values.get("promotion_detail") or []
-    total = request["amount"]["total"]
-    try:
-        discount = sum(item["amount"] for item in promotions)
-    except (KeyError, TypeError):
-        raise ControlError("promotion_detail needs amounts") from None
-    if not 0 <= discount <= total:
-        raise ControlError("promotions exceed the order")
+    if box.clock.now() > order["link_expires"]:
+        raise ControlError("the prepay_id has expired", 409)
+    openid = order["request"].get("payer", {}).get("openid") or values.get("openid")
+    promotions = values.get("promotion_detail")
+    if promotions is not None:
+        promotions = pay_vouchers.given(promotions, order)
+    take_money(box, order, openid or "", promotions, values.get("bank_type"))
+    merchant = box.state.merchants[order["mchid"]]
+    if values.get("notify", True):
+        notify_paid(box, merchant, order)
+    return order
+
+
+def take_money(
+    box: "Sandbox",
+    order: dict[str, Any],
+    openid: str,
+    promotions: list[dict[str, Any]] | None = None,
+    bank_type: Any = None,
+) -> None:
+    """Make an order SUCCESS; without ``promotions`` the person's vouchers are used."""
+    openid = openid or "o" + box.state.random_text(27)
+    if promotions is None:
+        promotions = pay_vouchers.spend(box, openid, order)
+    total = order["request"]["amount"]["total"]
     number = "4200" + box.state.random_digits(24)
     order.update(
         trade_state="SUCCESS",
         transaction_id=number,
         paid_at=box.clock.now(),
-        openid=openid or "o" + box.state.random_text(27),
-        bank_type=str(values.get("bank_type") or "OTHERS"),
-        payer_total=total - discount,
+        openid=openid,
+        bank_type=str(bank_type or "OTHERS"),
+        payer_total=total - sum(item["amount"] for item in promotions),
+        settlement_total=total - pay_vouchers.sum_of(promotions, "NOCASH"),
         promotion_detail=promotions,
     )
     box.state.transactions[number] = order_key(order["mchid"], order["out_trade_no"])
     box.state.touch()
-    merchant = box.state.merchants[order["mchid"]]
-    if values.get("notify", True):
-        notify_paid(box, merchant, order)
-    return order
 
 
 def notify_paid(box: "Sandbox", merchant: "Merchant", order: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from aiohttp import web
 from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
-from . import oa_card_rules, oa_qrcode, oa_user, pay_transactions, symbols, wallet
+from . import oa_card_rules, oa_qrcode, oa_user, symbols, wallet
 from .clock import beijing
 from .errors import ControlError, OaError
 from .phone_text import LANGUAGES, reason, text
@@ -33,6 +33,10 @@ SECURITY = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
+#: A Native code, an h5_url, or what a page gives to the JSAPI payment.
+_PAYABLE = re.compile(
+    r"(?:\Aweixin://wxpay/bizpayurl\?pr=|\bprepay_id=)([\w%-]+)", re.ASCII
+)
 _IMAGE = re.compile(r"/mmbiz_\w+/([0-9a-f]{40})/")
 
 environment = Environment(
@@ -620,45 +624,15 @@ def scan(view: View) -> Any:
 @page("POST", "/phone/{openid}/scan")
 def scan_text(view: View) -> Any:
     user, url = view.user, view.field("url")
-    if url.startswith("weixin://wxpay/bizpayurl?pr="):
-        return view.go(f"/phone/{user.openid}/pay/{quote(url.split('pr=', 1)[1])}")
+    payable = _PAYABLE.search(url)
+    if payable:
+        return view.go(f"/phone/{user.openid}/pay/{quote(payable.group(1))}")
     ticket = oa_qrcode.find_ticket(view.box, url)
     if ticket is None:
         return view.message(
             view.t("not_a_card"), 404, back=f"/phone/{user.openid}/scan"
         )
     return view.go(f"/phone/{user.openid}/q/{ticket.key}")
-
-
-# -- paying -------------------------------------------------------
-def _order(view: View) -> dict[str, Any]:
-    number = view.request.match_info["number"]
-    for order in view.box.state.orders.values():
-        if order["prepay_id"] == number or order["code_url"].endswith(f"pr={number}"):
-            return order
-    raise ControlError(view.t("not_a_card"), 404)
-
-
-@page("GET", "/phone/{openid}/pay/{number}")
-def show_order(view: View) -> Any:
-    user, order = view.user, _order(view)
-    state = order["trade_state"]
-    return view.render(
-        "pay.html",
-        view.t("pay"),
-        description=order["request"]["description"],
-        amount=f"{order['request']['amount']['total'] / 100:.2f}",
-        payable=state == "NOTPAY",
-        state=view.t("paid" if state == "SUCCESS" else "not_payable"),
-        back=f"/phone/{user.openid}",
-    )
-
-
-@page("POST", "/phone/{openid}/pay/{number}")
-def pay(view: View) -> Any:
-    user, order = view.user, _order(view)
-    pay_transactions.pay_order(view.box, order, {"openid": user.openid})
-    return view.go(view.request.path, flash="paid")
 
 
 # -- web authorisation -------------------------------------------------------

@@ -33,6 +33,12 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "associated_data": "present",
     "classic_token_quota": 2000,
     "pages_language": "zh",
+    # Does every payment by code need the password, whatever the amount?
+    "ask_password": False,
+    # Is a refund done at once?  False: it waits for the control API.
+    "auto_refund": False,
+    # Partial refunds of one order must be this far apart.
+    "refund_gap_seconds": 60,
 }
 
 
@@ -172,6 +178,7 @@ class Merchant:
     mchid: str
     appids: list = field(default_factory=list)
     apiv3_key: str = ""
+    apiv2_key: str = ""
     merchant_serial: str = ""
     merchant_public_key_pem: str = ""
     mode: str = "both"
@@ -179,6 +186,17 @@ class Merchant:
     public_key_id: str = ""
     last_serial: str = ""
 
+
+#: Plain dictionaries of the pay side that older snapshots do not have.
+_PAY_RECORDS = (
+    "refunds",
+    "refund_ids",
+    "vouchers",
+    "pay_codes",
+    "payers",
+    "bills",
+    "bill_changes",
+)
 
 _TABLES: dict[str, tuple[type, str]] = {
     "accounts": (Account, "appid"),
@@ -231,6 +249,13 @@ class State:
         self.stats: dict[str, dict] = {}
         self.orders: dict[str, dict] = {}
         self.transactions: dict[str, str] = {}
+        self.refunds: dict[str, dict] = {}
+        self.refund_ids: dict[str, str] = {}
+        self.vouchers: dict[str, list] = {}
+        self.pay_codes: dict[str, dict] = {}
+        self.payers: dict[str, dict] = {}
+        self.bills: dict[str, dict] = {}
+        self.bill_changes: dict[str, list] = {}
         self.extra: dict[str, Any] = {}
         self.settings: dict[str, Any] = dict(DEFAULT_SETTINGS)
         self.touch()
@@ -308,6 +333,7 @@ class State:
             "orders": self.orders,
             "transactions": self.transactions,
             "extra": self.extra,
+            **{name: getattr(self, name) for name in _PAY_RECORDS},
             "code_fields": [item.name for item in fields(Code)],
             "codes": [list(vars(code).values()) for code in self.codes.values()],
             "received": [[*key, count] for key, count in self.received.items()],
@@ -334,6 +360,8 @@ class State:
             "extra",
         ):
             setattr(self, name, data[name])
+        for name in _PAY_RECORDS:
+            setattr(self, name, data.get(name, {}))
         self.settings.update(data["settings"])
         for name, (model, key) in _TABLES.items():
             known = {item.name for item in fields(model)}

@@ -1,0 +1,58 @@
+"""The control API's pay side: what customers do, what WeChat Pay decides."""
+
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from . import pay_transactions, pay_vouchers
+from .control import _merchant, _person, control
+from .errors import ControlError
+
+if TYPE_CHECKING:
+    from .sandbox import Sandbox
+
+
+# -- orders -------------------------------------------------------
+@control("POST", "/sandbox/pay/orders/{mchid}/{out_trade_no}/pay")
+def pay(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    """The customer pays: {"openid"?, "bank_type"?, "promotion_detail"?, "notify"?}."""
+    order = _order(box, request)
+    return pay_transactions.show_order(pay_transactions.pay_order(box, order, data))
+
+
+@control("POST", "/sandbox/pay/orders/{mchid}/{out_trade_no}/notify")
+def notify_again(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    """Send the payment's notification once more."""
+    order = _order(box, request)
+    if not order["transaction_id"]:
+        raise ControlError("the order is not paid", 409)
+    if "notify_url" not in order["request"]:
+        raise ControlError("payments by code have no notification", 409)
+    merchant = _merchant(box, order["mchid"])
+    pay_transactions.notify_paid(box, merchant, order)
+    return {"ok": True}
+
+
+def _order(box: "Sandbox", request: web.Request) -> dict:
+    info = request.match_info
+    key = pay_transactions.order_key(info["mchid"], info["out_trade_no"])
+    order = box.state.orders.get(key)
+    if order is None:
+        raise ControlError("unknown order", 404)
+    return order
+
+
+# -- the wallet -------------------------------------------------------
+@control("POST", "/sandbox/phone/{openid}/vouchers")
+def add_voucher(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    """Put a cash voucher into the wallet.
+
+    {"type": "CASH" | "NOCASH", "amount", "minimum"?, "name"?, "scope"?, "goods_id"?,
+    "goods_tag"?, "mchid"?, "stock_id"?, "expires"?, "…_contribute"?}
+    """
+    return pay_vouchers.add(box, _person(box, request), data)
+
+
+@control("GET", "/sandbox/phone/{openid}/vouchers")
+def list_vouchers(box: "Sandbox", request: web.Request, data: dict) -> list:
+    return box.state.vouchers.get(_person(box, request), [])
