@@ -23,6 +23,7 @@ from . import (  # noqa: F401  (each module registers its routes)
     oa_stats,
     oa_token,
     oa_user,
+    pay_codepay,
     pay_core,
     pay_transactions,
     phone,

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from . import pay_transactions, pay_vouchers
+from . import pay_codepay, pay_transactions, pay_vouchers
 from .control import _merchant, _person, control
 from .errors import ControlError
 
@@ -40,6 +40,33 @@ def _order(box: "Sandbox", request: web.Request) -> dict:
     if order is None:
         raise ControlError("unknown order", 404)
     return order
+
+
+@control("POST", "/sandbox/pay/orders/{mchid}/{out_trade_no}/password")
+def password(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    """The customer answers for the password: {"result": right | wrong | cancel}."""
+    order = _order(box, request)
+    pay_codepay.enter_password(box, order, str(data.get("result", "right")))
+    return pay_transactions.show_order(order)
+
+
+# -- payment codes -------------------------------------------------------
+@control("POST", "/sandbox/phone/{openid}/pay_code")
+def pay_code(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    """Show the payment code: {"new"?: true} makes another one at once."""
+    openid = _person(box, request)
+    return dict(pay_codepay.current_code(box, openid, bool(data.get("new"))))
+
+
+@control("POST", "/sandbox/phone/{openid}/ask_password")
+def ask_password(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    """Ask this person for the password in the next payments: {"times": 1}."""
+    times = data.get("times", 1)
+    if not isinstance(times, int) or times < 0:
+        raise ControlError("times must be a number")
+    person = box.state.payers.setdefault(_person(box, request), {})
+    person["ask_password"] = times
+    return {"ask_password": times}
 
 
 # -- the wallet -------------------------------------------------------

@@ -56,10 +56,16 @@ def array(item: Field, required: bool = False, high: int = 6000) -> Field:
     return Field("array", required, 0, high, item=item)
 
 
+def matches(pattern: str, value: str) -> bool:
+    return bool(re.fullmatch(pattern, value, re.ASCII))
+
+
 def param_error(
     where: str, value: Any, issue: str, number: int = BAD_PARAM, location: str = "body"
 ) -> PayError:
-    """Return the error for one bad parameter."""
+    """Return the error for one bad parameter; a payment code is not repeated."""
+    if where.endswith("/auth_code"):
+        value = "***"
     detail = {"location": location, "field": where, "value": value, "issue": issue}
     return PayError(400, "PARAM_ERROR", f"参数错误：{issue}", number, detail)
 
@@ -85,7 +91,7 @@ def _check_object(data: Any, field: Field, where: str) -> None:
                 {
                     "location": "body",
                     "field": f"{prefix}/{name}",
-                    "value": data[name],
+                    "value": "***" if name == "auth_code" else data[name],
                     "issue": "非法的额外参数",
                 },
             )

@@ -34,7 +34,7 @@ class Sandbox:
 
         self.clock = Clock()
         self.state = State(self.clock)
-        self.log = RequestLog()
+        self.log = RequestLog(lambda text: text in self.state.pay_codes)
         self.faults = FaultBox(REQUEST_KINDS)
         self.outbox = Outbox(self)
         self.pay = PayCore(self)
