@@ -25,6 +25,7 @@ from . import (  # noqa: F401  (each module registers its routes)
     oa_user,
     pay_codepay,
     pay_core,
+    pay_refund,
     pay_transactions,
     phone,
     phone_pay,

@@ -553,6 +553,7 @@ def read_state(box: "Sandbox", request: web.Request, data: dict) -> dict:
         ],
         "tokens": len(box.state.tokens),
         "orders": list(box.state.orders.values()),
+        "refunds": list(box.state.refunds.values()),
         "settings": dict(box.state.settings),
         "pending_callbacks": len(box.outbox.dump()),
     }

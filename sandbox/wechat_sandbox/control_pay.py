@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from . import pay_codepay, pay_transactions, pay_vouchers
+from . import pay_codepay, pay_refund, pay_transactions, pay_vouchers
 from .control import _merchant, _person, control
 from .errors import ControlError
 
@@ -48,6 +48,35 @@ def password(box: "Sandbox", request: web.Request, data: dict) -> dict:
     order = _order(box, request)
     pay_codepay.enter_password(box, order, str(data.get("result", "right")))
     return pay_transactions.show_order(order)
+
+
+# -- refunds -------------------------------------------------------
+@control("POST", "/sandbox/pay/refunds/{mchid}/{out_refund_no}")
+def finish_refund(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    """End a refund: {"status": SUCCESS | ABNORMAL | CLOSED, "notify"?: true}."""
+    record = _refund(box, request)
+    status = str(data.get("status", "SUCCESS"))
+    pay_refund.finish(box, record, status, bool(data.get("notify", True)))
+    return pay_refund.show(box, record)
+
+
+@control("POST", "/sandbox/pay/refunds/{mchid}/{out_refund_no}/notify")
+def notify_refund(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    """Send the refund's notification once more."""
+    record = _refund(box, request)
+    if record["status"] == "PROCESSING":
+        raise ControlError("the refund is not decided", 409)
+    pay_refund.notify_refund(box, record)
+    return {"ok": True}
+
+
+def _refund(box: "Sandbox", request: web.Request) -> dict:
+    info = request.match_info
+    key = pay_transactions.order_key(info["mchid"], info["out_refund_no"])
+    record = box.state.refunds.get(key)
+    if record is None:
+        raise ControlError("unknown refund", 404)
+    return record
 
 
 # -- payment codes -------------------------------------------------------

@@ -9,6 +9,7 @@ An order keeps only a digest of the payment code.
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from . import pay_refund
 from . import pay_schema as schema
 from . import pay_transactions as orders
 from .errors import ControlError, PayError
@@ -249,8 +250,8 @@ def reverse_order(box: "Sandbox", order: dict[str, Any]) -> str:
         return "订单已转入退款，不允许撤销"
     if box.clock.now() > order["created"] + REVERSE_DAYS * 86400:
         return "订单已超过7天，不允许撤销"
-    order["refunded_by_reverse"] = order["trade_state"] == "SUCCESS"
+    if order["trade_state"] == "SUCCESS":
+        pay_refund.refund_reversed(box, order)
     order["trade_state"] = "REVOKED"
-    order["reversed_at"] = box.clock.now()
     box.state.touch()
     return ""
