@@ -23,10 +23,12 @@ from . import (  # noqa: F401  (each module registers its routes)
     oa_stats,
     oa_token,
     oa_user,
+    pay_bill,
     pay_codepay,
     pay_core,
     pay_refund,
     pay_transactions,
+    pay_v2,
     phone,
     phone_pay,
 )
@@ -68,6 +70,8 @@ async def serve(request: web.Request) -> web.StreamResponse:
     path = request.path
     if path.startswith("/v3/"):
         return await pay_core.dispatch(box, request)
+    if path.startswith(pay_v2.PREFIXES):
+        return await pay_v2.dispatch(box, request)
     if path.startswith(OA_PREFIXES):
         return await oa_core.dispatch(box, request)
     raise web.HTTPNotFound(text="not found")
@@ -163,6 +167,8 @@ async def _faulty(
     if kind in ("http_status", "errcode"):
         if fault.get("commit"):
             await _call(request, handler)
+        if kind == "errcode" and request.path.startswith(pay_v2.PREFIXES):
+            return pay_v2.fault_answer(box, await request.read(), fault), None
         return _answer(box, request, fault), None
     response = await _call(request, handler)
     signature = response.headers.get("Wechatpay-Signature")

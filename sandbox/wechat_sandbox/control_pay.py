@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from . import pay_codepay, pay_refund, pay_transactions, pay_vouchers
+from . import pay_bill, pay_codepay, pay_refund, pay_transactions, pay_vouchers
 from .control import _merchant, _person, control
 from .errors import ControlError
 
@@ -77,6 +77,30 @@ def _refund(box: "Sandbox", request: web.Request) -> dict:
     if record is None:
         raise ControlError("unknown refund", 404)
     return record
+
+
+# -- bills -------------------------------------------------------
+@control("POST", "/sandbox/pay/bills/{mchid}/changes")
+def change_bill(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    """Let a bill differ from what took place.
+
+    {"bill_date", "bill"?: tradebill | fundflowbill, "kind": missing_line | extra_line |
+    other_amount | other_fee, "out_trade_no" or "out_refund_no", "amount"?, "fee"?,
+    "transaction_id"?, "description"?}
+    """
+    merchant = _merchant(box, request.match_info["mchid"])
+    return pay_bill.add_change(box, merchant.mchid, data)
+
+
+@control("GET", "/sandbox/pay/bills/{mchid}/changes")
+def list_changes(box: "Sandbox", request: web.Request, data: dict) -> list:
+    return box.state.bill_changes.get(request.match_info["mchid"], [])
+
+
+@control("DELETE", "/sandbox/pay/bills/{mchid}/changes")
+def clear_changes(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    found = box.state.bill_changes.pop(request.match_info["mchid"], [])
+    return {"cleared": len(found)}
 
 
 # -- payment codes -------------------------------------------------------

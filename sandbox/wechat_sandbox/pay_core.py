@@ -33,7 +33,8 @@ NOT_FOUND = 268435463
 PARAMETERS = {"mchid", "nonce_str", "signature", "timestamp", "serial_no"}
 _PARAMETER = re.compile(r'\s*([a-z_]+)="([^"]*)"\s*(?:,|\Z)')
 
-Reply = tuple[int, dict[str, Any] | None]
+#: Status and body to sign, or a file that goes out unsigned.
+Reply = tuple[int, dict[str, Any] | None] | web.Response
 
 
 @dataclass
@@ -49,6 +50,7 @@ class PayCall:
     data: dict[str, Any]
     body: bytes
     content_type: str
+    base_url: str
 
     def need_query(self, name: str) -> str:
         """Return a query parameter, else PARAM_ERROR."""
@@ -483,8 +485,12 @@ async def dispatch(box: "Sandbox", request: web.Request) -> web.StreamResponse:
             data=data,
             body=body,
             content_type=request.headers.get("Content-Type", ""),
+            base_url=box.base_url(request),
         )
-        status, payload = entry.handler(call)
+        reply = entry.handler(call)
+        if isinstance(reply, web.Response):
+            return reply
+        status, payload = reply
         if request.method != "GET":
             box.state.touch()
         return box.pay.answer(status, payload, merchant, kind)
