@@ -1,9 +1,11 @@
 """Clients that others wrote, unchanged except for the host."""
 
+import gzip
 import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -229,6 +231,83 @@ def test_wechatpayv3_certificates(box, merchant, tmp_path):
     assert status == 200
 
 
+def charge(client, code, number, total=100):
+    from wechatpayv3 import WeChatPayType
+
+    status, text = client.pay(
+        description="咖啡",
+        out_trade_no=number,
+        amount={"total": total},
+        payer={"auth_code": code},
+        scene_info={"store_info": {"id": "1"}},
+        pay_type=WeChatPayType.CODEPAY,
+    )
+    return status, json.loads(text)
+
+
+def test_wechatpayv3_codepay(box, payer, user):
+    code = box.post(f"phone/{user}/pay_code")["auth_code"]
+    status, shown = charge(payer, code, "ORDER-0001")
+    assert status == 200 and shown["trade_state"] == "SUCCESS"
+    code = box.post(f"phone/{user}/pay_code")["auth_code"]
+    status, shown = charge(payer, code, "ORDER-0002", 100001)
+    assert status == 202 and shown == {"trade_state": "USERPAYING"}
+    status, text = payer.codepay_reverse(out_trade_no="ORDER-0002")
+    assert status == 200 and json.loads(text)["out_trade_no"] == "ORDER-0002"
+    _status, text = payer.query(out_trade_no="ORDER-0002")
+    assert json.loads(text)["trade_state"] == "REVOKED"
+
+
+def test_wechatpayv3_refund_and_bill(box, payer, receiver):
+    # Noon in Beijing, so that the day does not end meanwhile.
+    now = box.get("state")["now"]
+    noon = now - (now + 8 * 3600) % 86400 + 12 * 3600
+    box.post("clock", set=noon)
+    day = time.strftime("%Y-%m-%d", time.gmtime(noon + 8 * 3600))
+    payer.pay(description="茶", out_trade_no="ORDER-0001", amount={"total": 100})
+    box.post(f"pay/orders/{MCHID}/ORDER-0001/pay", notify=False)
+    status, text = payer.refund(
+        out_refund_no="R1",
+        out_trade_no="ORDER-0001",
+        amount={"refund": 100, "total": 100, "currency": "CNY"},
+        notify_url=receiver.url,
+    )
+    assert status == 200 and json.loads(text)["status"] == "PROCESSING"
+    box.post(f"pay/refunds/{MCHID}/R1")
+    (request,) = receiver.wait(1)
+    notice = payer.callback(request["headers"], request["body"])
+    assert notice["event_type"] == "REFUND.SUCCESS"
+    assert notice["resource"]["refund_status"] == "SUCCESS"
+    _status, text = payer.query_refund("R1")
+    assert json.loads(text)["status"] == "SUCCESS"
+    box.post("clock", advance=86400)
+    for ask in (payer.trade_bill, payer.fundflow_bill):
+        status, text = ask(day)
+        assert status == 200
+        status, raw = payer.download_bill(json.loads(text)["download_url"])
+        assert status == 200 and gzip.decompress(raw).startswith(b"\xef\xbb\xbf")
+
+
+def test_wechatpy_micropay(box, merchant, user):
+    from wechatpy.exceptions import WeChatPayException
+    from wechatpy.pay import WeChatPay
+
+    box.post("merchants", mchid=MCHID, apiv2_key="v" * 32)
+    client = WeChatPay(APPID, "v" * 32, MCHID, timeout=10)
+    client._http.trust_env = False
+    client._http.mount("https://api.mch.weixin.qq.com/", OtherHost(box.url))
+    code = box.post(f"phone/{user}/pay_code")["auth_code"]
+    trade = {"body": "咖啡", "total_fee": 100, "client_ip": "127.0.0.1"}
+    shown = client.micropay.create(auth_code=code, out_trade_no="ORDER-1", **trade)
+    assert shown["trade_type"] == "MICROPAY" and shown["cash_fee"] == "100"
+    queried = client.order.query(out_trade_no="ORDER-1")
+    assert queried["trade_state"] == "SUCCESS"
+    with pytest.raises(WeChatPayException) as caught:
+        client.micropay.create(auth_code=code, out_trade_no="ORDER-2", **trade)
+    assert caught.value.errcode == "AUTH_CODE_INVALID"
+    assert client.order.reverse(out_trade_no="ORDER-1")["recall"] == "N"
+
+
 # -- Node
 @pytest.fixture(scope="session")
 def node_modules(tmp_path_factory):
@@ -245,8 +324,9 @@ def node_modules(tmp_path_factory):
     return target
 
 
-def test_wechatpay_axios_plugin(box, merchant, node_modules, receiver):
+def test_wechatpay_axios_plugin(box, merchant, node_modules, receiver, user):
     settings = {
+        "auth_code": box.post(f"phone/{user}/pay_code")["auth_code"],
         "url": box.url,
         "mchid": MCHID,
         "appid": APPID,
@@ -269,4 +349,5 @@ def test_wechatpay_axios_plugin(box, merchant, node_modules, receiver):
     assert report["state"] == "NOTPAY"
     assert report["refused"] == {"status": 400, "code": "PARAM_ERROR"}
     assert report["closed"] == 204
+    assert report["charged"] == "SUCCESS" and report["refund"] == "PROCESSING"
     assert report["forged"] is True

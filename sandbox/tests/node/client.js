@@ -35,6 +35,19 @@ async function main(settings) {
     { mchid: settings.mchid }, { out_trade_no: 'NODE-ORDER-1', headers },
   );
 
+  const { notify_url: unused, ...sale } = order;
+  const charged = await wxpay.v3.pay.transactions.codepay.post({
+    ...sale,
+    out_trade_no: 'NODE-ORDER-2',
+    payer: { auth_code: settings.auth_code },
+    scene_info: { store_info: { id: '1' } },
+  }, { headers });
+  const refund = await wxpay.v3.refund.domestic.refunds.post({
+    out_trade_no: 'NODE-ORDER-2',
+    out_refund_no: 'NODE-REFUND-1',
+    amount: { refund: 40, total: 100, currency: 'CNY' },
+  }, { headers });
+
   // The same client with another key in place of the platform's must refuse.
   const other = require('crypto').generateKeyPairSync('rsa', { modulusLength: 2048 });
   const deceived = new Wechatpay({
@@ -50,6 +63,8 @@ async function main(settings) {
     state: query.data.trade_state,
     refused,
     closed: closed.status,
+    charged: charged.data.trade_state,
+    refund: refund.data.status,
     forged,
   }));
 }
