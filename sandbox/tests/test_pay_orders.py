@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from harness import Process
 from pay_harness import (
     JSAPI,
     MCHID,
@@ -62,6 +63,35 @@ def test_h5_links_live_five_minutes(box, pay):
     pay.call("POST", H5, order(scene_info=scene()))
     box.post("clock", advance=301)
     box.post(PAID, status=409)
+
+
+def test_null_is_not_sent(box, pay, user):
+    box.post(
+        f"phone/{user}/vouchers", type="CASH", amount=1, scope="SINGLE", goods_id="A"
+    )
+    nulls = dict.fromkeys(("detail", "scene_info", "attach", "settle_info"))
+    body = {**order(), **nulls}
+    assert pay.call("POST", NATIVE, body).status_code == 200
+    assert pay.call("POST", NATIVE, order()).status_code == 200
+    assert pay.call("GET", QUERY).status_code == 200
+    assert box.post(PAID, openid=user)["amount"]["payer_total"] == 1000
+
+
+def test_a_restart_forgets_nothing(tmp_path):
+    box = Process("--data", str(tmp_path))
+    try:
+        person = box.post("users", nickname="a")["openid"]
+        code = box.post(f"phone/{person}/pay_code")["auth_code"]
+        box.post(f"phone/{person}/vouchers", type="CASH", amount=5)
+    finally:
+        box.stop()
+    box = Process("--data", str(tmp_path))
+    try:
+        assert box.post(f"phone/{person}/pay_code")["auth_code"] == code
+        (voucher,) = box.get(f"phone/{person}/vouchers")
+        assert voucher["amount"] == 5
+    finally:
+        box.stop()
 
 
 # -- the phone

@@ -475,6 +475,7 @@ async def dispatch(box: "Sandbox", request: web.Request) -> web.StreamResponse:
         data = _parse(request, body)
         if entry.schema:
             pay_schema.check(data, entry.schema)
+            data = pay_schema.without_nulls(data)
         call = PayCall(
             box=box,
             merchant=merchant,

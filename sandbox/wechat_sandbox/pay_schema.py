@@ -76,6 +76,13 @@ def check(data: Any, field: Field, where: str = "") -> None:
     checker(data, field, where or "/")
 
 
+def without_nulls(data: Any) -> Any:
+    """Return checked data without fields that are null, which means not sent."""
+    if isinstance(data, dict):
+        return {k: without_nulls(v) for k, v in data.items() if v is not None}
+    return [without_nulls(item) for item in data] if isinstance(data, list) else data
+
+
 def _check_object(data: Any, field: Field, where: str) -> None:
     if not isinstance(data, dict):
         raise param_error(where, data, "必须是对象")
