@@ -94,6 +94,28 @@ def test_a_restart_forgets_nothing(tmp_path):
         box.stop()
 
 
+def test_orders_of_older_snapshots():
+    from wechat_sandbox.clock import Clock
+    from wechat_sandbox.state import State
+
+    state = State(Clock())
+    common = {"expires": 9.0, "request": {"amount": {"total": 100}}}
+    state.orders["a"] = {**common, "transaction_id": ""}
+    promotions = [{"amount": 10}, {"amount": 5, "type": "CASH"}]
+    state.orders["b"] = {
+        **common,
+        "transaction_id": "42",
+        "promotion_detail": promotions,
+    }
+    data = state.dump()
+    for name in ("refunds", "vouchers", "pay_codes"):
+        del data[name]
+    state.load(data)
+    assert state.orders["a"]["link_expires"] == 9.0
+    assert state.orders["b"]["settlement_total"] == 90
+    assert state.refunds == {}
+
+
 # -- the phone
 def test_native_on_the_phone(box, pay, user, browser, receiver):
     sent = order(notify_url=receiver.url)

@@ -362,6 +362,8 @@ class State:
             setattr(self, name, data[name])
         for name in _PAY_RECORDS:
             setattr(self, name, data.get(name, {}))
+        for order in self.orders.values():
+            _complete_order(order)
         self.settings.update(data["settings"])
         for name, (model, key) in _TABLES.items():
             known = {item.name for item in fields(model)}
@@ -376,6 +378,19 @@ class State:
         self.used = {(a, b): count for a, b, count in data["used"]}
         self.ticket_keys = {t.key: t.ticket for t in self.tickets.values()}
         self.dirty = False
+
+
+def _complete_order(order: dict[str, Any]) -> None:
+    """Add what orders in older snapshots do not have."""
+    order.setdefault("link_expires", order["expires"])
+    if not order["transaction_id"]:
+        return
+    free = 0
+    for item in order["promotion_detail"]:
+        kind = item.setdefault("type", "NOCASH")
+        item.setdefault("coupon_id", "0")
+        free += item["amount"] if kind == "NOCASH" else 0
+    order.setdefault("settlement_total", order["request"]["amount"]["total"] - free)
 
 
 class Storage:
