@@ -26,4 +26,9 @@
         "views/res_config_settings_views.xml",
     ],
     "uninstall_hook": "uninstall_hook",
+    "assets": {
+        "web.assets_backend": [
+            "wechat_base/static/src/core/**/*",
+        ],
+    },
 }

@@ -28,6 +28,9 @@
     ],
     "uninstall_hook": "uninstall_hook",
     "assets": {
+        "web.assets_backend": [
+            "wechat_coupon/static/src/core/**/*",
+        ],
         "point_of_sale._assets_pos": [
             "wechat_coupon/static/src/app/**/*",
         ],

@@ -143,6 +143,15 @@ class TestTillTours(TestPointOfSaleHttpCommon):
         self._run("WechatCouponReload")
         self._assert_redeemed_once()
 
+    def test_refund(self):
+        """Never more than was paid, and the till says that it is done."""
+        self._run("WechatCouponRefund")
+        orders = self.env["pos.order"].search([("amount_total", "<", 0)])
+        self.assertEqual(orders.mapped("state"), ["paid", "paid"])
+        self.assertEqual(sum(orders.mapped("amount_total")), -100)
+        self.assertTrue(self._uses().needs_attention)
+        self.assertIn("given back", self._uses().reason)
+
     def test_abandon(self):
         self._run("WechatCouponAbandon")
         self.assertEqual(set(self._uses().mapped("state")), {"released"})

@@ -1,6 +1,9 @@
 from odoo.exceptions import AccessError, UserError
 from odoo.service.model import call_kw
 from odoo.tests import tagged
+from odoo.tools import file_open
+
+from odoo.addons.wechat_base.tools.exceptions import WechatError
 
 from .common import CouponCase
 
@@ -128,6 +131,23 @@ class TestRights(CouponCase):
         for model in ("coupon.generate.wizard", "coupon.reason.wizard"):
             with self.subTest(model=model), self.assertRaises(AccessError):
                 self.env[model].with_user(self.cashier).create({})
+
+    def test_errors_are_sentences_in_the_web_client(self):
+        """It goes by the names of classes, and shows a crash for those it misses."""
+
+        def family(parent):
+            for child in parent.__subclasses__():
+                yield child
+                yield from family(child)
+
+        known = ""
+        for addon in ("wechat_base", "wechat_coupon"):
+            with file_open(f"{addon}/static/src/core/error_dialogs.js") as source:
+                known += source.read()
+        for error in {WechatError, *family(WechatError)}:
+            if ".tests." not in error.__module__:
+                self.assertIn(error.__module__, known)
+                self.assertIn(error.__name__, known)
 
     def test_openid_is_not_for_the_till(self):
         with self.assertRaises(AccessError):

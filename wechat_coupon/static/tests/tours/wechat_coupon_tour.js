@@ -5,6 +5,7 @@ import * as Chrome from "@point_of_sale/../tests/pos/tours/utils/chrome_util";
 import * as PaymentScreen from "@point_of_sale/../tests/pos/tours/utils/payment_screen_util";
 import * as ProductScreen from "@point_of_sale/../tests/pos/tours/utils/product_screen_util";
 import * as ReceiptScreen from "@point_of_sale/../tests/pos/tours/utils/receipt_screen_util";
+import * as TicketScreen from "@point_of_sale/../tests/pos/tours/utils/ticket_screen_util";
 import * as Coupon from "@wechat_coupon/../tests/tours/utils/wechat_coupon_util";
 import { registry } from "@web/core/registry";
 
@@ -192,6 +193,38 @@ tours.add("WechatCouponReload", {
             PaymentScreen.clickValidate(),
             ReceiptScreen.receiptIsThere(),
             Coupon.receiptNames("20 off 100", "****7890", "-20.00"),
+        ].flat(),
+});
+
+/** Goods are given back at a till that knows the order from the server only. */
+tours.add("WechatCouponRefund", {
+    steps: () =>
+        [
+            Coupon.open(),
+            Coupon.addTea(2),
+            Coupon.scan("621234567890"),
+            Coupon.isApplied("20 off 100", "-20.00"),
+            ProductScreen.clickPayButton(),
+            Coupon.payWithCash(),
+            ReceiptScreen.clickNextOrder(),
+            refresh(),
+            Chrome.clickOrders(),
+            TicketScreen.selectFilter("Paid"),
+            TicketScreen.selectOrderByPrice("100.00"),
+            ProductScreen.clickNumpad("1"),
+            TicketScreen.confirmRefund(),
+            PaymentScreen.isShown(),
+            PaymentScreen.totalIs("-50.00"),
+            Coupon.payWithCash(),
+            ReceiptScreen.clickNextOrder(),
+            Chrome.clickOrders(),
+            TicketScreen.selectFilter("Paid"),
+            TicketScreen.selectOrderByPrice("100.00"),
+            ProductScreen.clickNumpad("1"),
+            TicketScreen.confirmRefund(),
+            PaymentScreen.isShown(),
+            PaymentScreen.totalIs("-50.00"),
+            Coupon.payWithCash(),
         ].flat(),
 });
 

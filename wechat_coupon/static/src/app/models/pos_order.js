@@ -79,6 +79,29 @@ patch(PosOrder.prototype, {
         }
     },
 
+    /**
+     * Users of the till may not read our coupons, so an order that comes from the
+     * server has lines whose coupon is missing here, and Odoo expects none. What
+     * stands in for a coupon has its id and its offer, and no code.
+     */
+    wechatStandIns() {
+        for (const line of this.lines) {
+            const { coupon_id, reward_id, raw } = line;
+            if (coupon_id || !raw.coupon_id || !reward_id?.program_id?.wechat_guarded) {
+                continue;
+            }
+            const cards = this.models["loyalty.card"];
+            line.coupon_id =
+                cards.get(raw.coupon_id) ||
+                cards.create({
+                    id: raw.coupon_id,
+                    code: "",
+                    points: 0,
+                    program_id: reward_id.program_id,
+                });
+        }
+    },
+
     /** Our coupons on this order, applied or waiting. */
     wechatGuardedCoupons() {
         const applied = this.wechatAppliedCoupons().map(({ id }) => id);

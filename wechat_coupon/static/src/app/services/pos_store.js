@@ -43,6 +43,10 @@ patch(PosStore.prototype, {
         this.getOrder()?._wechatRelinkCoupons();
         return super.orderUpdateLoyaltyPrograms(...arguments);
     },
+    async postSyncAllOrders(orders) {
+        orders.forEach((order) => order.wechatStandIns());
+        return super.postSyncAllOrders(...arguments);
+    },
     async _onBeforeDeleteOrder(order) {
         const mayDelete = await super._onBeforeDeleteOrder(...arguments);
         if (mayDelete && order.uiState?.wechatReservation) {
