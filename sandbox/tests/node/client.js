@@ -35,7 +35,9 @@ async function main(settings) {
     { mchid: settings.mchid }, { out_trade_no: 'NODE-ORDER-1', headers },
   );
 
-  const { notify_url: unused, ...sale } = order;
+  // There is no notice of a payment by code.
+  const sale = { ...order };
+  delete sale.notify_url;
   const charged = await wxpay.v3.pay.transactions.codepay.post({
     ...sale,
     out_trade_no: 'NODE-ORDER-2',
