@@ -34,12 +34,16 @@ def notify_again(box: "Sandbox", request: web.Request, data: dict) -> dict:
 
 
 def _order(box: "Sandbox", request: web.Request) -> dict:
+    return _found(box.state.orders, request, "out_trade_no", "order")
+
+
+def _found(records: dict, request: web.Request, number: str, what: str) -> dict:
+    """Return what a merchant's number in the address stands for."""
     info = request.match_info
-    key = pay_transactions.order_key(info["mchid"], info["out_trade_no"])
-    order = box.state.orders.get(key)
-    if order is None:
-        raise ControlError("unknown order", 404)
-    return order
+    record = records.get(pay_transactions.order_key(info["mchid"], info[number]))
+    if record is None:
+        raise ControlError(f"unknown {what}", 404)
+    return record
 
 
 @control("POST", "/sandbox/pay/orders/{mchid}/{out_trade_no}/password")
@@ -71,12 +75,7 @@ def notify_refund(box: "Sandbox", request: web.Request, data: dict) -> dict:
 
 
 def _refund(box: "Sandbox", request: web.Request) -> dict:
-    info = request.match_info
-    key = pay_transactions.order_key(info["mchid"], info["out_refund_no"])
-    record = box.state.refunds.get(key)
-    if record is None:
-        raise ControlError("unknown refund", 404)
-    return record
+    return _found(box.state.refunds, request, "out_refund_no", "refund")
 
 
 # -- bills -------------------------------------------------------

@@ -379,7 +379,7 @@ def test_slips(text, part):
 @pytest.mark.parametrize(
     "text",
     [
-        "http://127.0.0.1:8070/work/orders",
+        f"http://127.0.0.1:8070{SLASH}work/orders",
         "https://pay.weixin.qq.com/doc/v3/merchant",
         "/web/content and /var/lib/odoo",
         '"-----BEGIN PRIVATE KEY-----" in text',

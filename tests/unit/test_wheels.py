@@ -63,8 +63,6 @@ def spelled(package: str) -> str:
 
 def test_the_wheel_of_the_sandbox_holds_its_pages(tmp_path):
     sandbox = ROOT / "sandbox"
-    if not (sandbox / "pyproject.toml").exists():
-        pytest.skip("there is no sandbox in this checkout")
     contents = wheel(sandbox, tmp_path)
     package = sandbox / "wechat_sandbox"
     wanted = {

@@ -24,21 +24,15 @@ class WechatDrainMixin(models.AbstractModel):
     _name = "wechat.drain.mixin"
     _description = "Rows Worked off by Jobs"
 
-    _drain_method = "_drain"
+    #: name of the job's method: settles the rows that are due, returns a sentence
+    _drain_method = ""
     # A job stays below the limits of a worker (limit_time_real is 120 s).
     _drain_seconds = 40.0
     _drain_batch = 500
 
-    def _drain(self):
-        """Job: settle the rows that are due.
-
-        :return: a sentence for the job's result
-        """
-        raise NotImplementedError()
-
     @api.model
     def _drain_due(self):
-        """Look at the rows that wait.
+        """Look at the rows that wait; each model has its own.
 
         :return: (number of rows that are due, seconds until the first of all that
             wait is due: 0 or less is now, ``None`` if none waits)

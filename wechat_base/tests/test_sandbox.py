@@ -17,6 +17,7 @@ from .common import APIV3_KEY, MCHID, WechatCase, make_keys
 SANDBOX = Path(__file__).resolve().parents[2] / "sandbox"
 
 
+# Installed with pip, the add-on stands alone; in the repository this is never skipped.
 @tagged("post_install", "-at_install")
 @unittest.skipUnless(
     (SANDBOX / "wechat_sandbox").is_dir(), "the sandbox is not beside this add-on"

@@ -28,7 +28,7 @@ class CouponChannel(models.AbstractModel):
         """
 
     def _publish(self, template):
-        """Make the template known to the channel.
+        """Make the template known to the channel; only remote ones are asked.
 
         :return: values to write on the template
         :rtype: dict
@@ -52,7 +52,7 @@ class CouponChannel(models.AbstractModel):
 
     @api.model
     def _pull(self, account):
-        """Copy the templates of a remote account to ours.
+        """Copy the templates of a remote account to ours; remote channels only.
 
         :return: ``coupon.template`` records that are new, those that were known,
             how many of another kind were left out, and how many could not be read

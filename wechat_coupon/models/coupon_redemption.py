@@ -911,7 +911,7 @@ class CouponRedemption(models.Model):
         ledger = self.sudo()
         ledger.env.invalidate_all(flush=False)
         coupons = self.env["loyalty.card"].union(*uses).sudo().sorted("id")
-        problems = self._problems_column([("own_error", {})])
+        problems = json.dumps([("own_error", {})])
         rows = {}
         for coupon in coupons:
             rows.update(
@@ -949,7 +949,7 @@ class CouponRedemption(models.Model):
             coupon,
             "conflict",
             {
-                "problems": self._problems_column(
+                "problems": json.dumps(
                     [self._conflict_problem(order, coupon, refused)]
                 ),
                 **self._redeem_columns(coupon, uses, now),
@@ -968,10 +968,6 @@ class CouponRedemption(models.Model):
         # sudo: the other shop may be one that the cashier does not see.
         shop = self.env["pos.config"].sudo().browse(holder["config_id"]).name
         return "other_order", {"order": holder["order_name"], "shop": shop}
-
-    @api.model
-    def _problems_column(self, problems):
-        return json.dumps(problems)
 
     def _after_redeem(self, uses, refused=None):
         """Bring the coupon in line with the ledger and start the write-off.

@@ -10,8 +10,7 @@ MAX_BYTES = 2_000_000
 SKIPPED = {".png", ".jpg", ".gif", ".ico", ".pdf", ".wav", ".mp3", ".woff2"}
 
 HOSTS = (
-    r"pypi\.org",
-    r"pythonhosted\.org",
+    r"py(?:pi|thon{1}hosted)\.org",
     r"registry\.npm\w*\.\w+",
     r"npmjs\.(?:org|com)",
     r"(?:deb|ftp|snapshot)\.debian\.org",
