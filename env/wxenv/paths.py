@@ -15,6 +15,7 @@ LOGS = RUN / "logs"
 
 ADDONS = (
     "wechat_base",
+    "wechat_pay",
     "wechat_coupon",
 )
 

@@ -1,5 +1,7 @@
 from . import callback
+from . import columns
 from . import exceptions
+from . import money
 from . import official_client
 from . import pay_client
 from . import pay_crypto

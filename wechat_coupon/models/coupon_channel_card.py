@@ -14,6 +14,7 @@ from psycopg2.errors import UniqueViolation
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError
 
+from odoo.addons.wechat_base.tools import money
 from odoo.addons.wechat_base.tools.exceptions import (
     WechatConfigError,
     WechatError,
@@ -23,7 +24,6 @@ from odoo.addons.wechat_base.tools.exceptions import (
 )
 
 from .. import const
-from ..tools import money
 from ..tools.ledger import as_ledger
 
 _logger = logging.getLogger(__name__)

@@ -11,6 +11,8 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
+from odoo.addons.wechat_base.tools import money
+from odoo.addons.wechat_base.tools.columns import Fen
 from odoo.addons.wechat_base.tools.exceptions import (
     WechatConfigError,
     WechatError,
@@ -18,8 +20,6 @@ from odoo.addons.wechat_base.tools.exceptions import (
 )
 
 from .. import const
-from ..tools import money
-from ..tools.columns import Fen
 from ..tools.ledger import as_ledger
 from .coupon_reason import CONFLICT_REASONS, TIME_REASONS
 

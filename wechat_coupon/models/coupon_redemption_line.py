@@ -1,7 +1,7 @@
 from odoo import api, fields, models
 
-from ..tools import money
-from ..tools.columns import Fen
+from odoo.addons.wechat_base.tools import money
+from odoo.addons.wechat_base.tools.columns import Fen
 
 
 class CouponRedemptionLine(models.Model):

@@ -5,9 +5,11 @@ import pytz
 from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 
+from odoo.addons.wechat_base.tools import money
+from odoo.addons.wechat_base.tools.columns import Fen
+
 from .. import const
-from ..tools import codes, money
-from ..tools.columns import Fen
+from ..tools import codes
 from ..tools.ledger import as_ledger, is_ledger
 
 _TRANSITIONS: dict[str, tuple[str, ...]] = {

@@ -2,8 +2,10 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
+from odoo.addons.wechat_base.tools import money
+
 from .. import const
-from ..tools import codes, money
+from ..tools import codes
 from ..tools.ledger import as_ledger, is_ledger
 
 # What makes a coupon worth money; written by the ledger only.

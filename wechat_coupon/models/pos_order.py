@@ -4,7 +4,8 @@ from psycopg2 import OperationalError
 
 from odoo import fields, models
 
-from ..tools import money
+from odoo.addons.wechat_base.tools import money
+
 from ..tools.cart import Cart, CartLine, OrderRef
 
 _logger = logging.getLogger(__name__)

@@ -1,5 +1,3 @@
 from . import cart
 from . import codes
-from . import columns
 from . import ledger
-from . import money

@@ -1,0 +1,3 @@
+from . import wechat_merchant
+from . import wechat_pay_promotion
+from . import wechat_pay_transaction

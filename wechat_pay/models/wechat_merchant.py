@@ -1,0 +1,66 @@
+from odoo import fields, models
+from odoo.exceptions import ValidationError
+
+from odoo.addons.wechat_base.models.wechat_merchant import WechatMerchant as _Base
+
+
+class WechatMerchant(models.Model):
+    _inherit = "wechat.merchant"
+
+    _SECRET_FIELDS = (*_Base._SECRET_FIELDS, "apiv2_key")
+
+    codepay_driver = fields.Selection(
+        [("v3", "APIv3"), ("v2", "APIv2")],
+        string="Payment codes by",
+        required=True,
+        default="v3",
+        help="APIv2 for merchants to whom WeChat has not opened payment by code in "
+        "APIv3.",
+    )
+    apiv2_key = fields.Char(
+        string="APIv2 key",
+        compute="_compute_secrets",
+        inverse="_inverse_apiv2_key",
+        groups="base.group_system",
+        copy=False,
+    )
+    apiv2_key_cipher = fields.Text(groups=fields.NO_ACCESS, copy=False)
+    journal_id = fields.Many2one(
+        "account.journal",
+        string="Journal",
+        domain=[("type", "=", "bank")],
+        check_company=True,
+        help="The bank journal that stands for the merchant's account at WeChat Pay. "
+        "Its statement is made from the fund-flow bill.",
+    )
+    fee_account_id = fields.Many2one(
+        "account.account",
+        string="Fee account",
+        check_company=True,
+        help="Where WeChat's fees go.",
+    )
+    discount_account_id = fields.Many2one(
+        "account.account",
+        string="Account of coupons without funding",
+        check_company=True,
+        help="What WeChat coupons of the kind 免充值 (NOCASH) take off what the "
+        "merchant receives.",
+    )
+
+    def _inverse_apiv2_key(self):
+        self._keep_secret("apiv2_key")
+
+    def _clean_secret(self, name, value):
+        """Override of `wechat.secret.mixin` to check the APIv2 key."""
+        value = super()._clean_secret(name, value)
+        if value and name == "apiv2_key" and len(value.encode()) != 32:
+            raise ValidationError(self.env._("The APIv2 key is 32 characters long."))
+        return value
+
+    def _has_data(self):
+        """Override of `wechat.connection.mixin`: payments keep their merchant."""
+        # sudo: whoever may see them.
+        transactions_sudo = self.env["wechat.pay.transaction"].sudo()
+        return super()._has_data() or bool(
+            transactions_sudo.search_count([("merchant_id", "=", self.id)], limit=1)
+        )

@@ -1,0 +1,42 @@
+from odoo import fields, models
+
+from odoo.addons.wechat_base.tools.columns import Fen
+
+
+class WechatPayPromotion(models.Model):
+    """A WeChat coupon that took part in a payment, or its share of a refund.
+
+    From ``promotion_detail`` (contracts 5.5 and 5.8).
+    """
+
+    _name = "wechat.pay.promotion"
+    _description = "WeChat Coupon in a Payment"
+    _order = "id"
+    _rec_name = "name"
+
+    transaction_id = fields.Many2one(
+        "wechat.pay.transaction",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="cascade",
+    )
+    company_id = fields.Many2one(related="transaction_id.company_id", store=True)
+    name = fields.Char(readonly=True)
+    coupon_id = fields.Char(string="Coupon number", readonly=True)
+    stock_id = fields.Char(string="Stock number", readonly=True)
+    scope = fields.Selection(
+        [("GLOBAL", "Whole order"), ("SINGLE", "Single products")], readonly=True
+    )
+    # A refund calls CASH "COUPON" and NOCASH "DISCOUNT"; here it is one thing.
+    type = fields.Selection(
+        [("CASH", "Funded (充值型)"), ("NOCASH", "Not funded (免充值)")],
+        readonly=True,
+        help="Funded: the merchant receives the whole amount, the coupon was paid for "
+        "before. Not funded: the merchant receives that much less.",
+    )
+    amount_fen = Fen(string="Amount (fen)", readonly=True)
+    wechatpay_contribute_fen = Fen(string="Paid by WeChat (fen)", readonly=True)
+    merchant_contribute_fen = Fen(string="Paid by the merchant (fen)", readonly=True)
+    other_contribute_fen = Fen(string="Paid by others (fen)", readonly=True)
+    goods_detail = fields.Json(readonly=True)
