@@ -1,13 +1,11 @@
 from odoo import fields, models
 from odoo.exceptions import ValidationError
 
-from odoo.addons.wechat_base.models.wechat_merchant import WechatMerchant as _Base
-
 
 class WechatMerchant(models.Model):
     _inherit = "wechat.merchant"
 
-    _SECRET_FIELDS = (*_Base._SECRET_FIELDS, "apiv2_key")
+    _SECRET_FIELDS = ("apiv3_key", "private_key", "apiv2_key")
 
     codepay_driver = fields.Selection(
         [("v3", "APIv3"), ("v2", "APIv2")],
