@@ -13,6 +13,8 @@
         "security/pay_rules.xml",
         "data/queue_job_data.xml",
         "views/wechat_pay_transaction_views.xml",
+        "views/pos_payment_method_views.xml",
+        "views/pos_payment_views.xml",
         "views/wechat_merchant_views.xml",
         "views/pay_menus.xml",
     ],

@@ -1,11 +1,15 @@
 import logging
 import time
+from contextlib import contextmanager
+from zlib import crc32
 
 from psycopg2 import OperationalError
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.service.model import PG_CONCURRENCY_ERRORS_TO_RETRY
 from odoo.tools import SQL
+
+from ..tools.exceptions import WechatError, WechatUnknownOutcome
 
 _logger = logging.getLogger(__name__)
 
@@ -185,6 +189,48 @@ class WechatDrainMixin(models.AbstractModel):
                 time.sleep(0.05 * attempt)
                 attempt += 1
 
+    @contextmanager
+    def _drain_alive(self, row_id):
+        """Hold the lock that says that somebody works on a row.
+
+        An advisory lock of a transaction that lasts as long as the work: PostgreSQL
+        drops it with the connection of a process that dies. It stops nobody from
+        writing the row.
+
+        A context manager: yields whether we got it.
+        """
+        with self.env.registry.cursor() as cr:
+            cr.execute(
+                "SELECT pg_try_advisory_xact_lock(%s, %s)",
+                [_signed32(crc32(self._table.encode())), _signed32(row_id)],
+            )
+            (alone,) = cr.fetchone()
+            yield alone
+
+    @api.model
+    def _drain_outside(self, row_id, method, *args):
+        """Call WeChat in a transaction that is rolled back.
+
+        :return: what the method returned, or the exception it raised
+        """
+        with self.env.registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, dict(self.env.context))
+            row = env[self._name].browse(row_id)
+            row = row.with_context(lang=row.create_uid.lang or "en_US")
+            try:
+                return getattr(row, method)(*args)
+            except WechatError as error:
+                return error
+            except Exception as error:
+                # A mistake of ours may lie before or after the call, so the
+                # outcome is unknown; it must not stop the rows behind this one.
+                _logger.exception("%s of %s failed", method, row)
+                return WechatUnknownOutcome(
+                    f"{type(error).__name__}: {error}"[:300], code="exception"
+                )
+            finally:
+                cr.rollback()
+
     @api.model
     def _cron_sweep(self):
         """Wake every drain whose rows are due: the net below crashes."""
@@ -207,3 +253,9 @@ def _wake(registry, name, priority):
         # The rows are committed and the answer must say so; the sweeper, which
         # runs every minute, finds them.
         _logger.exception("Could not wake the drain of %s", name)
+
+
+def _signed32(number):
+    """Fold a number into PostgreSQL's integer."""
+    number &= 0xFFFFFFFF
+    return number - (1 << 32) if number & 0x80000000 else number

@@ -1,18 +1,15 @@
 import logging
 import random
 import uuid
-from contextlib import contextmanager
 from datetime import timedelta
-from zlib import crc32
 
-from odoo import SUPERUSER_ID, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 
 from ..const import JOB_PATIENCE
 from ..tools.exceptions import (
     WechatConfigError,
-    WechatError,
     WechatRefused,
     WechatUnavailable,
     WechatUnknownOutcome,
@@ -343,7 +340,7 @@ class WechatOperation(models.AbstractModel):
         while candidates := self._operation_candidates(tried, spent):
             for row_id in candidates:
                 tried.add(row_id)
-                with self._operation_alive(row_id) as alone:
+                with self._drain_alive(row_id) as alone:
                     if alone and self._operation_attempt(row_id, spent):
                         return row_id
         return None
@@ -384,20 +381,6 @@ class WechatOperation(models.AbstractModel):
         )
         rows = self.browse([row[0] for row in self.env.cr.fetchall()])
         return {row.id: row._operation_rate_key() for row in rows}
-
-    @contextmanager
-    def _operation_alive(self, row_id):
-        """Hold the lock that says that somebody works on a row.
-
-        A context manager: yields whether we got it.
-        """
-        with self.env.registry.cursor() as cr:
-            cr.execute(
-                "SELECT pg_try_advisory_xact_lock(%s, %s)",
-                [_signed32(crc32(self._table.encode())), _signed32(row_id)],
-            )
-            (alone,) = cr.fetchone()
-            yield alone
 
     @api.model
     def _operation_attempt(self, row_id, spent):
@@ -485,7 +468,7 @@ class WechatOperation(models.AbstractModel):
             return False
         if state in ("sending", "unknown"):
             # Perhaps it was carried out: never send before asking.
-            answer = self._operation_outside(row_id, "_operation_query")
+            answer = self._drain_outside(row_id, "_operation_query")
             if not self._operation_settle_query(row_id, answer):
                 return True
             if not self._operation_may_call(rate_key, spent):
@@ -494,7 +477,7 @@ class WechatOperation(models.AbstractModel):
             lambda model: model.browse(row_id)._operation_begin()
         )
         if begun:
-            outcome = self._operation_outside(row_id, "_operation_call")
+            outcome = self._drain_outside(row_id, "_operation_call")
             self._drain_in_own_transaction(
                 lambda model: model.browse(row_id)._operation_settle(outcome)
             )
@@ -563,30 +546,6 @@ class WechatOperation(models.AbstractModel):
             }
         )
         return True
-
-    @api.model
-    def _operation_outside(self, row_id, method):
-        """Call WeChat in a transaction that is rolled back.
-
-        :return: what the method returned, or the exception it raised
-        """
-        with self.env.registry.cursor() as cr:
-            env = api.Environment(cr, SUPERUSER_ID, dict(self.env.context))
-            row = env[self._name].browse(row_id)
-            row = row.with_context(lang=row.create_uid.lang or "en_US")
-            try:
-                return getattr(row, method)()
-            except WechatError as error:
-                return error
-            except Exception as error:
-                # A mistake of ours may lie before or after the call, so the
-                # outcome is unknown; it must not stop the rows behind this one.
-                _logger.exception("%s of %s failed", method, row)
-                return WechatUnknownOutcome(
-                    f"{type(error).__name__}: {error}"[:300], code="exception"
-                )
-            finally:
-                cr.rollback()
 
     @api.model
     def _operation_settle_query(self, row_id, answer):
@@ -716,9 +675,3 @@ class WechatOperation(models.AbstractModel):
 
     def _operation_in(self, seconds):
         return fields.Datetime.now() + timedelta(seconds=seconds)
-
-
-def _signed32(number):
-    """Fold a number into PostgreSQL's integer."""
-    number &= 0xFFFFFFFF
-    return number - (1 << 32) if number & 0x80000000 else number

@@ -1,20 +1,11 @@
-import os
-import socket
-import subprocess
-import sys
-import time
 import unittest
-from pathlib import Path
-
-import requests
 
 from odoo.tests import HttpCase, tagged
 from odoo.tools import mute_logger
 
 from ..tools.exceptions import WechatRefused, WechatUnknownOutcome
 from .common import APIV3_KEY, MCHID, WechatCase, make_keys
-
-SANDBOX = Path(__file__).resolve().parents[2] / "sandbox"
+from .sandbox import SANDBOX, Sandbox
 
 
 # Installed with pip, the add-on stands alone; in the repository this is never skipped.
@@ -28,27 +19,9 @@ class TestSandbox(HttpCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        cls.url = f"http://127.0.0.1:{port}"
-        cls.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "wechat_sandbox",
-                "--host",
-                "127.0.0.1",
-                "--port",
-                str(port),
-            ],
-            cwd=SANDBOX,
-            env={**os.environ, "PYTHONPATH": str(SANDBOX)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        cls.addClassCleanup(cls.stop)
-        cls.wait()
+        cls.sandbox = Sandbox()
+        cls.addClassCleanup(cls.sandbox.close)
+        cls.url = cls.sandbox.url
         cls.server = cls  # account_vals() asks for ``server.url``
         cls.account = cls.env["wechat.account"].create(
             WechatCase.account_vals.__func__(cls)
@@ -57,25 +30,8 @@ class TestSandbox(HttpCase):
             {**WechatCase.merchant_vals.__func__(cls), "key_ids": []}
         )
 
-    @classmethod
-    def stop(cls):
-        cls.process.terminate()
-        cls.process.wait(10)
-
-    @classmethod
-    def wait(cls):
-        for _attempt in range(150):
-            try:
-                requests.get(f"{cls.url}/sandbox/health", timeout=10)
-                return
-            except requests.ConnectionError:
-                time.sleep(0.1)
-        raise AssertionError("the sandbox does not start")
-
     def control(self, order, **values):
-        answer = requests.post(f"{self.url}/sandbox/{order}", json=values, timeout=20)
-        self.assertLess(answer.status_code, 300, answer.text)
-        return answer.json() if answer.content else {}
+        return self.sandbox.post(order, **values)
 
     def setUp(self):
         super().setUp()

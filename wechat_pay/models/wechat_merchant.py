@@ -1,6 +1,11 @@
 from odoo import fields, models
 from odoo.exceptions import ValidationError
 
+from odoo.addons.wechat_base.tools.exceptions import WechatConfigError, make_error
+
+from ..tools.codepay_v2 import CodepayV2
+from ..tools.pay_api import CodepayV3
+
 
 class WechatMerchant(models.Model):
     _inherit = "wechat.merchant"
@@ -54,6 +59,47 @@ class WechatMerchant(models.Model):
         if value and name == "apiv2_key" and len(value.encode()) != 32:
             raise ValidationError(self.env._("The APIv2 key is 32 characters long."))
         return value
+
+    def _codepay_driver(self, appid, driver):
+        """Return what charges payment codes for this merchant.
+
+        :param str appid: AppID bound to the merchant
+        :param str driver: ``v3`` or ``v2``; an order stays with the one that made it
+        :raises WechatConfigError: if the merchant is disabled or not filled in
+        """
+        self.ensure_one()
+        if driver == "v2":
+            return self._codepay_v2(appid)
+        return CodepayV3(self._get_pay_client(), appid)
+
+    def _codepay_v2(self, appid):
+        self._check_enabled()
+        return CodepayV2(
+            self.mchid,
+            appid,
+            self._secret("apiv2_key"),
+            certificate=self.certificate,
+            private_key=self._secret("private_key"),
+            sandbox_url=self._sandbox_address(),
+            translate=self.env._,
+        )
+
+    def _pay_appid(self):
+        """Return the AppID that orders are placed with.
+
+        :raises WechatConfigError: if no account is bound to the merchant
+        """
+        # sudo: a cashier's payment needs the AppID, the cashier not the account.
+        appid = self.sudo().account_ids[:1].appid
+        if not appid:
+            raise make_error(
+                self.env._,
+                WechatConfigError,
+                "incomplete",
+                detail=f"{self.display_name}: {self.env._('Accounts')}",
+                code="incomplete",
+            )
+        return appid
 
     def _has_data(self):
         """Override of `wechat.connection.mixin`: payments keep their merchant."""

@@ -102,9 +102,7 @@ class PayApi:
         return self.client.request("GET", path).data
 
     def _post(self, path, body, request_no):
-        return self.client.request(
-            "POST", path, body=body, request_no=request_no
-        ).data
+        return self.client.request("POST", path, body=body, request_no=request_no).data
 
 
 class CodepayV3(PayApi):

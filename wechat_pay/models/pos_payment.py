@@ -1,0 +1,60 @@
+from odoo import fields, models
+
+from odoo.addons.wechat_base.tools import money
+
+
+class PosPayment(models.Model):
+    _inherit = "pos.payment"
+
+    wechat_transaction_ids = fields.One2many(
+        "wechat.pay.transaction", "pos_payment_id", string="WeChat Pay", readonly=True
+    )
+    wechat_unproven = fields.Boolean(
+        string="Not confirmed by WeChat",
+        readonly=True,
+        copy=False,
+        help="The till says that it was paid with WeChat, and WeChat has not said so.",
+    )
+
+    def _wechat_link(self):
+        """Join payments of saved orders to what WeChat has said about them."""
+        mine = self.filtered(
+            lambda p: p.payment_method_id.use_payment_terminal == "wechat_pay"
+        )
+        if not mine:
+            return
+        # sudo: the till's users do not read transactions.
+        rows_sudo = (
+            self.env["wechat.pay.transaction"]
+            .sudo()
+            .search([("pos_payment_uuid", "in", mine.mapped("uuid"))])
+        )
+        for payment in mine:
+            own_sudo = rows_sudo.filtered(
+                lambda row, payment=payment: (
+                    row.pos_payment_uuid == payment.uuid
+                    and row.pos_method_id == payment.payment_method_id
+                )
+            )
+            own_sudo.pos_payment_id = payment
+        mine._wechat_check_proof()
+
+    def _wechat_check_proof(self):
+        """Note which payments WeChat does not know, for the worklist.
+
+        A paid order is never refused for it: somebody may have been told so by the
+        customer's phone while WeChat could not be reached.
+        """
+        for payment in self:
+            # sudo: see _wechat_link.
+            rows_sudo = payment.sudo().wechat_transaction_ids
+            kind = "payment" if payment.amount >= 0 else "refund"
+            good = ("done",) if kind == "payment" else ("done", "waiting")
+            proven = sum(
+                row.amount_fen
+                for row in rows_sudo
+                if row.kind == kind and row.state in good and not row.abandoned
+            )
+            unproven = proven != abs(money.to_fen(payment.amount))
+            if payment.wechat_unproven != unproven:
+                payment.sudo().wechat_unproven = unproven

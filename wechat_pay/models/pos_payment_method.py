@@ -1,0 +1,390 @@
+import re
+import uuid
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+
+from odoo.addons.wechat_base.const import TILL_PATIENCE
+from odoo.addons.wechat_base.tools import money
+from odoo.addons.wechat_base.tools.exceptions import WechatConfigError
+
+from .. import const
+
+AUTH_CODE = re.compile(r"1[0-5][0-9]{16}")
+_MAX_FEN = 10**10
+_MAX_GOODS = 1000
+
+
+class PosPaymentMethod(models.Model):
+    _inherit = "pos.payment.method"
+
+    wechat_merchant_id = fields.Many2one(
+        "wechat.merchant",
+        string="WeChat Pay merchant",
+        check_company=True,
+        ondelete="restrict",
+        groups="point_of_sale.group_pos_manager",
+    )
+    wechat_ways = fields.Selection(
+        [
+            ("both", "Scan the customer's code, or show a QR code"),
+            ("codepay", "Scan the customer's code"),
+            ("native", "Show a QR code"),
+        ],
+        string="How customers pay",
+        default="both",
+    )
+
+    def _get_payment_terminal_selection(self):
+        return super()._get_payment_terminal_selection() + [
+            ("wechat_pay", "WeChat Pay")
+        ]
+
+    @api.model
+    def _load_pos_data_fields(self, config):
+        return [*super()._load_pos_data_fields(config), "wechat_ways"]
+
+    @api.constrains("use_payment_terminal", "wechat_merchant_id")
+    def _check_wechat_merchant(self):
+        for method in self:
+            # sudo: the merchant may be the parent company's.
+            if method.use_payment_terminal == "wechat_pay" and not (
+                method.sudo().wechat_merchant_id
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "Choose the WeChat Pay merchant that receives the money of "
+                        "“%s”.",
+                        method.name,
+                    )
+                )
+
+    @api.onchange("use_payment_terminal")
+    def _onchange_use_payment_terminal(self):
+        super()._onchange_use_payment_terminal()
+        if self.use_payment_terminal == "wechat_pay" and not self.wechat_merchant_id:
+            domain = self.env["wechat.merchant"]._check_company_domain(
+                self.company_id or self.env.company
+            )
+            self.wechat_merchant_id = self.env["wechat.merchant"].search(
+                domain, limit=1
+            )
+
+    # === CALLED BY THE TILL === #
+
+    def wechat_pay_start(self, payment):
+        """Charge a payment code, or get a QR code for the customer.
+
+        Safe to be repeated: a line of the till has one payment that is not over.
+
+        :param dict payment: ``config`` (id), ``order`` and ``line`` (uuids), ``name``
+            (of the order, for the customer's phone), ``amount`` (fen to be paid now),
+            ``total`` (fen of the whole order), ``way`` (``codepay`` or ``native``),
+            ``code`` (the payment code; it is kept nowhere)
+        :return: see :meth:`_wechat_status`
+        :rtype: dict
+        """
+        config = self._wechat_check_till(payment)
+        way, code = payment.get("way"), payment.get("code")
+        if way not in ("codepay", "native") or self.wechat_ways not in ("both", way):
+            raise ValidationError(self.env._("This way of paying is not allowed here."))
+        if way == "codepay" and not (
+            isinstance(code, str) and AUTH_CODE.fullmatch(code)
+        ):
+            raise ValidationError(
+                self.env._("This is not a WeChat payment code. Scan the code again.")
+            )
+        line = self._wechat_uuid(payment.get("line"))
+        transactions = self._wechat_transactions()
+        row = transactions._pos_row(self, line)
+        if not row or row.state in ("failed", "cancelled") or row.abandoned:
+            row_id, refusal = self._wechat_open(config, payment, line, way, row)
+            if refusal:
+                return refusal
+            row = transactions.browse(row_id)
+        if row.state == "draft" or (row.way == "native" and row.state == "sending"):
+            args = (code,) if way == "codepay" else ()
+            wish = "charge" if way == "codepay" else "place"
+            transactions._work(row.id, wish, *args, patience=TILL_PATIENCE)
+        return self._wechat_status(row.id)
+
+    def wechat_pay_status(self, line):
+        """Say what is known about the payment of a line, asking WeChat if need be.
+
+        :param str line: uuid
+        :return: see :meth:`_wechat_status`; ``{"state": "none"}`` if nothing was ever
+            sent
+        :rtype: dict
+        """
+        self._wechat_check_user()
+        transactions = self._wechat_transactions()
+        row = transactions._pos_row(self, self._wechat_uuid(line))
+        if not row:
+            return {"state": "none"}
+        if row._pos_may_ask():
+            transactions._work(row.id, "query", patience=TILL_PATIENCE)
+        return self._wechat_status(row.id)
+
+    def wechat_pay_cancel(self, line):
+        """Give up the payment of a line: close or reverse it.
+
+        When it comes back, the till owes nobody anything: what is not closed yet is
+        closed by jobs, and money that arrives in spite of that goes back.
+
+        :param str line: uuid
+        :return: see :meth:`_wechat_status`; ``done`` if the customer was faster
+        :rtype: dict
+        """
+        self._wechat_check_user()
+        transactions = self._wechat_transactions()
+        row = transactions._pos_row(self, self._wechat_uuid(line))
+        if not row:
+            return {"state": "none"}
+        row_id = row.id
+        if transactions._drain_in_own_transaction(
+            lambda model: model.browse(row_id)._give_up()
+        ):
+            transactions._work(row_id, patience=TILL_PATIENCE)
+            transactions._drain_in_own_transaction(
+                lambda model: model.browse(row_id)._abandon()
+            )
+        return self._wechat_status(row_id)
+
+    def wechat_pay_refund(self, refund):
+        """Give money back for goods that a customer returns.
+
+        Safe to be repeated. When WeChat does not answer, jobs go on with it.
+
+        :param dict refund: ``config`` (id), ``order`` and ``line`` (uuids of the
+            refunding order and its payment), ``amount`` (fen, positive), ``orders``
+            (ids of the orders that are refunded), ``goods`` (list of
+            ``[id of the refunded order line, fen]``)
+        :return: ``state`` (``done``, ``waiting``, ``pending`` or ``failed``),
+            ``amount`` (fen that go back), ``message`` and ``numbers``
+        :rtype: dict
+        """
+        config = self._wechat_check_till(refund)
+        line = self._wechat_uuid(refund.get("line"))
+        rows = self._wechat_transactions()._pos_refunds(self, line)
+        if not rows or all(row.state == "failed" for row in rows):
+            ids = self._wechat_open_refunds(config, refund, line, len(rows))
+        else:
+            ids = rows.filtered(lambda row: row.state != "failed").ids
+        transactions = self._wechat_transactions()
+        for row_id in ids:
+            transactions._work(row_id, "query", patience=TILL_PATIENCE)
+        return self._wechat_refund_status(ids)
+
+    # === HELPERS === #
+
+    def _wechat_transactions(self):
+        # sudo: the till's users do not read transactions; they get what a line needs.
+        return self.env["wechat.pay.transaction"].sudo()
+
+    def _wechat_check_user(self):
+        self.ensure_one()
+        if not self.env.user.has_group("point_of_sale.group_pos_user"):
+            raise AccessError(self.env._("Only users of the till may take payments."))
+        self.check_access("read")
+        if self.use_payment_terminal != "wechat_pay":
+            raise ValidationError(self.env._("This is not a WeChat Pay method."))
+
+    def _wechat_check_till(self, payment):
+        """Check who calls and what every call has.
+
+        :return: the ``pos.config``
+        """
+        self._wechat_check_user()
+        if not isinstance(payment, dict):
+            raise ValidationError(self.env._("A payment is expected."))
+        config_id, amount = payment.get("config"), payment.get("amount")
+        config = self.env["pos.config"].browse(
+            config_id if type(config_id) is int else 0
+        )
+        if not config.exists():
+            raise ValidationError(self.env._("The shop is not known."))
+        config.check_access("read")
+        if config.current_session_id.state != "opened":
+            raise UserError(self.env._("Open the till's session first."))
+        if self not in config.payment_method_ids:
+            raise ValidationError(
+                self.env._("“%s” is not a payment method of this shop.", self.name)
+            )
+        if config.currency_id.name != "CNY":
+            raise UserError(
+                self.env._("WeChat Pay takes yuan; this shop's currency is another.")
+            )
+        if type(amount) is not int or not 0 < amount < _MAX_FEN:
+            raise ValidationError(self.env._("The amount must be more than 0."))
+        return config
+
+    @api.model
+    def _wechat_uuid(self, value):
+        try:
+            return str(uuid.UUID(value if isinstance(value, str) else ""))
+        except ValueError:
+            raise ValidationError(
+                self.env._("The payment has no valid number. Reload the till.")
+            ) from None
+
+    def _wechat_open(self, config, payment, line, way, earlier):
+        """Store a new payment of the till.
+
+        :param earlier: the line's last payment, which is over
+        :return: (id, ``None``), or (``None``, answer for the till that says why not)
+        """
+        order = self._wechat_uuid(payment.get("order"))
+        transactions = self._wechat_transactions()
+        refusal = self._wechat_refuse_order(order, payment)
+        if refusal:
+            return None, refusal
+        # sudo: cashiers do not see the merchant.
+        merchant_sudo = self.sudo().wechat_merchant_id
+        try:
+            appid = merchant_sudo._pay_appid()
+            merchant_sudo._check_enabled()
+        except WechatConfigError as error:
+            return None, self._wechat_refusal(str(error), "config")
+        attempt = (earlier.pos_attempt or 0) + 1
+        minutes = const.QR_MINUTES["pos"]
+        row_id = transactions._open(
+            {
+                "kind": "payment",
+                "way": way,
+                "number": transactions._new_number(line, attempt),
+                "merchant_id": merchant_sudo.id,
+                "appid": appid,
+                "driver": merchant_sudo.codepay_driver if way == "codepay" else "v3",
+                "company_id": config.company_id.id,
+                "currency_id": config.currency_id.id,
+                "description": f"{config.name} {payment.get('name') or ''}".strip(),
+                "amount_fen": payment["amount"],
+                "pos_config_id": config.id,
+                "pos_session_id": config.current_session_id.id,
+                "pos_order_uuid": order,
+                "pos_payment_uuid": line,
+                "pos_attempt": attempt,
+                "pos_method_id": self.id,
+                "user_id": self.env.uid,
+                "next_at": transactions._in(const.GRACE_SECONDS * 2),
+                "expires_at": transactions._in(minutes * 60)
+                if way == "native"
+                else False,
+            }
+        )
+        if row_id:
+            return row_id, None
+        row = transactions._pos_row(self, line)
+        if row and row.state not in ("failed", "cancelled") and not row.abandoned:
+            return row.id, None
+        return None, self._wechat_refusal(
+            self.env._(
+                "Another payment of this order is in progress at a till. Finish or "
+                "cancel it there first."
+            ),
+            "busy",
+        )
+
+    def _wechat_refuse_order(self, order, payment):
+        """Refuse what would charge an order twice."""
+        total = payment.get("total")
+        if type(total) is not int:
+            raise ValidationError(self.env._("The order's total is missing."))
+        paid = self._wechat_transactions()._pos_paid_fen(order)
+        if not paid or paid + payment["amount"] <= total:
+            return None
+        return self._wechat_refusal(
+            self.env._(
+                "This order has been paid with WeChat already: %(paid)s of %(total)s "
+                "yuan. Look at its payments, perhaps on the other till, before you "
+                "charge the customer again.",
+                paid=money.format_fen(paid),
+                total=money.format_fen(total),
+            ),
+            "paid_already",
+        )
+
+    @api.model
+    def _wechat_refusal(self, message, code):
+        return {"state": "failed", "message": message, "error": code, "number": False}
+
+    def _wechat_status(self, row_id):
+        """Return what the till shows about a payment.
+
+        :return: ``state`` (of ``wechat.pay.transaction``), ``number``, ``way``,
+            ``amount``, ``payer_total`` (fen), ``message`` (a sentence for the
+            cashier, or empty), ``error`` (code), ``code_url``, ``seconds`` (left to
+            pay), ``transaction_id``, ``promotions`` (``name``, ``amount`` in fen,
+            ``type``)
+        :rtype: dict
+        """
+        method_id, lang = self.id, self.env.context.get("lang") or self.env.user.lang
+
+        def read(model):
+            row = model.with_context(lang=lang).browse(row_id)
+            return row._pos_status() if row.pos_method_id.id == method_id else {}
+
+        # What the steps have committed is newer than what this request can see.
+        return self._wechat_transactions()._drain_in_own_transaction(read)
+
+    # === REFUNDS === #
+
+    def _wechat_open_refunds(self, config, refund, line, tries):
+        """Store the refunds of a line, one for each payment they are taken from.
+
+        :return: ids
+        """
+        orders = refund.get("orders")
+        if not isinstance(orders, list) or not all(type(o) is int for o in orders):
+            raise ValidationError(self.env._("The refunded order is missing."))
+        found = self.env["pos.order"].browse(orders).exists()
+        found.check_access("read")
+        goods = self._wechat_goods(refund.get("goods"), found)
+        vals = {
+            "pos_config_id": config.id,
+            "pos_session_id": config.current_session_id.id,
+            "pos_order_uuid": self._wechat_uuid(refund.get("order")),
+            "pos_payment_uuid": line,
+            "pos_method_id": self.id,
+            "user_id": self.env.uid,
+        }
+        company, amount, lang = found.company_id, refund["amount"], self.env.user.lang
+        if len(company) > 1 or not company:
+            raise ValidationError(self.env._("The refunded order is missing."))
+        order_ids = found.ids
+
+        def store(model):
+            return (
+                model.with_context(lang=lang)
+                ._pos_refund(order_ids, amount, goods, line, tries, vals)
+                .ids
+            )
+
+        return self._wechat_transactions()._drain_in_own_transaction(store)
+
+    def _wechat_goods(self, goods, orders):
+        """Return ``{order line id: fen}`` of what comes back, checked."""
+        if not isinstance(goods, list) or len(goods) > _MAX_GOODS:
+            raise ValidationError(self.env._("The refunded products are missing."))
+        result = {}
+        known = set(orders.lines.ids)
+        for item in goods:
+            if not (
+                isinstance(item, list)
+                and len(item) == 2
+                and all(type(value) is int for value in item)
+                and item[0] in known
+            ):
+                raise ValidationError(
+                    self.env._("The refunded products are not those of the order.")
+                )
+            result[str(item[0])] = result.get(str(item[0]), 0) + item[1]
+        return result
+
+    def _wechat_refund_status(self, ids):
+        lang = self.env.context.get("lang") or self.env.user.lang
+
+        def read(model):
+            return model.with_context(lang=lang).browse(ids)._pos_refund_status()
+
+        return self._wechat_transactions()._drain_in_own_transaction(read)

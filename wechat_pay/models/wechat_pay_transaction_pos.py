@@ -1,0 +1,262 @@
+"""The till's door to the transactions."""
+
+import uuid
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from odoo.addons.wechat_base.tools import money
+
+from .. import const
+from ..tools.sentences import sentence
+
+
+class WechatPayTransaction(models.Model):
+    _inherit = "wechat.pay.transaction"
+
+    # The order may not be saved yet: uuids say whose payment it is.
+    pos_order_uuid = fields.Char(readonly=True, index="btree_not_null")
+    pos_payment_uuid = fields.Char(readonly=True, index="btree_not_null")
+    pos_attempt = fields.Integer(string="Attempt", readonly=True)
+    pos_method_id = fields.Many2one("pos.payment.method", readonly=True)
+    pos_config_id = fields.Many2one("pos.config", string="Shop", readonly=True)
+    pos_session_id = fields.Many2one(
+        "pos.session", readonly=True, index="btree_not_null"
+    )
+    pos_payment_id = fields.Many2one(
+        "pos.payment",
+        string="Payment of the order",
+        readonly=True,
+        index="btree_not_null",
+        copy=False,
+        ondelete="set null",
+    )
+    pos_order_id = fields.Many2one(
+        related="pos_payment_id.pos_order_id", store=True, index="btree_not_null"
+    )
+    # Which lines of the refunded order a refund gives back: {line id: fen}.
+    goods = fields.Json(readonly=True)
+
+    # A line of the till is paid once, whoever sends it how often.
+    _pos_line_uniq = models.UniqueIndex(
+        "(pos_payment_uuid) WHERE kind = 'payment' AND pos_payment_uuid IS NOT NULL "
+        "AND abandoned IS NOT TRUE AND state NOT IN ('failed', 'cancelled')",
+        "This payment is in progress already.",
+    )
+    # Two tills with the same order do not charge two customers.
+    _pos_order_open_uniq = models.UniqueIndex(
+        "(pos_order_uuid) WHERE kind = 'payment' AND pos_order_uuid IS NOT NULL "
+        "AND abandoned IS NOT TRUE "
+        "AND state IN ('draft', 'sending', 'waiting', 'unknown', 'closing')",
+        "Another payment of this order is in progress.",
+    )
+
+    def _scene_info(self):
+        """Override to name the shop."""
+        if not self.pos_config_id:
+            return super()._scene_info()
+        return {"store_info": {"id": f"pos{self.pos_config_id.id}"}}
+
+    def _on_change(self):
+        """Override to tell the till, and to settle what an order waits for."""
+        super()._on_change()
+        for row in self:
+            if row.kind == "payment" and row.state == "done" and not row.abandoned:
+                row.pos_payment_id._wechat_check_proof()
+            if row.pos_config_id and row.pos_payment_uuid:
+                row.pos_config_id._notify(
+                    "WECHAT_PAY_CHANGED",
+                    {"line": row.pos_payment_uuid, "state": row.state},
+                )
+
+    # === PAYMENTS === #
+
+    @api.model
+    def _pos_row(self, method, line):
+        """Return the last payment of a line of the till; earlier ones are over."""
+        return self.search(
+            [
+                ("kind", "=", "payment"),
+                ("pos_payment_uuid", "=", line),
+                ("pos_method_id", "=", method.id),
+            ],
+            order="pos_attempt desc, id desc",
+            limit=1,
+        )
+
+    @api.model
+    def _pos_paid_fen(self, order):
+        """Return what has been, or is just being, paid for an order."""
+        rows = self.search(
+            [
+                ("kind", "=", "payment"),
+                ("pos_order_uuid", "=", order),
+                ("abandoned", "=", False),
+                ("state", "not in", ("failed", "cancelled")),
+            ]
+        )
+        return sum(row.amount_fen - row.refunded_fen for row in rows)
+
+    def _pos_may_ask(self):
+        """Whether WeChat may be asked again, as the till wants to know."""
+        if self.state not in const.OPEN_STATES or self.state == "draft":
+            return False
+        pause = const.QUERY_SECONDS - 1
+        last = max(filter(None, (self.queried_at, self.sent_at)), default=None)
+        return not last or (fields.Datetime.now() - last).total_seconds() >= pause
+
+    def _pos_status(self):
+        """Return what the till shows; see ``pos.payment.method._wechat_status``."""
+        self.ensure_one()
+        left = self.expires_at and self.expires_at - fields.Datetime.now()
+        return {
+            "state": self.state,
+            "number": self.number,
+            "way": self.way,
+            "amount": self.amount_fen,
+            "payer_total": self.payer_total_fen,
+            "message": self._pos_message(),
+            "error": self.error_code or "",
+            "code_url": self.code_url if self.state == "waiting" else False,
+            "seconds": max(0, int(left.total_seconds())) if left else False,
+            "transaction_id": self.remote_no or "",
+            "abandoned": self.abandoned,
+            "promotions": [
+                {"name": p.name, "amount": p.amount_fen, "type": p.type}
+                for p in self.promotion_ids
+            ],
+        }
+
+    def _pos_message(self):
+        if self.state in ("done", "draft", "sending"):
+            return ""
+        if self.state == "waiting":
+            if self.way != "codepay":
+                return self.env._("The customer scans the QR code with WeChat.")
+            return self.env._("The customer has to enter the password on the phone.")
+        if self.state == "unknown":
+            return self.env._(
+                "WeChat has not answered yet; it is being asked whether the customer "
+                "was charged. Do not charge again."
+            )
+        if self.state == "closing":
+            code = "giving_back" if self.abandoned else None
+            return sentence(self.env._, code) or self.env._(
+                "The payment is being cancelled."
+            )
+        return sentence(self.env._, self.error_code, self.error or "")
+
+    # === REFUNDS === #
+
+    @api.model
+    def _pos_refunds(self, method, line):
+        """Return the refunds of a line of the till, whatever became of them."""
+        return self.search(
+            [
+                ("kind", "=", "refund"),
+                ("pos_payment_uuid", "=", line),
+                ("pos_method_id", "=", method.id),
+            ]
+        )
+
+    @api.model
+    def _pos_refund(self, order_ids, amount, goods, line, tries, vals):
+        """Store refunds of what was paid for orders, the largest rest first.
+
+        :param list order_ids: the orders that are refunded
+        :param int amount: fen
+        :param dict goods: fen by id of the refunded order line
+        :param str line: uuid of the till's payment line
+        :param int tries: refunds that this line has had; each has its own number
+        :param dict vals: for each refund
+        :return: the refunds
+        :raises UserError: if there is not that much left to refund
+        """
+        payments = self.search(
+            [
+                ("kind", "=", "payment"),
+                ("pos_order_id", "in", order_ids),
+                ("state", "=", "done"),
+                ("abandoned", "=", False),
+            ],
+            order="id",
+        )
+        for payment in payments:
+            payment._lock()
+        self._pos_check_goods(payments, goods)
+        left = sum(payment._left_fen() for payment in payments)
+        if amount > left:
+            raise UserError(
+                self.env._(
+                    "Only %(left)s yuan of this order can go back to WeChat; the rest "
+                    "was paid another way or has been refunded. Enter %(left)s for "
+                    "WeChat Pay.",
+                    left=money.format_fen(left),
+                )
+            )
+        refunds = self.browse()
+        namespace = uuid.UUID(line)
+        for payment in payments.sorted(lambda p: (-p._left_fen(), p.id)):
+            part = min(amount, payment._left_fen())
+            if part:
+                number = uuid.uuid5(namespace, f"refund {payment.number} {tries}").hex
+                refunds += payment._refund(part, number=number, goods=goods, **vals)
+                amount -= part
+        return refunds
+
+    @api.model
+    def _pos_check_goods(self, payments, goods):
+        """No line of an order gives back more than was paid for it.
+
+        :raises UserError: if one would
+        """
+        lines = self.env["pos.order.line"].browse([int(key) for key in goods])
+        before = {}
+        # One return may be spread over several payments: it counts once.
+        seen = set()
+        for refund in payments.refund_ids:
+            if refund.state == "failed" or refund.pos_payment_uuid in seen:
+                continue
+            seen.add(refund.pos_payment_uuid)
+            for key, fen in (refund.goods or {}).items():
+                before[key] = before.get(key, 0) + fen
+        for order_line in lines:
+            key = str(order_line.id)
+            most = money.to_fen(order_line.price_subtotal_incl)
+            if before.get(key, 0) + goods[key] > max(most, 0) + 1:
+                raise UserError(
+                    self.env._(
+                        "More of “%(product)s” would be refunded than was paid for it.",
+                        product=order_line.full_product_name
+                        or order_line.product_id.display_name,
+                    )
+                )
+
+    def _pos_refund_status(self):
+        """Return what the till is told about the refunds of one line."""
+        states = set(self.mapped("state"))
+        moved = self.filtered(lambda row: row.state != "failed")
+        if states <= {"done"}:
+            state, message = "done", ""
+        elif "failed" in states:
+            state = "failed"
+            failed = self.filtered(lambda row: row.state == "failed")[:1]
+            message = sentence(self.env._, failed.error_code, failed.error or "")
+        elif states <= {"done", "waiting"}:
+            state = "waiting"
+            message = self.env._(
+                "WeChat has accepted the refund; the customer gets the money within "
+                "minutes."
+            )
+        else:
+            state = "pending"
+            message = self.env._(
+                "WeChat has not confirmed the refund yet. It is repeated with the same "
+                "number until it is; do not refund again."
+            )
+        return {
+            "state": state,
+            "amount": sum(moved.mapped("amount_fen")),
+            "message": message,
+            "numbers": self.mapped("number"),
+        }

@@ -1,0 +1,263 @@
+from odoo.exceptions import AccessError, ValidationError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .common import MCHID, PayCase
+
+CODEPAY = "/v3/pay/transactions/codepay"
+
+
+@tagged("post_install", "-at_install")
+class TestCodepay(PayCase):
+    """Payment by code, each branch against the sandbox."""
+
+    def test_paid_at_once(self):
+        answer = self.charge()
+        self.assertEqual(answer["state"], "done", answer)
+        self.assertEqual(answer["payer_total"], 1234)
+        row = self.row()
+        self.assertEqual(row.number, self.line.replace("-", ""))
+        self.assertEqual(row.remote_no, self.remote(row.number)["transaction_id"])
+        self.assertEqual(row.settlement_fen, 1234)
+        self.assertFalse(row.next_at)
+        self.assertTrue(row.success_at)
+
+    def test_sent_again_by_the_till(self):
+        """A line is charged once, whatever the till repeats."""
+        self.charge()
+        before = self.count(CODEPAY)
+        self.assertEqual(self.charge()["state"], "done")
+        self.assertEqual(self.count(CODEPAY), before)
+
+    def test_password(self):
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        answer = self.charge()
+        self.assertEqual(answer["state"], "waiting")
+        self.assertIn("password", answer["message"])
+        self.password(answer["number"], "wrong")
+        self.assertEqual(self.status()["state"], "waiting")
+        self.password(answer["number"], "right")
+        self.assertEqual(self.status()["state"], "done")
+
+    def test_customer_cancels(self):
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        answer = self.charge()
+        self.password(answer["number"], "cancel")
+        answer = self.status()
+        self.assertEqual((answer["state"], answer["error"]), ("failed", "PAYERROR"))
+        self.assertIn("Nothing was paid", answer["message"].replace("\n", " "))
+        # A new code needs a new number.
+        again = self.charge()
+        self.assertEqual(again["state"], "done")
+        self.assertNotEqual(again["number"], answer["number"])
+
+    def test_nobody_enters_the_password(self):
+        """At the limit an unpaid order is reversed, by the till's question."""
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        answer = self.charge()
+        self.let_time_pass()
+        answer = self.status()
+        self.assertEqual((answer["state"], answer["error"]), ("cancelled", "timeout"))
+        self.assertEqual(self.remote(answer["number"])["trade_state"], "REVOKED")
+
+    def test_till_is_gone(self):
+        """The same, by a job."""
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        number = self.charge()["number"]
+        self.let_time_pass()
+        self.drain()
+        self.assertEqual(self.row().state, "cancelled")
+        self.assertEqual(self.remote(number)["trade_state"], "REVOKED")
+
+    def test_answer_lost_after_the_money_was_taken(self):
+        self.fault(CODEPAY, "drop_connection", commit=True)
+        answer = self.charge()
+        self.assertEqual(answer["state"], "unknown")
+        self.assertIn("Do not charge again", answer["message"])
+        self.assertEqual(self.status()["state"], "done")
+        self.assertEqual(self.count(CODEPAY), 1)
+
+    def test_system_error_after_the_money_was_taken(self):
+        self.fault(CODEPAY, "http_status", status=500, commit=True)
+        self.assertEqual(self.charge()["state"], "unknown")
+        self.assertEqual(self.status()["state"], "done")
+
+    def test_system_error_before(self):
+        """WeChat does not know the number: reversed at the limit, nothing paid."""
+        self.fault(CODEPAY, "http_status", status=500)
+        self.assertEqual(self.charge()["state"], "unknown")
+        self.assertEqual(self.status()["state"], "unknown")
+        self.let_time_pass()
+        answer = self.status()
+        self.assertEqual(answer["state"], "cancelled")
+
+    def test_cancelled_by_the_cashier(self):
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        number = self.charge()["number"]
+        answer = self.till.wechat_pay_cancel(self.line)
+        self.assertEqual((answer["state"], answer["error"]), ("cancelled", "cancelled"))
+        self.assertEqual(self.remote(number)["trade_state"], "REVOKED")
+
+    def test_cancelled_too_late(self):
+        """The customer was faster, the till did not know: the reverse gives back."""
+        self.fault(CODEPAY, "drop_connection", commit=True)
+        number = self.charge()["number"]
+        answer = self.till.wechat_pay_cancel(self.line)
+        self.assertEqual(answer["state"], "cancelled")
+        self.assertEqual(self.remote(number)["trade_state"], "REVOKED")
+        self.assertEqual(self.remote(number)["refunded"], 1234)
+
+    def test_cancelled_while_wechat_is_down(self):
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        number = self.charge()["number"]
+        self.fault("reverse", "http_status", status=500, times=2)
+        answer = self.till.wechat_pay_cancel(self.line)
+        self.assertEqual((answer["state"], answer["abandoned"]), ("closing", True))
+        # The till goes on with the same line.
+        second = self.charge()
+        self.assertEqual(second["state"], "done")
+        first = self.env["wechat.pay.transaction"].search([("number", "=", number)])
+        self.let_time_pass(first)
+        self.drain()
+        self.assertEqual(first.state, "cancelled")
+        self.assertEqual(self.remote(number)["trade_state"], "REVOKED")
+
+    def test_late_success(self):
+        """Money that arrives after the end goes back by itself."""
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        answer = self.charge()
+        row = self.row()
+        row.write({"state": "cancelled", "next_at": self.long_ago()})
+        row.flush_recordset()
+        self.password(answer["number"], "right")
+        self.drain()
+        self.assertEqual((row.state, row.abandoned), ("done", True))
+        self.assertEqual(row.refunded_fen, 1234)
+        self.drain()
+        self.assertEqual(len(self.remote_refunds(answer["number"])), 1)
+
+    def test_code_used_twice(self):
+        code = self.code()
+        self.assertEqual(self.charge(code)["state"], "done")
+        self.line, self.order = self.order, self.line
+        answer = self.charge(code)
+        self.assertEqual(answer["state"], "failed")
+        self.assertIn("scan", answer["message"])
+
+    def test_code_expired(self):
+        answer = self.charge("130000000000000000")
+        self.assertEqual(answer["state"], "failed")
+        self.assertEqual(answer["error"], "AUTH_CODE_INVALID")
+
+    @mute_logger("odoo.addons.wechat_pay.models.wechat_pay_transaction_payment")
+    def test_amount_mismatch(self):
+        self.fault(CODEPAY, "drop_connection", commit=True)
+        self.charge()
+        row = self.row()
+        self.env.cr.execute(
+            "UPDATE wechat_pay_transaction SET amount_fen = 1235 WHERE id = %s",
+            [row.id],
+        )
+        answer = self.status()
+        self.assertEqual((answer["state"], answer["error"]), ("abnormal", "mismatch"))
+        self.assertTrue(row.needs_help)
+        self.assertIn("manager", row.help_reason)
+
+    def test_two_tills(self):
+        """Another line of the same order waits until the first is over."""
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        first = self.charge()
+        other = self.order[:-4] + "beef"
+        answer = self.charge(line=other)
+        self.assertEqual((answer["state"], answer["error"]), ("failed", "paid_already"))
+        self.password(first["number"], "cancel")
+        self.status()
+        self.assertEqual(self.charge(line=other)["state"], "done")
+        answer = self.charge(line=self.line)
+        self.assertEqual((answer["state"], answer["error"]), ("failed", "paid_already"))
+
+    def test_split_payment(self):
+        self.assertEqual(self.charge(total=2468)["state"], "done")
+        other = self.order[:-4] + "beef"
+        self.assertEqual(self.charge(line=other, total=2468)["state"], "done")
+
+    def test_draft_left_behind(self):
+        """The till stored the payment and was gone before it was sent."""
+        row_id, refusal = self.till._wechat_open(
+            self.config, self.payment(), self.line, "codepay", self.row()
+        )
+        self.assertFalse(refusal)
+        self.let_time_pass()
+        self.drain()
+        row = self.env["wechat.pay.transaction"].browse(row_id)
+        self.assertEqual(row.state, "cancelled")
+        self.assertEqual(self.count(CODEPAY), 0)
+
+    def test_code_is_kept_nowhere(self):
+        code = self.code()
+        self.charge(code)
+        self.env.flush_all()
+        self.env.cr.execute("SELECT t.* FROM wechat_pay_transaction t")
+        self.assertNotIn(code, str(self.env.cr.fetchall()))
+
+    def test_hostile_input(self):
+        for vals in (
+            {"amount": 12.34},
+            {"amount": True},
+            {"amount": 0},
+            {"amount": -5},
+            {"amount": 10**12},
+            {"line": "1"},
+            {"line": None},
+            {"order": "'; drop table"},
+            {"total": None},
+            {"way": "jsapi"},
+            {"code": "13000000000000000"},
+            {"code": None},
+            {"config": "1"},
+            {"config": 0},
+        ):
+            with self.subTest(vals), self.assertRaises(ValidationError):
+                self.till.wechat_pay_start(
+                    self.payment(**{"code": "130000000000000000", **vals})
+                )
+        stranger = self.new_user("pay_stranger")
+        with self.assertRaises(AccessError):
+            self.method.with_user(stranger).wechat_pay_start(self.payment())
+
+    def test_shop_is_not_open(self):
+        config = self.config.copy({"name": "Closed"})
+        with self.assertRaisesRegex(Exception, "session"):
+            self.charge(config=config.id)
+
+    def test_merchant_disabled(self):
+        self.merchant.environment = "disabled"
+        answer = self.charge()
+        self.assertEqual((answer["state"], answer["error"]), ("failed", "config"))
+        self.assertFalse(self.row())
+
+    def test_promotions(self):
+        self.sandbox.post(
+            f"phone/{self.openid}/vouchers", type="NOCASH", amount=100, name="减一元"
+        )
+        answer = self.charge()
+        self.assertEqual(answer["state"], "done")
+        row = self.row()
+        promotion = row.promotion_ids
+        self.assertEqual((promotion.type, promotion.amount_fen), ("NOCASH", 100))
+        self.assertEqual((row.payer_total_fen, row.settlement_fen), (1134, 1134))
+
+    def test_merchant_in_apiv2(self):
+        self.merchant.codepay_driver = "v2"
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        answer = self.charge()
+        self.assertEqual(answer["state"], "waiting", answer)
+        self.password(answer["number"], "right")
+        self.assertEqual(self.status()["state"], "done")
+        self.assertEqual(
+            self.row().remote_no, self.remote(answer["number"])["transaction_id"]
+        )
+
+    def test_numbers_of_the_merchant(self):
+        self.assertEqual(self.charge()["state"], "done")
+        self.assertEqual(self.remote(self.row().number)["mchid"], MCHID)

@@ -1,0 +1,2 @@
+class CodepayV2:
+    pass
