@@ -360,7 +360,8 @@ class WechatPayTransaction(models.Model):
                 )
                 if not verb:
                     return True
-                outcome = self._paced(row_id, verb, rate_key, args, patience)
+                given = args if verb == wish else ()
+                outcome = self._paced(row_id, verb, rate_key, given, patience)
                 again = self._drain_in_own_transaction(
                     lambda model, verb=verb, outcome=outcome: model.browse(
                         row_id
@@ -372,7 +373,7 @@ class WechatPayTransaction(models.Model):
                 return True
             if not again:
                 return True
-            wish, args = again if again == "decide" else None, ()
+            wish = again if again == "decide" else None
         return True
 
     @api.model

@@ -173,14 +173,21 @@ class PayCase(PayShop, TransactionCase):
         return self.sandbox.post(f"phone/{self.openid}/pay_code", new=new)["auth_code"]
 
     def charge(self, code=None, **vals):
-        return self.till.wechat_pay_start(
-            self.payment(code=code or self.code(), **vals)
-        )
+        return self.call("start", self.payment(code=code or self.code(), **vals))
+
+    def cancel(self):
+        return self.call("cancel", self.line)
+
+    def call(self, name, *args):
+        """Call the till's method as a request of its own would."""
+        self.env.flush_all()
+        self.env.invalidate_all()
+        return getattr(self.till, f"wechat_pay_{name}")(*args)
 
     def status(self, line=None):
         """Ask as the till does, some seconds later."""
         self.row(line).write({"queried_at": False, "sent_at": self.long_ago()})
-        return self.till.wechat_pay_status(line or self.line)
+        return self.call("status", line or self.line)
 
     @staticmethod
     def long_ago():

@@ -70,12 +70,13 @@ class TestCodepay(PayCase):
         self.assertEqual(self.remote(number)["trade_state"], "REVOKED")
 
     def test_answer_lost_after_the_money_was_taken(self):
-        self.fault(CODEPAY, "drop_connection", commit=True)
+        before = self.count(CODEPAY)
+        self.fault(CODEPAY, "timeout_after")
         answer = self.charge()
         self.assertEqual(answer["state"], "unknown")
         self.assertIn("Do not charge again", answer["message"])
         self.assertEqual(self.status()["state"], "done")
-        self.assertEqual(self.count(CODEPAY), 1)
+        self.assertEqual(self.count(CODEPAY), before + 1)
 
     def test_system_error_after_the_money_was_taken(self):
         self.fault(CODEPAY, "http_status", status=500, commit=True)
@@ -94,24 +95,23 @@ class TestCodepay(PayCase):
     def test_cancelled_by_the_cashier(self):
         self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
         number = self.charge()["number"]
-        answer = self.till.wechat_pay_cancel(self.line)
+        answer = self.cancel()
         self.assertEqual((answer["state"], answer["error"]), ("cancelled", "cancelled"))
         self.assertEqual(self.remote(number)["trade_state"], "REVOKED")
 
     def test_cancelled_too_late(self):
         """The customer was faster, the till did not know: the reverse gives back."""
-        self.fault(CODEPAY, "drop_connection", commit=True)
+        self.fault(CODEPAY, "http_status", status=500, commit=True)
         number = self.charge()["number"]
-        answer = self.till.wechat_pay_cancel(self.line)
+        answer = self.cancel()
         self.assertEqual(answer["state"], "cancelled")
         self.assertEqual(self.remote(number)["trade_state"], "REVOKED")
-        self.assertEqual(self.remote(number)["refunded"], 1234)
 
     def test_cancelled_while_wechat_is_down(self):
         self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
         number = self.charge()["number"]
         self.fault("reverse", "http_status", status=500, times=2)
-        answer = self.till.wechat_pay_cancel(self.line)
+        answer = self.cancel()
         self.assertEqual((answer["state"], answer["abandoned"]), ("closing", True))
         # The till goes on with the same line.
         second = self.charge()
@@ -151,7 +151,7 @@ class TestCodepay(PayCase):
 
     @mute_logger("odoo.addons.wechat_pay.models.wechat_pay_transaction_payment")
     def test_amount_mismatch(self):
-        self.fault(CODEPAY, "drop_connection", commit=True)
+        self.fault(CODEPAY, "http_status", status=500, commit=True)
         self.charge()
         row = self.row()
         self.env.cr.execute(
@@ -160,6 +160,7 @@ class TestCodepay(PayCase):
         )
         answer = self.status()
         self.assertEqual((answer["state"], answer["error"]), ("abnormal", "mismatch"))
+        row.invalidate_recordset()
         self.assertTrue(row.needs_help)
         self.assertIn("manager", row.help_reason)
 
@@ -183,6 +184,7 @@ class TestCodepay(PayCase):
 
     def test_draft_left_behind(self):
         """The till stored the payment and was gone before it was sent."""
+        before = self.count(CODEPAY)
         row_id, refusal = self.till._wechat_open(
             self.config, self.payment(), self.line, "codepay", self.row()
         )
@@ -191,7 +193,7 @@ class TestCodepay(PayCase):
         self.drain()
         row = self.env["wechat.pay.transaction"].browse(row_id)
         self.assertEqual(row.state, "cancelled")
-        self.assertEqual(self.count(CODEPAY), 0)
+        self.assertEqual(self.count(CODEPAY), before)
 
     def test_code_is_kept_nowhere(self):
         code = self.code()
