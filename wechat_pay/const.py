@@ -101,6 +101,7 @@ RATES: dict[str, tuple[int, float]] = {
     "charge": (33, 1.0),
     "place": (100, 1.0),
     "query": (100, 1.0),
+    "decide": (100, 1.0),
     "close": (33, 1.0),
     "refund": (100, 1.0),
     "query_refund": (100, 1.0),

@@ -102,7 +102,7 @@ class PosPaymentMethod(models.Model):
             if refusal:
                 return refusal
             row = transactions.browse(row_id)
-        if row.state == "draft" or (row.way == "native" and row.state == "sending"):
+        if row.state == "draft" or (row.way == "native" and row.state in ("sending", "unknown")):
             args = (code,) if way == "codepay" else ()
             wish = "charge" if way == "codepay" else "place"
             transactions._work(row.id, wish, *args, patience=TILL_PATIENCE)

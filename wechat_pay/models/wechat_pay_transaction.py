@@ -214,6 +214,7 @@ class WechatPayTransaction(models.Model):
 
     def write(self, vals):
         if "state" in vals:
+            self.check_access("write")
             self._check_transition(vals["state"])
         return super().write(vals)
 

@@ -73,10 +73,8 @@ class WechatPayTransaction(models.Model):
                 # Whoever wanted to send it is gone, and nothing was sent.
                 self.write({"state": "cancelled", "next_at": False})
             return None
-        if self.state == "sending" and wish == "place":
-            return wish
-        if self.state == "waiting" and wish == "place":
-            # WeChat answers the same order with a new prepay_id.
+        if wish == "place" and self.state in ("sending", "waiting", "unknown"):
+            # The same order again is harmless; WeChat answers with a new link.
             return wish
         if self.state == "waiting" and not wish and self._is_over():
             self.write({"state": "closing"})

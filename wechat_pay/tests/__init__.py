@@ -1,1 +1,3 @@
 from . import test_codepay
+from . import test_native
+from . import test_refund

@@ -1,0 +1,319 @@
+import random
+
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .common import PayCase
+
+REFUNDS = "/v3/refund/domestic/refunds"
+
+
+@tagged("post_install", "-at_install")
+class TestRefund(PayCase):
+    def setUp(self):
+        super().setUp()
+        self.sandbox.post("settings", auto_refund=True)
+        self.assertEqual(self.charge()["state"], "done")
+        self.paid = self.row()
+
+    def refund(self, amount=1234, reason="test"):
+        refund = self.paid._refund(amount, reason)
+        self.drain()
+        return refund
+
+    def test_whole(self):
+        refund = self.refund()
+        self.assertIn(refund.state, ("waiting", "done"))
+        refund.next_at = self.long_ago()
+        self.drain()
+        self.assertEqual(refund.state, "done")
+        self.assertEqual(self.paid.refunded_fen, 1234)
+
+    def test_never_more_than_paid(self):
+        self.refund(1000)
+        with self.assertRaisesRegex(UserError, "2.34"):
+            self.paid._refund(235)
+        self.refund(234)
+        with self.assertRaises(UserError):
+            self.paid._refund(1)
+        for amount in (0, -1):
+            with self.assertRaises(UserError):
+                self.paid._refund(amount)
+
+    def test_answer_lost(self):
+        """Sent again with the same number: WeChat gives back once."""
+        self.fault(REFUNDS, "http_status", status=500, commit=True, times=2)
+        refund = self.refund()
+        self.assertEqual(refund.state, "unknown")
+        refund.next_at = self.long_ago()
+        self.drain()
+        self.assertIn(refund.state, ("waiting", "done"))
+        self.assertEqual(len(self.remote_refunds(self.paid.number)), 1)
+
+    def test_refused(self):
+        """What was not given back can be given back again, or sent again."""
+        self.fault(REFUNDS, "http_status", status=403, code="NOT_ENOUGH")
+        refund = self.refund()
+        self.assertEqual(
+            (refund.state, refund.needs_help), ("failed", True), refund.error
+        )
+        self.assertEqual(self.paid.refunded_fen, 0)
+        refund.with_user(self.manager).action_retry()
+        self.drain()
+        self.assertIn(refund.state, ("waiting", "done"))
+        self.assertEqual(self.paid.refunded_fen, 1234)
+
+    def test_late_failure(self):
+        """A refund that seemed to go through comes back and is to be done again."""
+        self.sandbox.post("settings", auto_refund=False)
+        refund = self.refund()
+        self.assertEqual(refund.state, "waiting")
+        self.sandbox.post(
+            f"pay/refunds/{self.merchant.mchid}/{refund.number}",
+            status="CLOSED",
+            notify=False,
+        )
+        refund.next_at = self.long_ago()
+        self.drain()
+        self.assertEqual((refund.state, refund.needs_help), ("failed", True))
+        self.assertEqual(self.paid.refunded_fen, 0)
+
+    def test_abnormal(self):
+        self.sandbox.post("settings", auto_refund=False)
+        refund = self.refund()
+        self.sandbox.post(
+            f"pay/refunds/{self.merchant.mchid}/{refund.number}",
+            status="ABNORMAL",
+            notify=False,
+        )
+        refund.next_at = self.long_ago()
+        self.drain()
+        self.assertEqual((refund.state, refund.needs_help), ("abnormal", True))
+        # The money has left: it cannot be given back another time.
+        self.assertEqual(self.paid.refunded_fen, 1234)
+
+    def test_notices_in_any_order(self):
+        refund = self.refund()
+        refund.next_at = self.long_ago()
+        self.drain()
+        self.assertEqual(refund.state, "done")
+        for event, status in (("abnormal", "ABNORMAL"), ("success", "SUCCESS")):
+            self.env["wechat.event"]._receive(
+                "pay",
+                self.merchant.id,
+                self.company.id,
+                f"EV-{event}",
+                f"refund.{event}",
+                {
+                    "mchid": self.merchant.mchid,
+                    "out_refund_no": refund.number,
+                    "refund_status": status,
+                    "amount": {"total": 1234, "refund": 1234},
+                },
+            )
+        for event in self.env["wechat.event"].search([("state", "=", "pending")]):
+            event._process()
+        self.drain()
+        self.assertEqual(refund.state, "done")
+
+    def test_fifty_at_most(self):
+        for _time in range(50):
+            self.paid._refund(1)
+        with self.assertRaisesRegex(UserError, "50"):
+            self.paid._refund(1)
+
+    def test_random_sequences(self):
+        """Whatever is asked for in whatever order, no more goes back than came."""
+        generator = random.Random(20261123)
+        for _round in range(20):
+            self.order, self.line = self.line[:-4] + "0000", self.order[:-4] + "0001"
+            self.line = self.line[:-8] + f"{generator.getrandbits(32):08x}"
+            self.order = self.order[:-8] + f"{generator.getrandbits(32):08x}"
+            self.charge()
+            self.paid = self.row()
+            for _step in range(8):
+                try:
+                    self.paid._refund(generator.randint(1, 700))
+                except UserError:
+                    continue
+                if generator.random() < 0.3:
+                    self.fault(
+                        REFUNDS,
+                        "http_status",
+                        status=generator.choice((403, 500)),
+                        commit=generator.random() < 0.5,
+                    )
+                self.drain()
+            given = sum(r["refund"] for r in self.given())
+            self.assertLessEqual(given, 1234)
+            self.assertGreaterEqual(self.paid.refunded_fen, 0)
+
+    def given(self):
+        return [
+            r
+            for r in self.remote_refunds(self.paid.number)
+            if r["status"] in ("SUCCESS", "PROCESSING")
+        ]
+
+
+@tagged("post_install", "-at_install")
+class TestTillRefund(PayCase):
+    """What a cashier gives back."""
+
+    def setUp(self):
+        super().setUp()
+        self.product = self.env["product.product"].create(
+            {"name": "Tea", "lst_price": 6.17, "available_in_pos": True, "taxes_id": []}
+        )
+        self.assertEqual(self.charge()["state"], "done")
+        self.paid = self.save_order()
+
+    def save_order(self):
+        session = self.config.current_session_id
+        self.env.invalidate_all()
+        self.env["pos.order"].sync_from_ui(
+            [
+                {
+                    "uuid": self.order,
+                    "name": "Order 0001",
+                    "session_id": session.id,
+                    "user_id": self.env.uid,
+                    "partner_id": False,
+                    "amount_paid": 12.34,
+                    "amount_total": 12.34,
+                    "amount_tax": 0,
+                    "amount_return": 0,
+                    "state": "paid",
+                    "to_invoice": False,
+                    "lines": [
+                        [
+                            0,
+                            0,
+                            {
+                                "uuid": self.line[:-1]
+                                + ("a" if self.line[-1] != "a" else "b"),
+                                "product_id": self.product.id,
+                                "qty": 2,
+                                "price_unit": 6.17,
+                                "price_subtotal": 12.34,
+                                "price_subtotal_incl": 12.34,
+                                "discount": 0,
+                                "tax_ids": [],
+                            },
+                        ]
+                    ],
+                    "payment_ids": [
+                        [
+                            0,
+                            0,
+                            {
+                                "uuid": self.line,
+                                "amount": 12.34,
+                                "payment_method_id": self.method.id,
+                                "payment_status": "done",
+                            },
+                        ]
+                    ],
+                }
+            ]
+        )
+        return self.env["pos.order"].search([("uuid", "=", self.order)])
+
+    def test_order_and_payment_are_joined(self):
+        payment = self.paid.payment_ids
+        self.assertEqual(payment.wechat_transaction_ids, self.row())
+        self.assertFalse(payment.wechat_unproven)
+        self.assertEqual(self.row().pos_order_id, self.paid)
+
+    def test_payment_without_proof(self):
+        """A cashier says it is paid, WeChat does not: saved, and on the worklist."""
+        self.order, self.line = self.line, self.order
+        payment = self.save_order().payment_ids
+        self.assertTrue(payment.wechat_unproven)
+
+    def give_back(self, amount, goods=None, line="1" * 8, **vals):
+        return self.call(
+            "refund",
+            {
+                "config": self.config.id,
+                "order": f"{line}-0000-4000-8000-000000000001",
+                "line": f"{line}-0000-4000-8000-000000000002",
+                "amount": amount,
+                "orders": self.paid.ids,
+                "goods": goods or [[self.paid.lines.id, amount]],
+                **vals,
+            },
+        )
+
+    def test_whole(self):
+        answer = self.give_back(1234)
+        self.assertIn(answer["state"], ("done", "waiting"), answer)
+        self.assertEqual(answer["amount"], 1234)
+        # The till repeats it: the same refund.
+        again = self.give_back(1234)
+        self.assertEqual(again["numbers"], answer["numbers"])
+        self.assertEqual(len(self.remote_refunds(self.row().number)), 1)
+
+    def test_per_line(self):
+        self.assertIn(self.give_back(617)["state"], ("done", "waiting"))
+        answer = self.give_back(617, line="2" * 8)
+        self.assertIn(answer["state"], ("done", "waiting"))
+        with self.assertRaisesRegex(UserError, "Tea"):
+            self.give_back(5, line="3" * 8)
+
+    def test_more_than_paid(self):
+        with self.assertRaises(UserError):
+            self.give_back(1235)
+        with self.assertRaisesRegex(UserError, "12.34"):
+            self.give_back(2000, goods=[[self.paid.lines.id, 1000]])
+
+    def test_not_answered(self):
+        self.fault(REFUNDS, "http_status", status=500, commit=True, times=2)
+        answer = self.give_back(1234)
+        self.assertEqual(answer["state"], "pending")
+        self.assertIn("do not refund again", answer["message"])
+        row = self.row().refund_ids
+        row.next_at = self.long_ago()
+        self.drain()
+        self.assertIn(row.state, ("done", "waiting"))
+
+    def test_refused_then_again(self):
+        self.fault(REFUNDS, "http_status", status=403, code="NOT_ENOUGH")
+        answer = self.give_back(1234)
+        self.assertEqual(answer["state"], "failed")
+        self.assertIn(self.give_back(1234)["state"], ("done", "waiting"))
+        self.assertEqual(self.row().refunded_fen, 1234)
+
+    def test_hostile_input(self):
+        other = self.env["pos.order"].search([("id", "!=", self.paid.id)], limit=1)
+        for vals in (
+            {"orders": None},
+            {"orders": ["1"]},
+            {"orders": []},
+            {"goods": [[0, 1234]]},
+            {"goods": [[self.paid.lines.id, 12.34]]},
+            {"goods": "x"},
+            {"goods": [[other.lines[:1].id or 1, 1]]},
+            {"line": "x" * 8},
+        ):
+            with self.subTest(vals), self.assertRaises(ValidationError):
+                self.give_back(1234, **vals)
+
+    @mute_logger("odoo.addons.base.models.ir_rule", "odoo.addons.base.models.ir_access")
+    def test_rights(self):
+        row = self.row()
+        for user in (
+            self.cashier,
+            self.new_user("pay_reader", "wechat_pay.pay_group_user"),
+        ):
+            with self.assertRaises(AccessError):
+                row.with_user(user).action_query()
+            with self.assertRaises(AccessError):
+                row.with_user(user).write({"state": "failed"})
+        with self.assertRaises(AccessError):
+            row.with_user(self.cashier).read(["number"])
+        with self.assertRaises(AccessError):
+            row.with_user(self.manager).write({"amount_fen": 1})
+        with self.assertRaises(AccessError):
+            row.with_user(self.manager).unlink()
