@@ -72,13 +72,13 @@ class WechatPayTransaction(models.Model):
     # === PAYMENTS === #
 
     @api.model
-    def _pos_row(self, method, line):
+    def _pos_row(self, method_id, line):
         """Return the last payment of a line of the till; earlier ones are over."""
         return self.search(
             [
                 ("kind", "=", "payment"),
                 ("pos_payment_uuid", "=", line),
-                ("pos_method_id", "=", method.id),
+                ("pos_method_id", "=", method_id),
             ],
             order="pos_attempt desc, id desc",
             limit=1,
@@ -149,15 +149,20 @@ class WechatPayTransaction(models.Model):
     # === REFUNDS === #
 
     @api.model
-    def _pos_refunds(self, method, line):
-        """Return the refunds of a line of the till, whatever became of them."""
-        return self.search(
+    def _pos_refunds(self, method_id, line):
+        """Return the refunds of a line of the till.
+
+        :return: ids of those that are under way or done, and how many have failed
+        """
+        rows = self.search(
             [
                 ("kind", "=", "refund"),
                 ("pos_payment_uuid", "=", line),
-                ("pos_method_id", "=", method.id),
+                ("pos_method_id", "=", method_id),
             ]
         )
+        failed = rows.filtered(lambda row: row.state == "failed")
+        return (rows - failed).ids, len(failed)
 
     @api.model
     def _pos_refund(self, order_ids, amount, goods, line, tries, vals):
