@@ -16,9 +16,8 @@ import uuid
 import pytest
 
 from tests.support import coupons
-from tests.support.rpc import Rpc
+from tests.support.payments import PayDesk, values
 from tests.support.world import World, running, wait_until
-from wxenv import shop
 
 FULL = os.environ.get("PROOF") == "full"
 PAYMENTS = 10_000 if FULL else 120
@@ -49,14 +48,10 @@ class Counter:
 class Till(threading.Thread):
     """A cashier who takes one payment after the other until the money is in."""
 
-    def __init__(self, world: World, number: int, orders: list, counter: Counter):
+    def __init__(self, desk: PayDesk, number: int, orders: list, counter: Counter):
         super().__init__(daemon=True)
-        self.world, self.orders, self.counter = world, orders, counter
+        self.desk, self.orders, self.counter = desk, orders, counter
         self.chance = random.Random(number)
-        self.rpc = Rpc(world.stack.url, world.stack.name, "cashier", "cashier")
-        self.method = world.ref("wechat_method")
-        self.config = world.ref("till_1")
-        self.openid = world.sandbox.user(f"顾客 {number}")
         self.results: dict[str, dict] = {}
         self.error: Exception | None = None
 
@@ -71,14 +66,7 @@ class Till(threading.Thread):
     def take(self, order: str) -> dict:
         """Take the payment of an order, with as many tries as it needs."""
         amount = self.chance.randint(1, 99_999)
-        payment = {
-            "config": self.config,
-            "order": order,
-            "line": str(uuid.UUID(int=uuid.UUID(order).int ^ 1)),
-            "name": order[:8],
-            "amount": amount,
-            "total": amount,
-        }
+        payment = self.desk.payment(amount, order=order)
         for _attempt in range(12):
             answer = self.attempt(payment)
             self.counter.add(answer["state"])
@@ -90,48 +78,32 @@ class Till(threading.Thread):
         return {"paid": 0}
 
     def attempt(self, payment: dict) -> dict:
-        shown = self.chance.random() < 0.3
-        if shown:
-            answer = self.call("start", {**payment, "way": "native"})
-            if answer["state"] == "waiting":
-                self.pay_on_phone(answer["number"])
-        else:
-            asked = self.chance.random() < 0.05
-            if asked:
-                self.control(f"phone/{self.openid}/ask_password", times=1)
-            code = self.control(f"phone/{self.openid}/pay_code", new=True)["auth_code"]
-            answer = self.call("start", {**payment, "way": "codepay", "code": code})
-            if answer["state"] == "waiting":
-                self.enter_password(answer["number"])
-        return self.wait(payment["line"], answer)
+        if self.chance.random() < 0.3:
+            answer = self.desk.show(payment)
+            if answer["state"] == "waiting" and self.chance.random() < 0.9:
+                self.desk.pay_on_phone(answer["number"])
+            return self.wait(payment, answer)
+        if self.chance.random() < 0.05:
+            self.desk.control(f"phone/{self.desk.openid}/ask_password", times=1)
+        answer = self.desk.charge(payment)
+        if answer["state"] == "waiting":
+            self.enter_password(answer["number"])
+        return self.wait(payment, answer)
 
-    def wait(self, line: str, answer: dict) -> dict:
+    def wait(self, payment: dict, answer: dict) -> dict:
         patience = time.monotonic() + self.chance.choice((3, 20, 60))
         while answer["state"] not in FINAL:
             if time.monotonic() > patience:
                 self.counter.add("given up")
-                return self.call("cancel", line)
+                return self.desk.cancel(payment)
             time.sleep(0.5)
-            answer = self.call("status", line)
+            answer = self.desk.status(payment)
         return answer
-
-    def pay_on_phone(self, number: str) -> None:
-        if self.chance.random() < 0.9:
-            self.control(f"pay/orders/{shop.MCHID}/{number}/pay", openid=self.openid)
 
     def enter_password(self, number: str) -> None:
         answers = ("right", "right", "wrong", "cancel", None)
         if result := self.chance.choice(answers):
-            path = f"pay/orders/{shop.MCHID}/{number}/password"
-            self.control(path, result=result)
-
-    def call(self, name: str, *args) -> dict:
-        return self.rpc.call(
-            "pos.payment.method", f"wechat_pay_{name}", [self.method], *args
-        )
-
-    def control(self, path: str, **body) -> dict:
-        return self.world.sandbox.ask("POST", path, **body)
+            self.desk.password(number, result)
 
 
 def spoil(world: World) -> None:
@@ -151,7 +123,10 @@ def test_nobody_pays_twice(world):
     orders = [str(uuid.uuid4()) for _number in range(PAYMENTS)]
     counter, queue = Counter(), list(orders)
     start = time.monotonic()
-    tills = [Till(world, number, queue, counter) for number in range(TILLS)]
+    tills = [
+        Till(PayDesk(world, rpc, f"顾客 {number}"), number, queue, counter)
+        for number, rpc in enumerate(coupons.clones(world, "cashier", TILLS))
+    ]
     for till in tills:
         till.start()
     for till in tills:
@@ -180,9 +155,9 @@ def _open(world: World) -> list:
 def _compare(world: World, orders: list[str], results: dict) -> dict:
     """Compare what tills, Odoo and WeChat say about each order."""
     state = world.sandbox.state()
-    remote = {order["out_trade_no"]: order for order in _values(state["orders"])}
+    remote = {order["out_trade_no"]: order for order in values(state["orders"])}
     back = collections.Counter()
-    for refund in _values(state["refunds"]):
+    for refund in values(state["refunds"]):
         if refund["status"] == "SUCCESS":
             back[refund["out_trade_no"]] += refund["refund"]
     rows = world.sql(
@@ -212,7 +187,3 @@ def _compare(world: World, orders: list[str], results: dict) -> dict:
     bad = {n: figures[n] for n in ("double charges", "lost payments", "stuck")}
     assert not any(bad.values()), bad
     return dict(figures)
-
-
-def _values(found):
-    return found.values() if isinstance(found, dict) else found

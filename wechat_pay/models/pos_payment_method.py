@@ -271,11 +271,10 @@ class PosPaymentMethod(models.Model):
         :param int attempt: the line's payments before this one are over
         :return: (id, ``None``), or (``None``, answer for the till that says why not)
         """
-        order = self._wechat_uuid(payment.get("order"))
+        order, total = self._wechat_uuid(payment.get("order")), payment.get("total")
+        if type(total) is not int:
+            raise ValidationError(self.env._("The order's total is missing."))
         transactions = self._wechat_transactions()
-        refusal = self._wechat_refuse_order(order, payment)
-        if refusal:
-            return None, refusal
         # sudo: cashiers do not see the merchant.
         merchant_sudo = self.sudo().wechat_merchant_id
         try:
@@ -283,31 +282,31 @@ class PosPaymentMethod(models.Model):
             merchant_sudo._check_enabled()
         except WechatConfigError as error:
             return None, self._wechat_refusal(str(error), "config")
-        minutes = const.QR_MINUTES["pos"]
-        row_id = transactions._open(
-            {
-                "kind": "payment",
-                "way": way,
-                "number": transactions._new_number(line, attempt),
-                "merchant_id": merchant_sudo.id,
-                "appid": appid,
-                "driver": merchant_sudo.codepay_driver if way == "codepay" else "v3",
-                "company_id": config.company_id.id,
-                "currency_id": config.currency_id.id,
-                "description": f"{config.name} {payment.get('name') or ''}".strip(),
-                "amount_fen": payment["amount"],
-                "pos_config_id": config.id,
-                "pos_session_id": config.current_session_id.id,
-                "pos_order_uuid": order,
-                "pos_payment_uuid": line,
-                "pos_attempt": attempt,
-                "pos_method_id": self.id,
-                "user_id": self.env.uid,
-                "next_at": transactions._in(const.GRACE_SECONDS * 2),
-                "expires_at": transactions._in(minutes * 60)
-                if way == "native"
-                else False,
-            }
+        vals = {
+            "kind": "payment",
+            "way": way,
+            "number": transactions._new_number(line, attempt),
+            "merchant_id": merchant_sudo.id,
+            "appid": appid,
+            "driver": merchant_sudo.codepay_driver if way == "codepay" else "v3",
+            "company_id": config.company_id.id,
+            "currency_id": config.currency_id.id,
+            "description": f"{config.name} {payment.get('name') or ''}".strip(),
+            "amount_fen": payment["amount"],
+            "pos_config_id": config.id,
+            "pos_session_id": config.current_session_id.id,
+            "pos_order_uuid": order,
+            "pos_payment_uuid": line,
+            "pos_attempt": attempt,
+            "pos_method_id": self.id,
+            "user_id": self.env.uid,
+            "next_at": transactions._in(const.GRACE_SECONDS * 2),
+            "expires_at": transactions._in(const.QR_MINUTES["pos"] * 60)
+            if way == "native"
+            else False,
+        }
+        row_id, paid = transactions._drain_in_own_transaction(
+            lambda model: model._pos_open(vals, total)
         )
         if row_id:
             return row_id, None
@@ -315,24 +314,21 @@ class PosPaymentMethod(models.Model):
         if last and not last["over"]:
             # The same call, sent twice, was faster.
             return last["id"], None
-        return None, self._wechat_refusal(
-            self.env._(
-                "Another payment of this order is in progress at a till. Finish or "
-                "cancel it there first."
-            ),
-            "busy",
-        )
+        return None, self._wechat_refuse_order(paid, total)
 
-    def _wechat_refuse_order(self, order, payment):
-        """Refuse what would charge an order twice."""
-        total = payment.get("total")
-        if type(total) is not int:
-            raise ValidationError(self.env._("The order's total is missing."))
-        paid = self._wechat_transactions()._drain_in_own_transaction(
-            lambda model: model._pos_paid_fen(order)
-        )
-        if not paid or paid + payment["amount"] <= total:
-            return None
+    def _wechat_refuse_order(self, paid, total):
+        """Refuse what would charge an order twice.
+
+        :param int paid: fen that are paid, ``None`` if that is being found out
+        """
+        if paid is None:
+            return self._wechat_refusal(
+                self.env._(
+                    "Another payment of this order is in progress at a till. Finish "
+                    "or cancel it there first."
+                ),
+                "busy",
+            )
         return self._wechat_refusal(
             self.env._(
                 "This order has been paid with WeChat already: %(paid)s of %(total)s "

@@ -2,6 +2,9 @@
 
 import uuid
 
+from psycopg2.errors import UniqueViolation
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
@@ -85,8 +88,22 @@ class WechatPayTransaction(models.Model):
         )
 
     @api.model
-    def _pos_paid_fen(self, order):
-        """Return what has been, or is just being, paid for an order."""
+    def _pos_open(self, vals, total):
+        """Store a payment, unless the order is paid or being paid already.
+
+        In a transaction of its own. Tills with the same order queue up here, and each
+        sees what the one before it has stored; the unique indexes are the last line.
+
+        :param dict vals: of the payment
+        :param int total: fen of the whole order
+        :return: (id, ``None``), or (``None``, fen that are paid), or twice ``None``
+            if another payment is in progress
+        """
+        cr, order = self.env.cr, vals["pos_order_uuid"]
+        if cr.connection.get_transaction_status() == TRANSACTION_STATUS_IDLE:
+            # What is waited for is seen only this way.
+            cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        cr.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [order])
         rows = self.search(
             [
                 ("kind", "=", "payment"),
@@ -95,7 +112,16 @@ class WechatPayTransaction(models.Model):
                 ("state", "not in", ("failed", "cancelled")),
             ]
         )
-        return sum(row.amount_fen - row.refunded_fen for row in rows)
+        if any(row.state in const.OPEN_STATES for row in rows):
+            return None, None
+        paid = sum(row.amount_fen - row.refunded_fen for row in rows)
+        if paid and paid + vals["amount_fen"] > total:
+            return None, paid
+        try:
+            with cr.savepoint():
+                return self.create(vals).id, None
+        except UniqueViolation:
+            return None, None
 
     def _pos_may_ask(self):
         """Whether WeChat may be asked again, as the till wants to know."""

@@ -170,7 +170,7 @@ class TestCodepay(PayCase):
         first = self.charge()
         other = self.order[:-4] + "beef"
         answer = self.charge(line=other)
-        self.assertEqual((answer["state"], answer["error"]), ("failed", "paid_already"))
+        self.assertEqual((answer["state"], answer["error"]), ("failed", "busy"))
         self.password(first["number"], "cancel")
         self.status()
         self.assertEqual(self.charge(line=other)["state"], "done")
