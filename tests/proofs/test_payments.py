@@ -17,10 +17,12 @@ import pytest
 
 from tests.support import coupons
 from tests.support.payments import PayDesk, values
+from tests.support.rpc import RpcError
 from tests.support.world import World, running, wait_until
 
 FULL = os.environ.get("PROOF") == "full"
 PAYMENTS = 10_000 if FULL else 120
+SEQUENCES = 1_000 if FULL else 12
 TILLS = 8
 FINAL = ("done", "failed", "cancelled", "abnormal")
 # Sweepers run every minute, and orders that ended unpaid are watched for a while.
@@ -143,6 +145,70 @@ def test_nobody_pays_twice(world):
     print(f"{PAYMENTS} payments at {TILLS} tills in {seconds:.0f} s")
     print(", ".join(f"{name}: {count}" for name, count in counter.counts.items()))
     print(", ".join(f"{name}: {count}" for name, count in figures.items()))
+
+
+class Accountant(threading.Thread):
+    """Refunds parts of payments; several work on the same payments at once."""
+
+    def __init__(self, rpc, number: int, payments: list[int], counter: Counter):
+        super().__init__(daemon=True)
+        self.rpc, self.payments, self.counter = rpc, payments, counter
+        self.chance = random.Random(number)
+        self.error: Exception | None = None
+
+    def run(self):
+        try:
+            for payment, amount in self.payments:
+                for _step in range(self.chance.randint(1, 4)):
+                    self.refund(payment, self.chance.randint(1, max(1, amount // 2)))
+        except Exception as error:  # the test shows it
+            self.error = error
+
+    def refund(self, payment: int, amount: int) -> None:
+        model = "wechat.pay.refund.wizard"
+        wizard = self.rpc.call(
+            model, "create", {"transaction_id": payment, "amount": amount / 100}
+        )
+        try:
+            self.rpc.call(model, "action_refund", [wizard])
+        except RpcError as error:
+            assert error.name == "odoo.exceptions.UserError", error
+            self.counter.add("refused")
+        else:
+            self.counter.add("refunded")
+
+
+def test_refunds_never_exceed_what_was_paid(world):
+    payments = world.sql(
+        "SELECT id, amount_fen FROM wechat_pay_transaction WHERE kind = 'payment' "
+        "AND state = 'done' AND NOT abandoned ORDER BY id LIMIT %s",
+        SEQUENCES,
+    )
+    counter = Counter()
+    people = coupons.clones(world, "accountant", 4)
+    threads = [Accountant(rpc, n, payments, counter) for n, rpc in enumerate(people)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+        assert thread.error is None, thread.error
+    wait_until("every refund is settled", lambda: not _open(world), SETTLED_AFTER, 2)
+    state = world.sandbox.state()
+    back = collections.Counter()
+    for refund in values(state["refunds"]):
+        if refund["status"] in ("SUCCESS", "PROCESSING"):
+            back[refund["out_trade_no"]] += refund["refund"]
+    rows = world.sql(
+        "SELECT number, amount_fen, refunded_fen FROM wechat_pay_transaction "
+        "WHERE kind = 'payment' AND state = 'done'"
+    )
+    too_much = [number for number, amount, _back in rows if back[number] > amount]
+    differ = [number for number, _amount, ours in rows if back[number] != ours]
+    print()
+    print(f"{len(payments)} payments refunded by 4 people at once:", counter.counts)
+    assert not too_much
+    assert not differ
+    assert counter.counts["refused"]
 
 
 def _open(world: World) -> list:
