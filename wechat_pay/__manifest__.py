@@ -19,4 +19,15 @@
         "views/wechat_merchant_views.xml",
         "views/pay_menus.xml",
     ],
+    "assets": {
+        "point_of_sale._assets_pos": [
+            "wechat_pay/static/src/app/**/*",
+        ],
+        "web.assets_tests": [
+            "wechat_pay/static/tests/tours/**/*",
+        ],
+        "web.assets_unit_tests": [
+            "wechat_pay/static/tests/unit/**/*",
+        ],
+    },
 }
