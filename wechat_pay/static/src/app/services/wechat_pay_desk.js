@@ -56,10 +56,12 @@ export class WechatPayDesk {
      * @returns {boolean} whether nobody else may have it
      */
     onPaymentCode(code) {
-        const { models, sound } = this.pos;
+        const { models, sound, numberBuffer } = this.pos;
         if (models["product.product"].getBy("barcode", code)) {
             return false;
         }
+        // The scanner's key strokes wait there, and would become the line's amount.
+        numberBuffer.eventsBuffer = [];
         if (this.screen) {
             this.screen.wechatTakeCode(code, paymentCodeOf(code));
             return true;

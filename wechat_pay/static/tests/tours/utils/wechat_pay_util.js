@@ -1,5 +1,4 @@
 import { negate, run } from "@point_of_sale/../tests/generic_helpers/utils";
-import { simulateBarCode } from "@barcodes/../tests/legacy/helpers";
 import { cookie } from "@web/core/browser/cookie";
 import * as Chrome from "@point_of_sale/../tests/pos/tours/utils/chrome_util";
 import * as PaymentScreen from "@point_of_sale/../tests/pos/tours/utils/payment_screen_util";
@@ -27,16 +26,25 @@ export function onPhone(name, options) {
     return run(() => phone(name, options), `phone: ${name} ${JSON.stringify(options || {})}`);
 }
 
+/** A scanner presses keys and lets them go; the amount's buffer hears the latter. */
+function type(code) {
+    for (const key of [...code, "Enter"]) {
+        for (const name of ["keydown", "keyup"]) {
+            document.body.dispatchEvent(new KeyboardEvent(name, { key, bubbles: true }));
+        }
+    }
+}
+
 /** Scan the payment code that the customer's phone shows. */
 export function scanPhone(options) {
     return run(async () => {
         const code = await phone("code", options);
-        simulateBarCode([...code, "Enter"]);
+        type(code);
     }, "scan the customer's phone");
 }
 
 export function scan(code) {
-    return run(() => simulateBarCode([...code, "Enter"]), `scan ${code}`);
+    return run(() => type(code), `scan ${code}`);
 }
 
 /** Another till charges a customer for the order on the screen. */

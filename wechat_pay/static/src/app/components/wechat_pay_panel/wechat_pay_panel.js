@@ -1,10 +1,8 @@
-import { Component, onWillUnmount, useState } from "@odoo/owl";
-import { usePos } from "@point_of_sale/app/hooks/pos_hook";
-import { couponsOf, viewOf } from "@wechat_pay/app/utils/payment/payment_view";
-import { generateQRCodeDataUrl } from "@point_of_sale/utils";
-
-const TICK_MS = 1000;
-const QR_SIZE = 220;
+import { Component, useEffect } from "@odoo/owl";
+import { WechatQrPopup } from "@wechat_pay/app/components/wechat_qr_popup/wechat_qr_popup";
+import { useWechatPayment } from "@wechat_pay/app/hooks/wechat_payment_hook";
+import { couponsOf } from "@wechat_pay/app/utils/payment/payment_view";
+import { useService } from "@web/core/utils/hooks";
 
 /**
  * Under a payment line of WeChat: what to do, what goes on, how long it may take.
@@ -19,58 +17,39 @@ export class WechatPayPanel extends Component {
     };
 
     setup() {
-        this.pos = usePos();
-        this.payments = useState(this.pos.wechatPay.payments);
-        this.clock = useState({ now: Date.now() });
-        const timer = setInterval(() => (this.clock.now = Date.now()), TICK_MS);
-        onWillUnmount(() => clearInterval(timer));
-    }
-
-    get payment() {
-        return this.payments[this.props.line.uuid];
-    }
-
-    get isRefund() {
-        return this.props.line.amount < 0;
-    }
-
-    get terminal() {
-        return this.props.line.payment_method_id.payment_terminal;
-    }
-
-    get view() {
-        const { line } = this.props;
-        return viewOf({
-            payment: this.payment,
-            // A line that is being deleted is drawn once more.
-            ways: line.payment_method_id?.wechat_ways,
-            isDone: line.isDone(),
-            isRefund: this.isRefund,
-            now: Math.max(this.clock.now, Date.now()),
-        });
-    }
-
-    get amount() {
-        return this.env.utils.formatCurrency(Math.abs(this.props.line.amount));
-    }
-
-    get qrCode() {
-        const url = this.payment?.codeUrl;
-        return url && generateQRCodeDataUrl(url, { width: QR_SIZE, height: QR_SIZE });
+        this.dialog = useService("dialog");
+        this.wechat = useWechatPayment(this.props.line);
+        this.closeQr = () => {};
+        useEffect(
+            (url) => {
+                if (url) {
+                    this.openQr();
+                    return () => this.closeQr();
+                }
+            },
+            () => [this.wechat.payment?.codeUrl]
+        );
     }
 
     get coupons() {
-        return couponsOf(this.payment?.status || {}, this.env.utils.formatCurrency);
+        return couponsOf(this.wechat.payment?.status || {}, this.env.utils.formatCurrency);
     }
 
     /** What the customer paid, where WeChat's coupons have paid the rest. */
     get payerTotal() {
-        const { payer_total } = this.payment?.status || {};
+        const { payer_total } = this.wechat.payment?.status || {};
         return this.coupons.length ? this.env.utils.formatCurrency(payer_total / 100) : "";
     }
 
-    showQr() {
-        this.terminal.wish(this.props.line.uuid, { way: "native" });
-        this.props.send(this.props.line);
+    makeQr() {
+        const { line, send } = this.props;
+        line.payment_method_id.payment_terminal.wish(line.uuid, { way: "native" });
+        send(line);
+    }
+
+    openQr() {
+        const { line, cancel } = this.props;
+        this.closeQr();
+        this.closeQr = this.dialog.add(WechatQrPopup, { line, cancel });
     }
 }

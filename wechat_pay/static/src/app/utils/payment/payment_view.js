@@ -12,7 +12,7 @@ export const FORCE_AFTER_MS = 20000;
  * @property {string} title what to do, or what goes on
  * @property {string} text why, or what else to know
  * @property {number} seconds left for the customer, 0 when there is no limit
- * @property {string[]} actions `qr`, `cancel`, `force`, `refund`
+ * @property {string[]} actions `qr`, `reopen`, `cancel`, `force`, `refund`
  */
 
 /**
@@ -68,7 +68,7 @@ function refundingView(payment, now) {
 
 function payingView(payment, now) {
     const { status, problem, deadline } = payment;
-    const actions = [];
+    const actions = payment.codeUrl && !payment.cancelling ? ["reopen"] : [];
     if (!payment.cancelling && payment.state !== "abnormal") {
         actions.push("cancel");
     }

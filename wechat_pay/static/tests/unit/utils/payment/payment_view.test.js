@@ -60,6 +60,8 @@ test("it can be cancelled unless it is being cancelled, or has gone wrong", () =
     expect(look(paying({ state: "unknown" })).actions).toEqual(["cancel"]);
     expect(look(paying({ state: "waiting", cancelling: true })).actions).toEqual([]);
     expect(look(paying({ state: "abnormal" })).actions).toEqual([]);
+    const qr = paying({ state: "waiting", way: "native", codeUrl: "weixin://x" });
+    expect(look(qr).actions).toEqual(["reopen", "cancel"]);
 });
 
 test("the cashier may say that it is paid only after a long doubt", () => {

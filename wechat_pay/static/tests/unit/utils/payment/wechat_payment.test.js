@@ -169,9 +169,10 @@ describe("the server", () => {
         expect(payment.offline).toBe(true);
         expect(payment.problem).toInclude("No connection to the server");
         expect(payment.isOver).toBe(false);
-        expect(payment.troubleSince).toBe(Date.now());
+        const since = payment.troubleSince;
+        expect(since).toBeGreaterThan(0);
         await pass(2000);
-        expect(payment.troubleSince).toBe(Date.now() - 2000);
+        expect(payment.troubleSince).toBe(since);
         answers.status = status("waiting");
         await pass(2000);
         expect([payment.offline, payment.problem, payment.troubleSince]).toEqual([false, "", 0]);
