@@ -63,6 +63,8 @@ class WechatPayClient:
     :param str apiv3_key: the 32 characters set in the merchant platform
     :param find_key: function that returns the PEM of WeChat's key with a serial
         number (or public key ID), or ``None``
+    :param str former_apiv3_key: the one before it: notices that were encrypted with
+        it may still be under way
     :param str public_key_id: sent with each request, so that WeChat signs with its
         public key and not with a platform certificate
     :param str sandbox_url: used instead of WeChat's servers
@@ -78,6 +80,7 @@ class WechatPayClient:
         apiv3_key,
         find_key,
         public_key_id=None,
+        former_apiv3_key=None,
         sandbox_url=None,
         timeout=TIMEOUT,
         translate=plain_translate,
@@ -89,6 +92,7 @@ class WechatPayClient:
         self.timeout = timeout
         self._private_key_pem = private_key
         self._apiv3_key = apiv3_key
+        self._former_apiv3_key = former_apiv3_key
         self._find_key = find_key
         self._translate = translate
         self._clock = clock
@@ -349,12 +353,14 @@ class WechatPayClient:
         :rtype: dict
         :raises WechatConfigError: if our APIv3 key does not fit
         """
-        try:
-            return pay_crypto.decrypt_json(self._apiv3_key, resource)
-        except ValueError:
-            raise self._error(
-                WechatConfigError, "pay_config", detail="APIv3 key", code="APIV3_KEY"
-            ) from None
+        for key in filter(None, (self._apiv3_key, self._former_apiv3_key)):
+            try:
+                return pay_crypto.decrypt_json(key, resource)
+            except ValueError:
+                continue
+        raise self._error(
+            WechatConfigError, "pay_config", detail="APIv3 key", code="APIV3_KEY"
+        )
 
     def encrypt(self, text, serial):
         """Encrypt a sensitive field of a request.
