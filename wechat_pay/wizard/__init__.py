@@ -1,0 +1,3 @@
+from . import wechat_pay_bill_fetch
+from . import wechat_pay_bill_upload
+from . import wechat_pay_difference_settle
