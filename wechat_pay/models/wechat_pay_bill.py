@@ -5,6 +5,8 @@ import tempfile
 from datetime import timedelta
 from itertools import islice
 
+from psycopg2 import sql
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
@@ -530,10 +532,9 @@ class WechatPayBill(models.Model):
         these lines nothing is computed, tracked or checked.
         """
         columns = ["bill_id", "merchant_id", "company_id", *_COLUMNS[self.bill_type]]
-        query = SQL(
-            "INSERT INTO %s (%s) VALUES %%s",
-            SQL.identifier(_TABLES[self.bill_type]),
-            SQL(", ").join(map(SQL.identifier, columns)),
+        query = sql.SQL("INSERT INTO {} ({}) VALUES %s").format(
+            sql.Identifier(_TABLES[self.bill_type]),
+            sql.SQL(", ").join(map(sql.Identifier, columns)),
         )
         head = (self.id, self.merchant_id.id, self.company_id.id)
         progress, count, told = self.env["wechat.pay.bill.progress"], 0, 0
@@ -541,7 +542,7 @@ class WechatPayBill(models.Model):
         while batch := list(islice(lines, BATCH)):
             self._check_merchant(batch)
             self.env.cr.execute_values(
-                query.code, [head + line for line in batch], page_size=1000
+                query, [head + line for line in batch], page_size=1000
             )
             count += len(batch)
             if count - told >= PROGRESS:

@@ -1,1 +1,2 @@
 from . import test_bill_parser
+from . import test_bill

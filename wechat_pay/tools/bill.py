@@ -422,10 +422,7 @@ class BillReader:
         names = [_clean(name) for name in header.split(",")]
         if names[0] not in known:
             raise BillError("cells")
-        try:
-            values = self._lines.next_line()[1:].split(",`")
-        except BillError:
-            raise BillError("cut_off") from None
+        values = self._lines.next_line()[1:].split(",`")
         if len(values) != len(names):
             raise BillError("cut_off")
         for name, text in zip(names, values, strict=True):
