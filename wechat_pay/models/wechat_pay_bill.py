@@ -665,8 +665,9 @@ class WechatPayBill(models.Model):
 
     def _after_reading(self):
         """Compare, and go on with the bank statement."""
-        self._compare_around()
-        if self.bill_type == "fundflow" and self.state == "done":
+        moves = self.bill_type == "fundflow" and self.state == "done"
+        if moves:
             self._link_fund_lines()
-            if self.merchant_id.journal_id:
-                self._enqueue_statement()
+        self._compare_around()
+        if moves and self.merchant_id.journal_id:
+            self._enqueue_statement()

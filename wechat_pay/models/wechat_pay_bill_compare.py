@@ -355,6 +355,8 @@ class WechatPayBill(models.Model):
                  WHERE f.merchant_id = %(merchant)s AND b.date = %(day)s
                    AND f.business_type LIKE %(fee)s
                    AND f.booked_at >= %(since)s AND f.booked_at < %(until)s
+                   -- A trade of ours that the bill lacks is on the list already.
+                   AND f.transaction_id IS NULL
                    AND NOT EXISTS (
                        SELECT 1 FROM wechat_pay_bill_line AS l
                         WHERE l.merchant_id = f.merchant_id

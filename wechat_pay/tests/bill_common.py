@@ -134,7 +134,7 @@ class BillCase(TransactionCase):
     @classmethod
     def new_user(cls, login, *groups):
         return new_test_user(
-            cls.env,
+            cls.env(context={**cls.env.context, "no_reset_password": True}),
             login,
             groups=",".join(["base.group_user", *groups]),
             company_id=cls.company.id,

@@ -286,6 +286,9 @@ class TestBillMatching(BillCase):
 
 @tagged("post_install", "-at_install")
 class TestBillFetching(BillCase):
+    def fetches(self, trap):
+        return [job.method_name for job in trap.enqueued_jobs].count("_fetch")
+
     def test_nothing_happened(self):
         trade, flow = self.fetch()
         self.assertEqual((trade.state, flow.state), ("none", "none"))
@@ -310,7 +313,7 @@ class TestBillFetching(BillCase):
         )
         with trap_jobs() as trap:
             bill._fetch()
-            trap.assert_jobs_count(1, only=bill._fetch)
+            self.assertEqual(self.fetches(trap), 1)
         self.assertEqual((bill.state, bill.attempts), ("waiting", 1))
         self.assertTrue(bill.error)
         bill.attempts = 100
@@ -360,7 +363,7 @@ class TestBillFetching(BillCase):
         self.fetch()
         with trap_jobs() as trap:
             self.bills._cron_fetch_bills()
-            trap.assert_jobs_count(12, only=self.bills._fetch)
+            self.assertEqual(self.fetches(trap), 12)
             trap.assert_jobs_count(12)
         bills = self.bills.search([("merchant_id", "=", self.merchant.id)])
         self.assertEqual(len(bills), 14)
@@ -370,7 +373,7 @@ class TestBillFetching(BillCase):
     def test_not_before_the_merchant(self):
         with trap_jobs() as trap:
             self.bills._cron_fetch_bills()
-            trap.assert_jobs_count(0, only=self.bills._fetch)
+            self.assertEqual(self.fetches(trap), 0)
 
     def test_by_hand(self):
         wizard = self.env["wechat.pay.bill.fetch"].create(
@@ -382,7 +385,7 @@ class TestBillFetching(BillCase):
         )
         with trap_jobs() as trap:
             action = wizard.action_fetch()
-            trap.assert_jobs_count(4, only=self.bills._fetch)
+            self.assertEqual(self.fetches(trap), 4)
         self.assertEqual(self.bills.search_count(action["domain"]), 4)
         with self.assertRaises(ValidationError):
             wizard.date_from = self.day - timedelta(days=90)
@@ -530,14 +533,14 @@ class TestBillStatement(BillCase):
         flow._make_statement()
         lines = self.lines(flow)
         self.assertEqual(lines.mapped("amount"), [100.0, -0.6, 80.0, -0.48, -39.76])
-        self.assertEqual(sum(lines.mapped("amount")), 139.16)
+        self.assertAlmostEqual(sum(lines.mapped("amount")), 139.16)
         self.assertEqual(lines.mapped("running_balance")[-1], flow.balance_end_amount)
         self.assertEqual(set(lines.mapped("date")), {self.day})
         self.assertTrue(all(lines.mapped("is_reconciled")))
         self.assertEqual(self.balance(self.outstanding), 0)
         self.assertFalse(self.open_items())
         self.assertEqual(self.balance(self.discount_account), 20 - 10)
-        self.assertEqual(self.balance(self.fee_account), 0.6 + 0.48 - 0.24)
+        self.assertEqual(self.balance(self.fee_account), 0.84)
         self.assertEqual(
             self.balance(self.journal.default_account_id), flow.balance_end_amount
         )
