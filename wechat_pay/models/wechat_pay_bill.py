@@ -2,6 +2,7 @@ import gzip
 import hmac
 import shutil
 import tempfile
+import time
 from datetime import timedelta
 from itertools import islice
 
@@ -9,6 +10,7 @@ from psycopg2 import sql
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Command
 from odoo.tools import SQL
 
 from odoo.addons.wechat_base.tools.columns import Fen
@@ -33,6 +35,10 @@ ATTEMPTS = 16
 PAUSE = 1800
 #: of the day after (Beijing); WeChat says after ten
 READY = timedelta(hours=10, minutes=15)
+
+#: statement lines made at once, and seconds of one job (workers end at 120)
+CHUNK = 200
+SECONDS = 40.0
 
 _TABLES = {"trade": "wechat_pay_bill_line", "fundflow": "wechat_pay_fund_line"}
 _COLUMNS = {
@@ -629,34 +635,43 @@ class WechatPayBill(models.Model):
             "mchid": error.values.get("mchid", ""),
             "megabytes": error.values.get("megabytes", ""),
         }
-        _ = self.env._
         sentences = {
-            "no_bill": _("This file is no bill of WeChat Pay."),
-            "other_type": _("This file is a bill of the other type."),
-            "columns": _("The bill lacks columns: %(names)s", **values),
-            "cut_off": _("The file is not complete: its sums are missing."),
-            "gzip": _("The file is damaged: it cannot be unpacked."),
-            "encoding": _("The file is damaged: it is not UTF-8."),
-            "size": _("The bill is larger than %(megabytes)s MB.", **values),
-            "cells": _("Line %(line)s of the bill cannot be understood.", **values),
-            "numbers": _("Line %(line)s of the bill lacks its numbers.", **values),
-            "amount": _("Line %(line)s: “%(text)s” is no amount in yuan.", **values),
-            "time": _("Line %(line)s: “%(text)s” is no time.", **values),
-            "direction": _("Line %(line)s: neither in nor out: “%(text)s”", **values),
-            "sum": _(
+            "no_bill": self.env._("This file is no bill of WeChat Pay."),
+            "other_type": self.env._("This file is a bill of the other type."),
+            "columns": self.env._("The bill lacks columns: %(names)s", **values),
+            "cut_off": self.env._("The file is not complete: its sums are missing."),
+            "gzip": self.env._("The file is damaged: it cannot be unpacked."),
+            "encoding": self.env._("The file is damaged: it is not UTF-8."),
+            "size": self.env._("The bill is larger than %(megabytes)s MB.", **values),
+            "cells": self.env._(
+                "Line %(line)s of the bill cannot be understood.", **values
+            ),
+            "numbers": self.env._(
+                "Line %(line)s of the bill lacks its numbers.", **values
+            ),
+            "amount": self.env._(
+                "Line %(line)s: “%(text)s” is no amount in yuan.", **values
+            ),
+            "time": self.env._("Line %(line)s: “%(text)s” is no time.", **values),
+            "direction": self.env._(
+                "Line %(line)s: neither in nor out: “%(text)s”", **values
+            ),
+            "sum": self.env._(
                 "The bill does not add up: %(name)s is not %(text)s. Fetch it again.",
                 **values,
             ),
-            "hash": _(
+            "hash": self.env._(
                 "The file is not the one that WeChat has signed (SHA-1). It was not "
                 "read."
             ),
-            "merchant": _(
+            "merchant": self.env._(
                 "The bill belongs to merchant %(found)s, not to %(mchid)s.", **values
             ),
-            "days": _("The file holds more than one day. Use one file for each day."),
-            "empty": _("The file holds no lines."),
-            "booked": _(
+            "days": self.env._(
+                "The file holds more than one day. Use one file for each day."
+            ),
+            "empty": self.env._("The file holds no lines."),
+            "booked": self.env._(
                 "WeChat's fund flow has changed since it was put into the bank "
                 "statement. Delete its statement lines first."
             ),
@@ -671,3 +686,70 @@ class WechatPayBill(models.Model):
         self._compare_around()
         if moves and self.merchant_id.journal_id:
             self._enqueue_statement()
+
+    # === BUSINESS METHODS - BANK STATEMENT === #
+
+    def _check_journal(self):
+        journal = self.merchant_id.journal_id
+        if not journal:
+            raise UserError(self.env._("Choose a journal on the merchant first."))
+        currency = journal.currency_id or journal.company_id.currency_id
+        if currency != self._yuan():
+            raise UserError(
+                self.env._(
+                    "The fund flow is in yuan; the journal “%s” is not.", journal.name
+                )
+            )
+
+    def _enqueue_statement(self):
+        self.with_delay(
+            identity_key=f"wechat.pay.bill:statement:{self.id}",
+            description=self.env._("Bank statement of %s", self.display_name),
+        )._make_statement()
+
+    def _make_statement(self):
+        """Job: make one bank statement line of each movement, once.
+
+        A long bill is made in several jobs. The fund line's link to its statement
+        line is what keeps a second run from adding anything.
+        """
+        self.ensure_one()
+        if not self.exists() or self.state != "done":
+            return self.env._("There is nothing to do.")
+        self._check_journal()
+        self._link_fund_lines()
+        deadline = time.monotonic() + SECONDS
+        while lines := self._lines_to_book():
+            lines._book()
+            if time.monotonic() > deadline and self._lines_to_book():
+                self._enqueue_statement()
+                return self.env._("To be continued.")
+        self._close_statement()
+        return self.env._("%s lines", self.line_count)
+
+    def _lines_to_book(self):
+        return self.env["wechat.pay.fund.line"].search(
+            [("bill_id", "=", self.id), ("statement_line_id", "=", False)],
+            order="line_no",
+            limit=CHUNK,
+        )
+
+    def _close_statement(self):
+        """Tie the lines together with the balances that the bill states."""
+        lines = self.env["wechat.pay.fund.line"].search([("bill_id", "=", self.id)])
+        free = lines.statement_line_id.filtered(lambda line: not line.statement_id)
+        if not free or self.statement_id:
+            free.statement_id = self.statement_id
+            return
+        self.statement_id = self.env["account.bank.statement"].create(
+            {
+                "name": self.env._(
+                    "WeChat Pay %(mchid)s %(date)s",
+                    mchid=self.merchant_id.mchid,
+                    date=self.date,
+                ),
+                "line_ids": [Command.set(free.ids)],
+                "balance_start": from_fen(self.balance_start_fen),
+                "balance_end_real": from_fen(self.balance_end_fen),
+            }
+        )

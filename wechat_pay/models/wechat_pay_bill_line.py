@@ -34,7 +34,7 @@ class WechatPayBillLine(models.Model):
     remote_no = fields.Char(string="WeChat's number", readonly=True)
     order_remote_no = fields.Char(string="WeChat's order number", readonly=True)
     transaction_id = fields.Many2one(
-        "wechat.pay.transaction", string="Transaction", readonly=True, index=True
+        "wechat.pay.transaction", readonly=True, index=True
     )
     trade_at = fields.Datetime(string="Time", readonly=True)
     appid = fields.Char(string="AppID", readonly=True)

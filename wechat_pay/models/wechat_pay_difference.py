@@ -122,64 +122,63 @@ class WechatPayDifference(models.Model):
 
         :param dict values: ``ours`` and ``theirs``, yuan as text
         """
-        _ = self.env._
         return {
-            "payment_missing": _(
+            "payment_missing": self.env._(
                 "We have a payment of ¥%(ours)s that is not in WeChat's bill. Query "
                 "WeChat again; if it was not paid, ask the customer for it.",
                 **values,
             ),
-            "payment_unknown": _(
+            "payment_unknown": self.env._(
                 "WeChat's bill has a payment of ¥%(theirs)s that we do not know. Find "
                 "out which system took it; refund it if nobody did.",
                 **values,
             ),
-            "refund_missing": _(
+            "refund_missing": self.env._(
                 "We have a refund of ¥%(ours)s that is not in WeChat's bill. Query "
                 "WeChat again; the customer may still wait for the money.",
                 **values,
             ),
-            "refund_unknown": _(
+            "refund_unknown": self.env._(
                 "WeChat's bill has a refund of ¥%(theirs)s that we do not know. Was it "
                 "made in the merchant platform? Then enter it here as well.",
                 **values,
             ),
-            "amount": _(
+            "amount": self.env._(
                 "The amount is ¥%(ours)s with us and ¥%(theirs)s in the bill. Query "
                 "WeChat again and correct the entry of the sale.",
                 **values,
             ),
-            ("amount", "settlement"): _(
+            ("amount", "settlement"): self.env._(
                 "The merchant receives ¥%(theirs)s by the bill; we expect ¥%(ours)s. "
                 "Look at the coupons of the payment.",
                 **values,
             ),
-            ("amount", "coupon"): _(
+            ("amount", "coupon"): self.env._(
                 "Funded coupons are ¥%(theirs)s in the bill and ¥%(ours)s with us. "
                 "Query WeChat again.",
                 **values,
             ),
-            "state": _(
+            "state": self.env._(
                 "WeChat's bill says ¥%(theirs)s were paid or refunded; we say it is "
                 "not done. Query WeChat again.",
                 **values,
             ),
-            ("state", "not_theirs"): _(
+            ("state", "not_theirs"): self.env._(
                 "We say that it is done (¥%(ours)s); WeChat's bill says that the money "
                 "went back or did not move. Query WeChat again.",
                 **values,
             ),
-            ("state", "abandoned"): _(
+            ("state", "abandoned"): self.env._(
                 "The customer paid ¥%(theirs)s after the till had given up, and it was "
                 "not refunded. Refund it.",
                 **values,
             ),
-            "fee": _(
+            "fee": self.env._(
                 "The fee is ¥%(theirs)s; by its rate it should be ¥%(ours)s. Ask "
                 "WeChat Pay about it.",
                 **values,
             ),
-            ("fee", "sum"): _(
+            ("fee", "sum"): self.env._(
                 "The trades of the day have fees of ¥%(ours)s, the fund flow has "
                 "¥%(theirs)s. Look for movements without a trade, and trades without "
                 "a movement.",

@@ -47,7 +47,7 @@ class WechatPayFundLine(models.Model):
     note = fields.Char(readonly=True)
     voucher_no = fields.Char(string="Voucher number", readonly=True)
     transaction_id = fields.Many2one(
-        "wechat.pay.transaction", string="Transaction", readonly=True, index=True
+        "wechat.pay.transaction", readonly=True, index=True
     )
     statement_line_id = fields.Many2one(
         "account.bank.statement.line",

@@ -125,13 +125,13 @@ ONE = ("1", "10.00", "0.00", "0.00", "0.06000", "10.00", "0.00")
 
 @tagged("post_install", "-at_install")
 class TestBillParser(BaseCase):
-    def read(self, content, **more):
+    def parse(self, content, **more):
         reader = BillReader(content, **more)
         return list(reader), reader
 
     def refused(self, content, code, **more):
         with self.assertRaises(BillError) as caught:
-            self.read(content, **more)
+            self.parse(content, **more)
         self.assertEqual(caught.exception.code, code, caught.exception)
         return caught.exception
 
@@ -192,7 +192,7 @@ class TestBillParser(BaseCase):
         rows = [payment(商品名称="咖啡, `大`", 商户数据包="till 1"), refund()]
         sums = ("2", "10.00", "4.00", "0.00", "0.04000", "10.00", "5.00")
         content = trade_file(rows, sums)
-        lines, reader = self.read(content)
+        lines, reader = self.parse(content)
         self.assertEqual((reader.kind, reader.covers), ("trade", "all"))
         self.assertEqual(reader.size, len(content))
         first, back = lines
@@ -207,16 +207,16 @@ class TestBillParser(BaseCase):
         self.assertEqual(back.trade_at, datetime(2026, 2, 1, 4))
 
     def test_kinds_of_trade_bill(self):
-        lines, reader = self.read(trade_file([payment()], ONE, names=SUCCESS))
+        lines, reader = self.parse(trade_file([payment()], ONE, names=SUCCESS))
         self.assertEqual((len(lines), reader.covers), (1, "success"))
         sums = ("1", "0.00", "4.00", "0.00", "-0.02000", "0.00", "5.00")
-        lines, reader = self.read(trade_file([refund()], sums, names=REFUND))
+        lines, reader = self.parse(trade_file([refund()], sums, names=REFUND))
         self.assertEqual(reader.covers, "refund")
         self.assertEqual(lines[0].trade_at, datetime(2026, 2, 1, 5))
 
     def test_fund_flow(self):
         rows = [move(), move("0.06", "支出", "9.94", 备注="手续费, `今天")]
-        lines, reader = self.read(flow_file(rows, ("2", "1", "10.00", "1", "0.06")))
+        lines, reader = self.parse(flow_file(rows, ("2", "1", "10.00", "1", "0.06")))
         self.assertEqual(reader.kind, "fundflow")
         self.assertEqual([line.amount_fen for line in lines], [1000, -6])
         self.assertEqual(lines[1].note, "手续费, `今天")
@@ -225,29 +225,29 @@ class TestBillParser(BaseCase):
 
     def test_every_form_is_the_same_bill(self):
         content = trade_file([payment()], ONE)
-        plain, reader = self.read(content)
+        plain, reader = self.parse(content)
         for other in (
             gzip.compress(content),
             io.BytesIO(content),
             io.BytesIO(gzip.compress(content)),
         ):
-            lines, again = self.read(other)
+            lines, again = self.parse(other)
             self.assertEqual(lines, plain)
             self.assertEqual((again.sha1, again.size), (reader.sha1, reader.size))
         bare = content.removeprefix(b"\xef\xbb\xbf")
-        self.assertEqual(self.read(bare)[0], plain)
-        self.assertNotEqual(self.read(bare)[1].sha1, reader.sha1)
-        self.assertEqual(self.read(trade_file([payment()], ONE, end="\n"))[0], plain)
+        self.assertEqual(self.parse(bare)[0], plain)
+        self.assertNotEqual(self.parse(bare)[1].sha1, reader.sha1)
+        self.assertEqual(self.parse(trade_file([payment()], ONE, end="\n"))[0], plain)
 
     def test_other_columns_and_order(self):
         names = ["新的列", *reversed(ALL), "另一列"]
-        lines, _reader = self.read(trade_file([payment()], ONE, names=names))
-        self.assertEqual(lines, self.read(trade_file([payment()], ONE))[0])
+        lines, _reader = self.parse(trade_file([payment()], ONE, names=names))
+        self.assertEqual(lines, self.parse(trade_file([payment()], ONE))[0])
 
     def test_names_with_separators_and_line_breaks(self):
         for name in ("大,`小", "a,`b,`c", "one\r\ntwo", "`", ",", ""):
             with self.subTest(name):
-                lines, _r = self.read(trade_file([payment(商品名称=name)], ONE))
+                lines, _r = self.parse(trade_file([payment(商品名称=name)], ONE))
                 [line] = lines
                 self.assertEqual(line.product, name.replace("\r\n", " "))
                 self.assertEqual((line.fee_fen, line.rate), (6, "0.60%"))
@@ -257,7 +257,7 @@ class TestBillParser(BaseCase):
     def test_no_bill(self):
         for content in (b"", b"hello", b"a,b\r\n", b"\xff\xfe\x00", b"\x1f\x8b"):
             with self.subTest(content), self.assertRaises(BillError) as caught:
-                self.read(content)
+                self.parse(content)
             self.assertIn(caught.exception.code, ("no_bill", "gzip", "encoding"))
 
     def test_missing_columns_are_named(self):
@@ -299,7 +299,7 @@ class TestBillParser(BaseCase):
 
     def test_size(self):
         content = trade_file([payment()], ONE)
-        self.read(content, limit=len(content))
+        self.parse(content, limit=len(content))
         self.refused(content, "size", limit=len(content) - 1)
         self.refused(gzip.compress(content), "size", limit=len(content) - 1)
         self.refused(trade_file([payment(商品名称="x" * 70000)], ONE), "cells")
