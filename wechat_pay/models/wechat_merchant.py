@@ -63,11 +63,11 @@ class WechatMerchant(models.Model):
         return value
 
     def _has_data(self):
-        """Override of `wechat.connection.mixin`: payments keep their merchant."""
+        """Override of `wechat.connection.mixin`: payments and bills keep theirs."""
         # sudo: whoever may see them.
-        transactions_sudo = self.env["wechat.pay.transaction"].sudo()
-        return super()._has_data() or bool(
-            transactions_sudo.search_count([("merchant_id", "=", self.id)], limit=1)
+        return super()._has_data() or any(
+            self.env[name].sudo().search_count([("merchant_id", "=", self.id)], limit=1)
+            for name in ("wechat.pay.transaction", "wechat.pay.bill")
         )
 
     # === BANK STATEMENT === #

@@ -63,7 +63,6 @@ class WechatPayDifference(models.Model):
     )
     transaction_id = fields.Many2one(
         "wechat.pay.transaction",
-        string="Transaction",
         readonly=True,
         index="btree_not_null",
         ondelete="set null",
