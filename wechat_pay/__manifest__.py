@@ -17,6 +17,12 @@
         "views/pos_payment_method_views.xml",
         "views/pos_payment_views.xml",
         "views/wechat_merchant_views.xml",
+        "data/queue_job_bill_data.xml",
+        "data/ir_cron_data.xml",
         "views/pay_menus.xml",
+        "wizard/wechat_pay_bill_wizard_views.xml",
+        "views/wechat_pay_bill_views.xml",
+        "views/wechat_pay_difference_views.xml",
+        "views/pay_bill_menus.xml",
     ],
 }

@@ -23,6 +23,7 @@ from ..const import (
 from . import pay_crypto, transport
 from .exceptions import (
     WechatConfigError,
+    WechatRefused,
     WechatSignatureError,
     WechatUnavailable,
     WechatUnknownOutcome,
@@ -166,6 +167,48 @@ class WechatPayClient:
             found.update(self._read_certificates(self._parse(response)))
         self._handle(response, find_key)
         return found
+
+    def download(self, url, sink, limit):
+        """Write a file that WeChat offers by its address (a bill) into ``sink``.
+
+        The answer is not signed: whoever calls this compares the file with the hash
+        of the signed offer. Nothing is written unless the answer is a success.
+
+        :param str url: as offered; followed to the servers of this client only
+        :param sink: binary file
+        :param int limit: bytes, as sent
+        :raises WechatRefused: with the code ``host`` if the address is elsewhere
+        :raises WechatError: as for :meth:`request`
+        """
+        base = self._base_of(url)
+        prepared = self._prepare("GET", base, url[len(base) :], None, None)
+        # Compressed once more on the way, a small answer could become a huge one.
+        prepared.headers["Accept-Encoding"] = "identity"
+        response = transport.send(
+            self._http,
+            prepared,
+            self.timeout,
+            self._translate,
+            changes=False,
+            sink=sink,
+            limit=limit,
+        )
+        if response.status_code == 200:
+            return
+        if response.status_code < 400:
+            detail = f"HTTP {response.status_code}"
+            raise self._error(WechatUnavailable, "bad_answer", detail=detail)
+        self._handle(response)
+
+    def _base_of(self, url):
+        """Return which of our servers' addresses ``url`` begins with."""
+        found = str(url or "")
+        for base in self._urls:
+            # The path's slash ends the host: "…mch.weixin.qq.com.evil" does not.
+            if found.startswith(f"{base}/"):
+                return base
+        host = "".join(found.split("/")[2:3])
+        raise self._error(WechatRefused, "host", detail=host or "?", code="host")
 
     def _read_certificates(self, data):
         result = {}
