@@ -17,5 +17,16 @@
         "views/pos_payment_views.xml",
         "views/wechat_merchant_views.xml",
         "views/pay_menus.xml",
+        "views/payment_provider_views.xml",
+        "views/payment_templates.xml",
+        "data/mail_template_data.xml",
+        "data/payment_provider_data.xml",
     ],
+    "assets": {
+        "web.assets_frontend": [
+            "wechat_pay/static/src/interactions/**/*",
+        ],
+    },
+    "post_init_hook": "post_init_hook",
+    "uninstall_hook": "uninstall_hook",
 }

@@ -31,13 +31,16 @@ _BEFORE_SENDING = (
 _WHOLE_ANSWER = 30.0
 
 
+_SECRET_PARAMETER = re.compile(r"\b((?:access_token|secret|code)=)[^&\s)\"]+")
+
+
 class _NoTokens(logging.Filter):
-    """Cuts access tokens out of addresses that the library logs."""
+    """Cuts access tokens and secrets out of addresses that the library logs."""
 
     def filter(self, record):
         message = record.getMessage()
-        if "access_token=" in message:
-            record.msg = re.sub(r"(access_token=)[^&\s)]+", r"\1***", message)
+        if _SECRET_PARAMETER.search(message):
+            record.msg = _SECRET_PARAMETER.sub(r"\1***", message)
             record.args = ()
         return True
 
