@@ -12,6 +12,7 @@
         "security/ir.model.access.csv",
         "security/pay_rules.xml",
         "data/queue_job_data.xml",
+        "wizard/wechat_pay_refund_wizard_views.xml",
         "views/wechat_pay_transaction_views.xml",
         "views/pos_payment_method_views.xml",
         "views/pos_payment_views.xml",

@@ -69,6 +69,9 @@ def proof(database: postgres.Database, _rest: list[str]) -> int:
         "faults": lambda: pytest_part(
             "faults", ["tests/proofs/test_faults.py"], database
         ),
+        "payments": lambda: pytest_part(
+            "payments", ["tests/proofs/test_payments.py"], database
+        ),
         "odoo": lambda: odoo_part(database, "odoo", paths.addons(), ODOO_SUITES),
     }
     os.environ["PROOF"] = "full"

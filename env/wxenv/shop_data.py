@@ -36,6 +36,98 @@ def record(name, model, values):
     return found
 
 
+def wechat_account():
+    """The shop's Official Account, at the sandbox."""
+    account = record(
+        "account",
+        "wechat.account",
+        {
+            "name": "微光便利店",
+            "company_id": company.id,
+            "account_type": "service",
+            "appid": SETTINGS["appid"],
+            "original_id": SETTINGS["original_id"],
+            "environment": "sandbox",
+            "sandbox_url": "http://127.0.0.1:8070",
+            "callback_mode": "safe",
+        },
+    )
+    account.write(
+        {name: SETTINGS[name] for name in ("secret", "token", "encoding_aes_key")}
+    )
+    return account
+
+
+def ledger(name, code, account_type):
+    """An account of the books, the chart's own if it has one of that name."""
+    accounts = env["account.account"]
+    return accounts.search(
+        [("company_ids", "in", company.ids), ("name", "=", name)], limit=1
+    ) or record(
+        f"ledger_{code}",
+        "account.account",
+        {
+            "name": name,
+            "code": code,
+            "account_type": account_type,
+            "company_ids": [Command.set(company.ids)],
+            "reconcile": account_type == "asset_current",
+        },
+    )
+
+
+def wechat_pay():
+    """The shop's WeChat Pay merchant, its journal and the till's payment method."""
+    journal = record(
+        "wechat_journal",
+        "account.journal",
+        {
+            "name": "微信支付",
+            "type": "bank",
+            "code": "WXP",
+            "company_id": company.id,
+        },
+    )
+    merchant = record(
+        "merchant",
+        "wechat.merchant",
+        {
+            "name": "微光便利店",
+            "mchid": SETTINGS["mchid"],
+            "company_id": company.id,
+            "account_ids": [Command.set(wechat_account().ids)],
+            "environment": "sandbox",
+            "sandbox_url": "http://127.0.0.1:8070",
+            "journal_id": journal.id,
+            "fee_account_id": ledger("微信支付手续费", "660301", "expense").id,
+            "discount_account_id": ledger("微信免充值券", "660121", "expense").id,
+            # The sandbox says its own when it starts.
+            "key_ids": [
+                Command.create(
+                    {
+                        "kind": "public_key",
+                        "serial": "PUB_KEY_ID_0",
+                        "pem": SETTINGS["public_pem"],
+                    }
+                )
+            ],
+        },
+    )
+    merchant.write(SETTINGS["merchant"])
+    return record(
+        "wechat_method",
+        "pos.payment.method",
+        {
+            "name": "微信支付",
+            "journal_id": journal.id,
+            "company_id": company.id,
+            "payment_method_type": "terminal",
+            "use_payment_terminal": "wechat_pay",
+            "wechat_merchant_id": merchant.id,
+        },
+    )
+
+
 company = company.with_env(env)
 company.write(
     {
@@ -136,11 +228,13 @@ cash_journals = [
 bank = env["account.journal"].search(
     [("type", "=", "bank"), ("company_id", "=", company.id)], limit=1
 )
-card = record(
+methods = record(
     "card_method",
     "pos.payment.method",
     {"name": "银行卡", "journal_id": bank.id, "company_id": company.id},
 )
+if "wechat.merchant" in env and "journal_id" in env["wechat.merchant"]._fields:
+    methods += wechat_pay()
 configs = []
 for number, journal in enumerate(cash_journals, 1):
     cash = record(
@@ -155,7 +249,7 @@ for number, journal in enumerate(cash_journals, 1):
             {
                 "name": f"微光便利店 {number} 号机",
                 "company_id": company.id,
-                "payment_method_ids": [Command.set([cash.id, card.id])],
+                "payment_method_ids": [Command.set((cash + methods).ids)],
                 "limit_categories": True,
                 "iface_available_categ_ids": [
                     Command.set([category.id for category in categories.values()])
@@ -210,32 +304,13 @@ user(
         "account.group_account_user",
         "wechat_base.wechat_group_auditor",
         "wechat_coupon.coupon_group_auditor",
+        "wechat_pay.pay_group_manager",
     ),
 )
 
 env["ir.config_parameter"].set_param("web.base.url", "http://127.0.0.1")
 env["ir.config_parameter"].set_param("web.base.url.freeze", "True")
 if "wechat.account" in env:
-    account = record(
-        "account",
-        "wechat.account",
-        {
-            "name": "微光便利店",
-            "company_id": company.id,
-            "account_type": "service",
-            "appid": SETTINGS["appid"],
-            "original_id": SETTINGS["original_id"],
-            "environment": "sandbox",
-            "sandbox_url": "http://127.0.0.1:8070",
-            "callback_mode": "safe",
-        },
-    )
-    account.write(
-        {
-            "secret": SETTINGS["secret"],
-            "token": SETTINGS["token"],
-            "encoding_aes_key": SETTINGS["encoding_aes_key"],
-        }
-    )
+    wechat_account()
 env.cr.commit()
 print("shop ready", company.id, [config.id for config in configs])

@@ -1,9 +1,11 @@
 """Fault switches: what goes wrong on the wire, on demand and a given number of times.
 
-A request fault is found by a regular expression on the path.  ``timeout_after`` is the
+A request fault is found by a regular expression on the path; with ``share`` it hits
+that share of the requests only, by chance.  ``timeout_after`` is the
 one that matters most: the change is committed here and the answer never arrives.
 """
 
+import random
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -37,6 +39,7 @@ class FaultBox:
     def __init__(self, kinds: Iterable[str]) -> None:
         self.kinds = set(kinds)
         self.faults: list[dict[str, Any]] = []
+        self._chance = random.Random(2026)
 
     def add(self, fault: dict[str, Any]) -> dict[str, Any]:
         if fault.get("kind") not in self.kinds:
@@ -45,10 +48,13 @@ class FaultBox:
             pattern = re.compile(fault.get("path") or fault.get("match") or "")
             times = int(fault.get("times", 1))
             seconds = float(fault.get("seconds", 0))
+            share = float(fault.get("share", 1))
         except (re.error, TypeError, ValueError) as error:
             raise ControlError(f"bad fault: {error}") from None
         if times < 0 or not 0 <= seconds <= 3600:
             raise ControlError("times and seconds must not be negative")
+        if not 0 < share <= 1:
+            raise ControlError("share must be more than 0 and at most 1")
         entry = {**fault, "times": times, "used": 0, "_pattern": pattern}
         self.faults.append(entry)
         return self.show(entry)
@@ -71,7 +77,7 @@ class FaultBox:
                 continue
             if fault.get("host") and not re.search(fault["host"], host):
                 continue
-            if fault["_pattern"].search(path):
+            if fault["_pattern"].search(path) and self._hits(fault):
                 return self._use(fault)
         return None
 
@@ -85,6 +91,9 @@ class FaultBox:
             if fault["_pattern"].search(event):
                 taken.append(self._use(fault))
         return taken
+
+    def _hits(self, fault: dict[str, Any]) -> bool:
+        return self._chance.random() < float(fault.get("share", 1))
 
     def _use(self, fault: dict[str, Any]) -> dict[str, Any]:
         fault["used"] += 1

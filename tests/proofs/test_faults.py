@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from tests.support import coupons
+from tests.support.payments import PayDesk, charges
 from tests.support.rpc import RpcError
 from tests.support.world import running, wait_until
 
@@ -193,3 +194,44 @@ def test_the_same_order_twice_at_once(ground):
         thread.join()
     assert any(not isinstance(answer, RpcError) for answer in answers), answers
     ground.check([(order, coupon)])
+
+
+@pytest.mark.parametrize("kind", ["timeout_before", "timeout_after"])
+def test_while_a_code_is_charged(ground, kind):
+    """The till repeats the payment with the customer's next code: one charge.
+
+    ``timeout_after``: WeChat has taken the money when the worker dies.
+    """
+    desk = PayDesk(ground.world, ground.cashier)
+    for _time in range(TIMES):
+        payment = desk.payment()
+        ground.world.sandbox.fault("codepay", kind, 1, seconds=3)
+        caller = threading.Thread(target=lambda payment=payment: _lose(desk, payment))
+        caller.start()
+        wait_until(
+            "the call is under way",
+            lambda: not ground.world.sandbox.ask("GET", "faults"),
+            60,
+            0.05,
+        )
+        assert ground.kill_workers()
+        caller.join()
+        states = []
+
+        def is_paid(payment=payment, states=states):
+            answer = ground.insist(lambda: desk.charge(payment))
+            states.append(answer["state"])
+            return answer["state"] == "done"
+
+        wait_until("the order is paid", is_paid, 180, 2)
+        taken = [
+            o
+            for o in charges(ground.world, payment["order"])
+            if o["trade_state"] == "SUCCESS"
+        ]
+        assert len(taken) == 1, (states, taken)
+
+
+def _lose(desk, payment):
+    with contextlib.suppress(*LOST):
+        desk.charge(payment)

@@ -95,18 +95,19 @@ class PosPaymentMethod(models.Model):
                 self.env._("This is not a WeChat payment code. Scan the code again.")
             )
         line = self._wechat_uuid(payment.get("line"))
-        transactions = self._wechat_transactions()
-        row = transactions._pos_row(self, line)
-        if not row or row.state in ("failed", "cancelled") or row.abandoned:
-            row_id, refusal = self._wechat_open(config, payment, line, way, row)
+        last = self._wechat_last(line)
+        if last and not last["over"] and last["way"] != way:
+            # The customer shows a code instead of scanning ours, or the reverse.
+            self._wechat_give_up(last["id"])
+            last = self._wechat_last(line)
+        if not last or last["over"]:
+            attempt = last["attempt"] + 1 if last else 1
+            row_id, refusal = self._wechat_open(config, payment, line, way, attempt)
             if refusal:
                 return refusal
-            row = transactions.browse(row_id)
-        if row.state == "draft" or (row.way == "native" and row.state in ("sending", "unknown")):
-            args = (code,) if way == "codepay" else ()
-            wish = "charge" if way == "codepay" else "place"
-            transactions._work(row.id, wish, *args, patience=TILL_PATIENCE)
-        return self._wechat_status(row.id)
+            last = {"id": row_id, "state": "draft"}
+        self._wechat_send(last, way, code)
+        return self._wechat_status(last["id"])
 
     def wechat_pay_status(self, line):
         """Say what is known about the payment of a line, asking WeChat if need be.
@@ -117,13 +118,14 @@ class PosPaymentMethod(models.Model):
         :rtype: dict
         """
         self._wechat_check_user()
-        transactions = self._wechat_transactions()
-        row = transactions._pos_row(self, self._wechat_uuid(line))
-        if not row:
+        last = self._wechat_last(self._wechat_uuid(line))
+        if not last:
             return {"state": "none"}
-        if row._pos_may_ask():
-            transactions._work(row.id, "query", patience=TILL_PATIENCE)
-        return self._wechat_status(row.id)
+        if last["may_ask"]:
+            self._wechat_transactions()._work(
+                last["id"], "query", patience=TILL_PATIENCE
+            )
+        return self._wechat_status(last["id"])
 
     def wechat_pay_cancel(self, line):
         """Give up the payment of a line: close or reverse it.
@@ -136,19 +138,11 @@ class PosPaymentMethod(models.Model):
         :rtype: dict
         """
         self._wechat_check_user()
-        transactions = self._wechat_transactions()
-        row = transactions._pos_row(self, self._wechat_uuid(line))
-        if not row:
+        last = self._wechat_last(self._wechat_uuid(line))
+        if not last:
             return {"state": "none"}
-        row_id = row.id
-        if transactions._drain_in_own_transaction(
-            lambda model: model.browse(row_id)._give_up()
-        ):
-            transactions._work(row_id, patience=TILL_PATIENCE)
-            transactions._drain_in_own_transaction(
-                lambda model: model.browse(row_id)._abandon()
-            )
-        return self._wechat_status(row_id)
+        self._wechat_give_up(last["id"])
+        return self._wechat_status(last["id"])
 
     def wechat_pay_refund(self, refund):
         """Give money back for goods that a customer returns.
@@ -165,12 +159,12 @@ class PosPaymentMethod(models.Model):
         """
         config = self._wechat_check_till(refund)
         line = self._wechat_uuid(refund.get("line"))
-        rows = self._wechat_transactions()._pos_refunds(self, line)
-        if not rows or all(row.state == "failed" for row in rows):
-            ids = self._wechat_open_refunds(config, refund, line, len(rows))
-        else:
-            ids = rows.filtered(lambda row: row.state != "failed").ids
-        transactions = self._wechat_transactions()
+        method_id, transactions = self.id, self._wechat_transactions()
+        ids, tries = transactions._drain_in_own_transaction(
+            lambda model: model._pos_refunds(method_id, line)
+        )
+        if not ids:
+            ids = self._wechat_open_refunds(config, refund, line, tries)
         for row_id in ids:
             transactions._work(row_id, "query", patience=TILL_PATIENCE)
         return self._wechat_refund_status(ids)
@@ -180,6 +174,50 @@ class PosPaymentMethod(models.Model):
     def _wechat_transactions(self):
         # sudo: the till's users do not read transactions; they get what a line needs.
         return self.env["wechat.pay.transaction"].sudo()
+
+    def _wechat_last(self, line):
+        """Return what is known about the last payment of a line of the till.
+
+        Read in a transaction of its own: other calls of the same till commit while
+        this one runs.
+
+        :return: ``id``, ``way``, ``state``, ``attempt``, ``over`` (nothing comes of
+            it any more) and ``may_ask``; ``None`` if there is no payment
+        """
+        method_id = self.id
+
+        def read(model):
+            row = model._pos_row(method_id, line)
+            return row and {
+                "id": row.id,
+                "way": row.way,
+                "state": row.state,
+                "attempt": row.pos_attempt,
+                "over": row.abandoned or row.state in ("failed", "cancelled"),
+                "may_ask": row._pos_may_ask(),
+            }
+
+        return self._wechat_transactions()._drain_in_own_transaction(read) or None
+
+    def _wechat_send(self, last, way, code):
+        """Charge the code or place the order, if that is still to be done."""
+        wish, args = ("charge", (code,)) if way == "codepay" else ("place", ())
+        to_send = ("draft",) if way == "codepay" else ("draft", "sending", "unknown")
+        if last["state"] in to_send:
+            self._wechat_transactions()._work(
+                last["id"], wish, *args, patience=TILL_PATIENCE
+            )
+
+    def _wechat_give_up(self, row_id):
+        """Close or reverse a payment; leave to jobs what takes longer."""
+        transactions = self._wechat_transactions()
+        if transactions._drain_in_own_transaction(
+            lambda model: model.browse(row_id)._give_up()
+        ):
+            transactions._work(row_id, patience=TILL_PATIENCE)
+            transactions._drain_in_own_transaction(
+                lambda model: model.browse(row_id)._abandon()
+            )
 
     def _wechat_check_user(self):
         self.ensure_one()
@@ -227,17 +265,16 @@ class PosPaymentMethod(models.Model):
                 self.env._("The payment has no valid number. Reload the till.")
             ) from None
 
-    def _wechat_open(self, config, payment, line, way, earlier):
+    def _wechat_open(self, config, payment, line, way, attempt):
         """Store a new payment of the till.
 
-        :param earlier: the line's last payment, which is over
+        :param int attempt: the line's payments before this one are over
         :return: (id, ``None``), or (``None``, answer for the till that says why not)
         """
-        order = self._wechat_uuid(payment.get("order"))
+        order, total = self._wechat_uuid(payment.get("order")), payment.get("total")
+        if type(total) is not int:
+            raise ValidationError(self.env._("The order's total is missing."))
         transactions = self._wechat_transactions()
-        refusal = self._wechat_refuse_order(order, payment)
-        if refusal:
-            return None, refusal
         # sudo: cashiers do not see the merchant.
         merchant_sudo = self.sudo().wechat_merchant_id
         try:
@@ -245,54 +282,53 @@ class PosPaymentMethod(models.Model):
             merchant_sudo._check_enabled()
         except WechatConfigError as error:
             return None, self._wechat_refusal(str(error), "config")
-        attempt = (earlier.pos_attempt or 0) + 1
-        minutes = const.QR_MINUTES["pos"]
-        row_id = transactions._open(
-            {
-                "kind": "payment",
-                "way": way,
-                "number": transactions._new_number(line, attempt),
-                "merchant_id": merchant_sudo.id,
-                "appid": appid,
-                "driver": merchant_sudo.codepay_driver if way == "codepay" else "v3",
-                "company_id": config.company_id.id,
-                "currency_id": config.currency_id.id,
-                "description": f"{config.name} {payment.get('name') or ''}".strip(),
-                "amount_fen": payment["amount"],
-                "pos_config_id": config.id,
-                "pos_session_id": config.current_session_id.id,
-                "pos_order_uuid": order,
-                "pos_payment_uuid": line,
-                "pos_attempt": attempt,
-                "pos_method_id": self.id,
-                "user_id": self.env.uid,
-                "next_at": transactions._in(const.GRACE_SECONDS * 2),
-                "expires_at": transactions._in(minutes * 60)
-                if way == "native"
-                else False,
-            }
+        vals = {
+            "kind": "payment",
+            "way": way,
+            "number": transactions._new_number(line, attempt),
+            "merchant_id": merchant_sudo.id,
+            "appid": appid,
+            "driver": merchant_sudo.codepay_driver if way == "codepay" else "v3",
+            "company_id": config.company_id.id,
+            "currency_id": config.currency_id.id,
+            "description": f"{config.name} {payment.get('name') or ''}".strip(),
+            "amount_fen": payment["amount"],
+            "pos_config_id": config.id,
+            "pos_session_id": config.current_session_id.id,
+            "pos_order_uuid": order,
+            "pos_payment_uuid": line,
+            "pos_attempt": attempt,
+            "pos_method_id": self.id,
+            "user_id": self.env.uid,
+            "next_at": transactions._in(const.GRACE_SECONDS * 2),
+            "expires_at": transactions._in(const.QR_MINUTES["pos"] * 60)
+            if way == "native"
+            else False,
+        }
+        row_id, paid = transactions._drain_in_own_transaction(
+            lambda model: model._pos_open(vals, total)
         )
         if row_id:
             return row_id, None
-        row = transactions._pos_row(self, line)
-        if row and row.state not in ("failed", "cancelled") and not row.abandoned:
-            return row.id, None
-        return None, self._wechat_refusal(
-            self.env._(
-                "Another payment of this order is in progress at a till. Finish or "
-                "cancel it there first."
-            ),
-            "busy",
-        )
+        last = self._wechat_last(line)
+        if last and not last["over"]:
+            # The same call, sent twice, was faster.
+            return last["id"], None
+        return None, self._wechat_refuse_order(paid, total)
 
-    def _wechat_refuse_order(self, order, payment):
-        """Refuse what would charge an order twice."""
-        total = payment.get("total")
-        if type(total) is not int:
-            raise ValidationError(self.env._("The order's total is missing."))
-        paid = self._wechat_transactions()._pos_paid_fen(order)
-        if not paid or paid + payment["amount"] <= total:
-            return None
+    def _wechat_refuse_order(self, paid, total):
+        """Refuse what would charge an order twice.
+
+        :param int paid: fen that are paid, ``None`` if that is being found out
+        """
+        if paid is None:
+            return self._wechat_refusal(
+                self.env._(
+                    "Another payment of this order is in progress at a till. Finish "
+                    "or cancel it there first."
+                ),
+                "busy",
+            )
         return self._wechat_refusal(
             self.env._(
                 "This order has been paid with WeChat already: %(paid)s of %(total)s "

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
 from odoo.addons.wechat_base.tools.exceptions import WechatConfigError, make_error
@@ -49,6 +49,17 @@ class WechatMerchant(models.Model):
         help="What WeChat coupons of the kind 免充值 (NOCASH) take off what the "
         "merchant receives.",
     )
+
+    @api.constrains("environment")
+    def _check_environment_of_providers(self):
+        """What is in use does not change between play money and real money."""
+        # sudo: providers are for administrators, and for all companies.
+        providers_sudo = self.env["payment.provider"].sudo()
+        for merchant in self.filtered(lambda m: m.environment != "disabled"):
+            for provider_sudo in providers_sudo.search(
+                [("wechat_merchant_id", "=", merchant.id)]
+            ):
+                provider_sudo._check_wechat_merchant()
 
     def _inverse_apiv2_key(self):
         self._keep_secret("apiv2_key")

@@ -2,6 +2,9 @@
 
 import uuid
 
+from psycopg2.errors import UniqueViolation
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
@@ -72,21 +75,35 @@ class WechatPayTransaction(models.Model):
     # === PAYMENTS === #
 
     @api.model
-    def _pos_row(self, method, line):
+    def _pos_row(self, method_id, line):
         """Return the last payment of a line of the till; earlier ones are over."""
         return self.search(
             [
                 ("kind", "=", "payment"),
                 ("pos_payment_uuid", "=", line),
-                ("pos_method_id", "=", method.id),
+                ("pos_method_id", "=", method_id),
             ],
             order="pos_attempt desc, id desc",
             limit=1,
         )
 
     @api.model
-    def _pos_paid_fen(self, order):
-        """Return what has been, or is just being, paid for an order."""
+    def _pos_open(self, vals, total):
+        """Store a payment, unless the order is paid or being paid already.
+
+        In a transaction of its own. Tills with the same order queue up here, and each
+        sees what the one before it has stored; the unique indexes are the last line.
+
+        :param dict vals: of the payment
+        :param int total: fen of the whole order
+        :return: (id, ``None``), or (``None``, fen that are paid), or twice ``None``
+            if another payment is in progress
+        """
+        cr, order = self.env.cr, vals["pos_order_uuid"]
+        if cr.connection.get_transaction_status() == TRANSACTION_STATUS_IDLE:
+            # What is waited for is seen only this way.
+            cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        cr.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [order])
         rows = self.search(
             [
                 ("kind", "=", "payment"),
@@ -95,7 +112,16 @@ class WechatPayTransaction(models.Model):
                 ("state", "not in", ("failed", "cancelled")),
             ]
         )
-        return sum(row.amount_fen - row.refunded_fen for row in rows)
+        if any(row.state in const.OPEN_STATES for row in rows):
+            return None, None
+        paid = sum(row.amount_fen - row.refunded_fen for row in rows)
+        if paid and paid + vals["amount_fen"] > total:
+            return None, paid
+        try:
+            with cr.savepoint():
+                return self.create(vals).id, None
+        except UniqueViolation:
+            return None, None
 
     def _pos_may_ask(self, pause=const.QUERY_SECONDS - 1):
         """Whether WeChat may be asked again, as the till or a page wants to know."""
@@ -148,15 +174,20 @@ class WechatPayTransaction(models.Model):
     # === REFUNDS === #
 
     @api.model
-    def _pos_refunds(self, method, line):
-        """Return the refunds of a line of the till, whatever became of them."""
-        return self.search(
+    def _pos_refunds(self, method_id, line):
+        """Return the refunds of a line of the till.
+
+        :return: ids of those that are under way or done, and how many have failed
+        """
+        rows = self.search(
             [
                 ("kind", "=", "refund"),
                 ("pos_payment_uuid", "=", line),
-                ("pos_method_id", "=", method.id),
+                ("pos_method_id", "=", method_id),
             ]
         )
+        failed = rows.filtered(lambda row: row.state == "failed")
+        return (rows - failed).ids, len(failed)
 
     @api.model
     def _pos_refund(self, order_ids, amount, goods, line, tries, vals):

@@ -197,7 +197,7 @@ class PayCase(PayShop, TransactionCase):
     def row(self, line=None):
         rows = self.env["wechat.pay.transaction"]
         rows.invalidate_model()
-        return rows._pos_row(self.method, line or self.line)
+        return rows._pos_row(self.method.id, line or self.line)
 
     def let_time_pass(self, row=None):
         """The customer has had time enough; whatever waits is due."""

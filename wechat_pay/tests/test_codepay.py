@@ -170,7 +170,7 @@ class TestCodepay(PayCase):
         first = self.charge()
         other = self.order[:-4] + "beef"
         answer = self.charge(line=other)
-        self.assertEqual((answer["state"], answer["error"]), ("failed", "paid_already"))
+        self.assertEqual((answer["state"], answer["error"]), ("failed", "busy"))
         self.password(first["number"], "cancel")
         self.status()
         self.assertEqual(self.charge(line=other)["state"], "done")
@@ -186,7 +186,7 @@ class TestCodepay(PayCase):
         """The till stored the payment and was gone before it was sent."""
         before = self.count(CODEPAY)
         row_id, refusal = self.till._wechat_open(
-            self.config, self.payment(), self.line, "codepay", self.row()
+            self.config, self.payment(), self.line, "codepay", 1
         )
         self.assertFalse(refusal)
         self.let_time_pass()
@@ -201,6 +201,13 @@ class TestCodepay(PayCase):
         self.env.flush_all()
         self.env.cr.execute("SELECT t.* FROM wechat_pay_transaction t")
         self.assertNotIn(code, str(self.env.cr.fetchall()))
+
+    def test_code_instead_of_qr_code(self):
+        """The customer shows a code while ours is on the screen: one is charged."""
+        shown = self.call("start", self.payment(way="native"))
+        answer = self.charge()
+        self.assertEqual((answer["state"], answer["way"]), ("done", "codepay"))
+        self.assertEqual(self.remote(shown["number"])["trade_state"], "CLOSED")
 
     def test_hostile_input(self):
         for vals in (

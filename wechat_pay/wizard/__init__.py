@@ -1,0 +1,1 @@
+from . import wechat_pay_refund_wizard
