@@ -85,9 +85,7 @@ class WechatPayController(http.Controller):
                 "qr_code": _qr_code(status),
                 "jsapi_params": json.dumps(params) if params else "",
                 "sandbox_url": _sandbox(tx_sudo),
-                "page_url": urljoin(
-                    request.httprequest.url_root, _page_path(tx_sudo)
-                ),
+                "page_url": urljoin(request.httprequest.url_root, _page_path(tx_sudo)),
             },
         )
         # An old page would show an order that is over.
@@ -224,9 +222,7 @@ def _qr_code(status):
     picture = (
         request.env["ir.actions.report"]
         .sudo()
-        .barcode(
-            "QR", status["code_url"], width=480, height=480, barLevel="M", quiet=0
-        )
+        .barcode("QR", status["code_url"], width=480, height=480, barLevel="M", quiet=0)
     )
     return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
 

@@ -178,9 +178,9 @@ class WechatPayTransaction(models.Model):
     def _web_open(self, tx_id, way, openid):
         """Store an order; nothing happens if another request was faster."""
         vals = self._drain_in_own_transaction(
-            lambda model: model.env["payment.transaction"]
-            .browse(tx_id)
-            ._wechat_order_vals(way)
+            lambda model: (
+                model.env["payment.transaction"].browse(tx_id)._wechat_order_vals(way)
+            )
         )
         self._open({**vals, "payer_openid": openid or False})
 
@@ -199,16 +199,18 @@ class WechatPayTransaction(models.Model):
     def _web_cancel(self, tx_id):
         """The customer does not want to pay this way."""
         row_id = self._drain_in_own_transaction(
-            lambda model: model._web_last(tx_id)
-            .filtered(lambda row: row.state in const.OPEN_STATES)
-            .id
+            lambda model: (
+                model._web_last(tx_id)
+                .filtered(lambda row: row.state in const.OPEN_STATES)
+                .id
+            )
         )
         if row_id:
             self._web_close(row_id)
         self._drain_in_own_transaction(
-            lambda model: model.env["payment.transaction"]
-            .browse(tx_id)
-            ._wechat_cancel()
+            lambda model: (
+                model.env["payment.transaction"].browse(tx_id)._wechat_cancel()
+            )
         )
 
     @api.model
@@ -218,9 +220,9 @@ class WechatPayTransaction(models.Model):
         :param int pause: seconds between two questions
         """
         row_id = self._drain_in_own_transaction(
-            lambda model: model._web_last(tx_id)
-            .filtered(lambda row: row._pos_may_ask(pause))
-            .id
+            lambda model: (
+                model._web_last(tx_id).filtered(lambda row: row._pos_may_ask(pause)).id
+            )
         )
         if row_id:
             self._work(row_id, "query", patience=TILL_PATIENCE)
