@@ -211,7 +211,7 @@ class PaymentTransaction(models.Model):
         paid_sudo.ensure_one()
         paid_sudo._refund(
             money.to_fen(-self.amount),
-            self.reference,
+            self.env.context.get("wechat_pay_reason") or self.reference,
             payment_transaction_id=self.id,
             user_id=self.env.uid,
         )

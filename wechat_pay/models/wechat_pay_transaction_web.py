@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from odoo.addons.wechat_base.const import TILL_PATIENCE
+from odoo.addons.wechat_base.tools import money
 
 from .. import const
 
@@ -108,6 +109,19 @@ class WechatPayTransaction(models.Model):
         self._give_up()
         self.abandoned = True
         self._drain_wake(priority=5)
+
+    def _refund_by_hand(self, amount_fen, reason=""):
+        """Override: the refund of an online payment is one in Odoo, too."""
+        if not self.payment_transaction_id or self.abandoned:
+            return super()._refund_by_hand(amount_fen, reason)
+        # sudo: who may refund payments with WeChat need not see all online payments.
+        tx_sudo = self.payment_transaction_id.sudo()
+        refund_sudo = tx_sudo.with_context(wechat_pay_reason=reason)._refund(
+            money.from_fen(amount_fen)
+        )
+        return self.refund_ids.filtered(
+            lambda row: row.payment_transaction_id.id == refund_sudo.id
+        )
 
     # === THE PAGE === #
 

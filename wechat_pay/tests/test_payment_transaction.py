@@ -2,6 +2,7 @@ from odoo import Command
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
+from .common import MCHID
 from .http_common import WebCase
 
 
@@ -71,7 +72,7 @@ class TestPaymentTransaction(WebCase):
         self.open_page(tx)
         first = self.rows(tx)
         # Closed here; the notice of its payment is still on its way.
-        first.write({"state": "closing"})
+        first.write({"state": "closing", "expires_at": self.long_ago()})
         first._set_ended("cancelled")
         self.env.flush_all()
         self.ask(tx, "retry")
@@ -125,9 +126,13 @@ class TestPaymentTransaction(WebCase):
         )
 
     def finish(self, refunds):
-        for refund in refunds:
-            refund.next_at = self.long_ago()
-        self.drain()
+        """WeChat pays refunds out, and tells us."""
+        self.env.flush_all()
+        with self.allow_requests(all_requests=True):
+            for refund in refunds:
+                self.sandbox.post(f"pay/refunds/{MCHID}/{refund.number}")
+            self.sandbox.post("callbacks/wait", timeout=10)
+        self.process_events()
 
     def test_never_more_than_was_paid(self):
         tx = self.paid_tx()
@@ -150,16 +155,25 @@ class TestPaymentTransaction(WebCase):
         self.assertEqual(tx.child_transaction_ids.amount, -2)
         self.assertEqual(self.rows(tx).refund_ids.amount_fen, 200)
 
+    def test_from_the_back_offices_wizard(self):
+        """The books follow, whichever button was pressed."""
+        tx = self.paid_tx()
+        wizard = (
+            self.env["wechat.pay.refund.wizard"]
+            .with_user(self.manager)
+            .create({"transaction_id": self.rows(tx).id, "amount": 3})
+        )
+        action = wizard.action_refund()
+        refund = tx.child_transaction_ids
+        self.assertEqual((refund.amount, refund.state), (-3, "pending"))
+        self.assertEqual(action["res_id"], self.rows(tx).refund_ids.id)
+        self.assertEqual(self.rows(tx).refund_ids.payment_transaction_id, refund)
+
     def test_refund_is_refused(self):
         tx = self.paid_tx()
         refund = self.refund(tx, 5)
-        self.fault(
-            "/v3/refund/domestic/refunds",
-            "pay_error",
-            status=403,
-            code="NOT_ENOUGH",
-            times=3,
-        )
+        path = "/v3/refund/domestic/refunds"
+        self.fault(path, "http_status", status=403, code="NOT_ENOUGH")
         self.drain()
         self.assertEqual((refund.state, self.rows(tx).refunded_fen), ("error", 0))
         self.sandbox.call("DELETE", "faults")
