@@ -4,7 +4,10 @@ from . import wechat_pay_transaction
 from . import wechat_pay_transaction_payment
 from . import wechat_pay_transaction_refund
 from . import wechat_pay_transaction_pos
+from . import wechat_pay_transaction_web
 from . import wechat_event
+from . import payment_provider
+from . import payment_transaction
 from . import pos_payment_method
 from . import pos_payment
 from . import pos_order

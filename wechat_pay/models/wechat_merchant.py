@@ -1,17 +1,17 @@
 from datetime import timedelta
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
-#: days that a payment may wait for its session to be closed
-OPEN_DAYS = 60
 from odoo.addons.wechat_base.tools.exceptions import WechatConfigError, make_error
 
 from ..tools.codepay_v2 import CodepayV2
 from ..tools.pay_api import CodepayV3
 
 _CHUNK = 200
+#: days that a payment may wait for its session to be closed
+OPEN_DAYS = 60
 
 
 class WechatMerchant(models.Model):
@@ -62,6 +62,17 @@ class WechatMerchant(models.Model):
         help="What WeChat coupons of the kind 免充值 (NOCASH) take off what the "
         "merchant receives.",
     )
+
+    @api.constrains("environment")
+    def _check_environment_of_providers(self):
+        """What is in use does not change between play money and real money."""
+        # sudo: providers are for administrators, and for all companies.
+        providers_sudo = self.env["payment.provider"].sudo()
+        for merchant in self.filtered(lambda m: m.environment != "disabled"):
+            for provider_sudo in providers_sudo.search(
+                [("wechat_merchant_id", "=", merchant.id)]
+            ):
+                provider_sudo._check_wechat_merchant()
 
     def _inverse_apiv2_key(self):
         self._keep_secret("apiv2_key")

@@ -123,11 +123,10 @@ class WechatPayTransaction(models.Model):
         except UniqueViolation:
             return None, None
 
-    def _pos_may_ask(self):
-        """Whether WeChat may be asked again, as the till wants to know."""
+    def _pos_may_ask(self, pause=const.QUERY_SECONDS - 1):
+        """Whether WeChat may be asked again, as the till or a page wants to know."""
         if self.state not in const.OPEN_STATES or self.state == "draft":
             return False
-        pause = const.QUERY_SECONDS - 1
         last = max(filter(None, (self.queried_at, self.sent_at)), default=None)
         return not last or (fields.Datetime.now() - last).total_seconds() >= pause
 
