@@ -20,17 +20,14 @@
         "data/queue_job_bill_data.xml",
         "data/ir_cron_data.xml",
         "views/pay_menus.xml",
-<<<<<<< HEAD
         "wizard/wechat_pay_bill_wizard_views.xml",
         "views/wechat_pay_bill_views.xml",
         "views/wechat_pay_difference_views.xml",
         "views/pay_bill_menus.xml",
-=======
         "views/payment_provider_views.xml",
         "views/payment_templates.xml",
         "data/mail_template_data.xml",
         "data/payment_provider_data.xml",
->>>>>>> web
     ],
     "assets": {
         "web.assets_frontend": [
