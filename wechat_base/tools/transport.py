@@ -36,21 +36,12 @@ _SECRET_PARAMETER = re.compile(r"\b((?:access_token|secret|code)=)[^&\s)\"]+")
 
 
 class _NoTokens(logging.Filter):
-<<<<<<< HEAD
-    """Cuts tokens, also those of files, out of addresses that the library logs."""
-
-    def filter(self, record):
-        message = record.getMessage()
-        if "token=" in message:
-            record.msg = re.sub(r"(token=)[^&\s)]+", r"\1***", message)
-=======
     """Cuts access tokens and secrets out of addresses that the library logs."""
 
     def filter(self, record):
         message = record.getMessage()
         if _SECRET_PARAMETER.search(message):
             record.msg = _SECRET_PARAMETER.sub(r"\1***", message)
->>>>>>> web
             record.args = ()
         return True
 
