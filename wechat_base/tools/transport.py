@@ -32,7 +32,7 @@ _WHOLE_ANSWER = 30.0
 _WHOLE_FILE = 300.0
 
 
-_SECRET_PARAMETER = re.compile(r"\b((?:access_token|secret|code)=)[^&\s)\"]+")
+_SECRET_PARAMETER = re.compile(r"\b((?:(?:access_)?token|secret|code)=)[^&\s)\"]+")
 
 
 class _NoTokens(logging.Filter):
@@ -63,17 +63,18 @@ def check_sandbox_url(url):
     return parts.geturl().rstrip("/")
 
 
-def new_session(trust_env=True):
+def new_session(trust_env=True, ssl_context=None):
     """Return a session that follows nothing and remembers nothing.
 
     :param bool trust_env: whether the proxies of the environment are used; a
         sandbox is reached directly
+    :param ssl.SSLContext ssl_context: one that shows a certificate of ours
     """
     session = requests.Session()
     session.trust_env = trust_env
     session.max_redirects = 0
     session.mount("http://", _Adapter())
-    session.mount("https://", _Adapter())
+    session.mount("https://", _Adapter(ssl_context))
     return session
 
 
@@ -283,7 +284,13 @@ class _Adapter(HTTPAdapter):
 
     _pools = {"http": _HTTPPool, "https": _HTTPSPool}
 
+    def __init__(self, ssl_context=None):
+        self._ssl_context = ssl_context
+        super().__init__()
+
     def init_poolmanager(self, *args, **kwargs):
+        if self._ssl_context:
+            kwargs["ssl_context"] = self._ssl_context
         result = super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools
         return result
