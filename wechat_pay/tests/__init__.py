@@ -2,6 +2,7 @@ from . import test_bill
 from . import test_bill_parser
 from . import test_codepay
 from . import test_codepay_v2
+from . import test_day
 from . import test_native
 from . import test_payment_flow
 from . import test_payment_provider
