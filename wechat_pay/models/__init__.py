@@ -11,3 +11,10 @@ from . import payment_transaction
 from . import pos_payment_method
 from . import pos_payment
 from . import pos_order
+from . import wechat_pay_transaction_bill
+from . import wechat_pay_bill
+from . import wechat_pay_bill_compare
+from . import wechat_pay_bill_line
+from . import wechat_pay_fund_line
+from . import wechat_pay_bill_progress
+from . import wechat_pay_difference
