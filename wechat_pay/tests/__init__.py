@@ -7,4 +7,5 @@ from . import test_native
 from . import test_payment_flow
 from . import test_payment_provider
 from . import test_payment_transaction
+from . import test_pos_tours
 from . import test_refund
