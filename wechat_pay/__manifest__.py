@@ -33,6 +33,9 @@
         "web.assets_frontend": [
             "wechat_pay/static/src/interactions/**/*",
         ],
+        "web.assets_tests": [
+            "wechat_pay/static/tests/tours/web_payment_tour.js",
+        ],
     },
     "post_init_hook": "post_init_hook",
     "uninstall_hook": "uninstall_hook",
