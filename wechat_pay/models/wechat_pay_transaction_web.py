@@ -33,7 +33,7 @@ class WechatPayTransaction(models.Model):
 
     def _on_change(self):
         """Override to bring the online payment in line."""
-        super()._on_change()
+        result = super()._on_change()
         for row in self.filtered("payment_transaction_id"):
             if row.kind == "refund":
                 row._web_process(const.WEB_REFUND_STATES)
@@ -41,6 +41,7 @@ class WechatPayTransaction(models.Model):
                 row._web_process({"done": "done"})
             elif row.state not in ("waiting", "done") and row._web_is_last_word():
                 row._web_process(const.WEB_PAYMENT_STATES)
+        return result
 
     def _web_is_last_word(self):
         """Whether nobody tries to pay the same any more."""

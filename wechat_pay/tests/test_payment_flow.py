@@ -359,3 +359,19 @@ class TestInsideWechat(WebCase):
         page = self.open_page(self.make_tx())
         self.assertEqual(self.shown(page)["way"], "native")
         self.assertIn("cannot be paid from inside WeChat", page.text)
+
+
+@tagged("post_install", "-at_install")
+class TestTour(WebCase):
+    def test_customer_pays_in_the_browser(self):
+        """In Chromium: the code, the clock, and the way on after the payment."""
+        tx = self.invoice_tx()
+        tx.landing_route = tx.invoice_ids.get_portal_url()
+        self.open_page(tx)
+        row = self.rows(tx)
+        self.pay(row.number)
+        self.later(row)
+        url = tx._wechat_url().removeprefix(self.base_url())
+        self.start_tour(url, "wechat_pay_web_payment", login=None)
+        self.assertEqual(tx.state, "done")
+        self.assertEqual(tx.invoice_ids.amount_residual, 0)
