@@ -1,4 +1,6 @@
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest.mock import patch
 from urllib.parse import parse_qsl, urlsplit
 
@@ -13,7 +15,6 @@ from odoo.addons.wechat_base.tests.sandbox import Sandbox
 from .. import const
 from .common import MCHID, PayShop
 
-PHONE = "phone.test"
 PAYMENTS = "odoo.addons.wechat_pay.models.wechat_pay_transaction_payment"
 
 
@@ -32,6 +33,25 @@ class TestTillUnits(HttpCase):
             success_signal="[HOOT] Test suite succeeded",
             error_checker=test_js.unit_test_error_checker,
         )
+
+
+class PhonePage(BaseHTTPRequestHandler):
+    """Lets a tour do what customers and WeChat do: ``phone_<name>`` of the test."""
+
+    def do_GET(self):
+        parts = urlsplit(self.path)
+        name = parts.path.strip("/")
+        answer = getattr(self.server.test, f"phone_{name}")(
+            **dict(parse_qsl(parts.query))
+        )
+        self.send_response(200)
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        self.wfile.write(json.dumps(answer).encode())
+
+    def log_message(self, *args):
+        """Payment codes are written nowhere."""
 
 
 @tagged("post_install", "-at_install")
@@ -65,22 +85,20 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
         # The till asks every two seconds; WeChat may be asked as often here.
         self.startPatcher(patch.object(const, "QUERY_SECONDS", 1))
 
+        self.phone = ThreadingHTTPServer(("127.0.0.1", 0), PhonePage)
+        self.phone.test = self
+        threading.Thread(target=self.phone.serve_forever, daemon=True).start()
+        self.addCleanup(self.phone.server_close)
+        self.addCleanup(self.phone.shutdown)
+
     def _run(self, tour):
         self.main_pos_config.with_user(self.pos_user).open_ui()
-        self.start_pos_tour(tour, timeout=180)
+        url = f"http://127.0.0.1:{self.phone.server_port}"
+        self.start_pos_tour(tour, timeout=180, cookies={"wechat_phone": url})
 
     # === THE CUSTOMER'S PHONE === #
     #
-    # The tours call https://phone.test/<name>?<options>.
-
-    def fetch_proxy(self, url):
-        parts = urlsplit(url)
-        if parts.hostname != PHONE:
-            return super().fetch_proxy(url)
-        options = dict(parse_qsl(parts.query))
-        options.pop("at")
-        answer = getattr(self, f"phone_{parts.path.strip('/')}")(**options)
-        return self.make_fetch_proxy_response(json.dumps(answer))
+    # The tours ask for /<name>?<options>; see PhonePage.
 
     def phone_code(self, used=None):
         if used:
@@ -111,14 +129,15 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
         )
 
     def phone_fault(self, kind, path="codepay", **options):
-        for name in ("status", "commit"):
+        for name in ("status", "commit", "seconds"):
             if name in options:
                 options[name] = int(options[name])
         if "commit" in options:
             options["commit"] = bool(options["commit"])
         if "code" in options:
             options["body"] = {"code": options.pop("code"), "message": "test"}
-        self.sandbox.post("faults", path=path, kind=kind, times=1, **options)
+        vals = {"path": path, "kind": kind, "times": 1, **options}
+        self.sandbox.call("POST", "faults", vals)
 
     def phone_heal(self):
         self.sandbox.call("DELETE", "faults")
@@ -128,9 +147,16 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
 
     def phone_other_amount(self):
         """The row expects another amount than WeChat will report."""
+        self._change_last("amount_fen = 5999")
+
+    def phone_let_time_pass(self):
+        """The customer has had time enough."""
+        self._change_last("expires_at = expires_at - interval '10 minutes'")
+
+    def _change_last(self, change):
         with self.registry.cursor() as cr:
             cr.execute(
-                "UPDATE wechat_pay_transaction SET amount_fen = 5999 WHERE number = %s",
+                f"UPDATE wechat_pay_transaction SET {change} WHERE number = %s",
                 [self._orders()[-1]["out_trade_no"]],
             )
 
@@ -159,7 +185,8 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
             self.assertEqual(payment.transaction_id, row.remote_no)
             self.assertEqual(payment.payment_ref_no, row.number)
             self.assertEqual(payment.card_type, "WeChat Pay")
-        remote = [o for o in self._orders() if o["trade_state"] == "SUCCESS"]
+        taken = ("SUCCESS", "REFUND")
+        remote = [o for o in self._orders() if o["trade_state"] in taken]
         numbers = {o["out_trade_no"] for o in remote}
         self.assertTrue(set(rows.mapped("number")) <= numbers)
 
@@ -188,7 +215,6 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
         self.assertEqual(len(self._payments("cancelled")), 2)
 
     def test_qr(self):
-        self.startPatcher(patch.dict(const.QR_MINUTES, pos=0.2))
         parameters = self.env["ir.config_parameter"]
         parameters.set_param("web.base.url", self.base_url())
         self.merchant.invalidate_recordset(["notify_url"])
@@ -199,7 +225,7 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
             for path in self.told:
                 self.sandbox.post(f"{path}/notify")
             self.sandbox.post("callbacks/wait", timeout=10)
-        events = self.env["wechat.event"].search([("state", "=", "pending")])
+        events = self.env["wechat.event"].sudo().search([("state", "=", "pending")])
         self.assertEqual(len(events), 3)
         for event in events:
             event._process()

@@ -88,7 +88,7 @@ tours.add("WechatPayPassword", {
             Pay.scanPhone(),
             Pay.says("Waiting for the customer's password"),
             PaymentScreen.clickPaymentlineDelButton("WeChat Pay", "60.00"),
-            { content: "the line is gone", trigger: ".paymentlines:not(:has(.paymentline))" },
+            Pay.noLine(),
             PaymentScreen.clickPaymentMethod("Cash"),
             PaymentScreen.clickValidate(),
             ReceiptScreen.receiptIsThere(),
@@ -115,7 +115,7 @@ tours.add("WechatPayFaults", {
         [
             Pay.open(),
             Pay.orderTea(),
-            Pay.onPhone("fault", { kind: "timeout_after" }),
+            Pay.onPhone("fault", { kind: "timeout_after", seconds: 1 }),
             Pay.scanPhone(),
             Pay.says("Do not charge again"),
             Pay.receiptSays("WeChat Pay number: 4"),
@@ -160,7 +160,7 @@ tours.add("WechatPayFaults", {
             Pay.offersNot("cancel"),
             PaymentScreen.clickPaymentlineDelButton("WeChat Pay", "60.00"),
             Pay.dialogSays("on the worklist"),
-            { content: "the line is gone", trigger: ".paymentlines:not(:has(.paymentline))" },
+            Pay.noLine(),
         ].flat(),
 });
 
@@ -217,6 +217,7 @@ tours.add("WechatPayQr", {
             Pay.choose(),
             Pay.click("show_qr"),
             Pay.shows("qr img"),
+            Pay.onPhone("let_time_pass"),
             Pay.says("did not pay in time"),
             Pay.click("show_qr"),
             Pay.shows("qr img"),

@@ -1,5 +1,6 @@
 import { negate, run } from "@point_of_sale/../tests/generic_helpers/utils";
 import { simulateBarCode } from "@barcodes/../tests/legacy/helpers";
+import { cookie } from "@web/core/browser/cookie";
 import * as Chrome from "@point_of_sale/../tests/pos/tours/utils/chrome_util";
 import * as PaymentScreen from "@point_of_sale/../tests/pos/tours/utils/payment_screen_util";
 import * as ProductScreen from "@point_of_sale/../tests/pos/tours/utils/product_screen_util";
@@ -16,8 +17,8 @@ export function open() {
 
 /** Ask the customer's phone, which the test plays: `phone_<name>` in Python. */
 async function phone(name, options = {}) {
-    const query = new URLSearchParams({ ...options, at: `${Date.now()}` });
-    const answer = await fetch(`https://phone.test/${name}?${query}`);
+    const query = new URLSearchParams(options);
+    const answer = await fetch(`${cookie.get("wechat_phone")}/${name}?${query}`);
     return answer.json();
 }
 
@@ -88,6 +89,10 @@ export function dialogSays(text) {
         { content: "close it", trigger: ".modal-footer .btn-primary", run: "click" },
         { content: "it is closed", trigger: negate(".modal") },
     ];
+}
+
+export function noLine() {
+    return { content: "the line is gone", trigger: negate(".paymentlines .paymentline") };
 }
 
 /** The order is paid and validated by itself. */

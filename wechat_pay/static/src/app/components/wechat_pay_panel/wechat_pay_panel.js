@@ -42,7 +42,8 @@ export class WechatPayPanel extends Component {
         const { line } = this.props;
         return viewOf({
             payment: this.payment,
-            ways: line.payment_method_id.wechat_ways,
+            // A line that is being deleted is drawn once more.
+            ways: line.payment_method_id?.wechat_ways,
             isDone: line.isDone(),
             isRefund: this.isRefund,
             now: Math.max(this.clock.now, Date.now()),

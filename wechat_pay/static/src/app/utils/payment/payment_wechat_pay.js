@@ -255,6 +255,9 @@ export class PaymentWechatPay extends PaymentInterface {
             config: this.pos.config.id,
             ...line.pos_order_id.wechatRefundOf(line),
         });
+        if (isDone && refund.status.message) {
+            this.desk.notify(refund.status.message, "info");
+        }
         if (isDone && refund.status.numbers) {
             line.payment_ref_no = refund.status.numbers.join(" ");
             line.card_type = "WeChat Pay";
