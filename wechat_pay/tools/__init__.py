@@ -1,2 +1,3 @@
 from . import bill
+from . import codepay_v2
 from . import pay_api
