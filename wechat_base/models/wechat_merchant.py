@@ -134,7 +134,10 @@ class WechatMerchant(models.Model):
         self._keep_secret("apiv3_key")
         for record_sudo in self.sudo():
             cipher = former[record_sudo]
-            if cipher and cipher != record_sudo.apiv3_key_cipher:
+            if not record_sudo.apiv3_key_cipher:
+                # Taken out by hand: nothing is to be read with either.
+                record_sudo.apiv3_key_former_cipher = False
+            elif cipher and cipher != record_sudo.apiv3_key_cipher:
                 record_sudo.apiv3_key_former_cipher = cipher
 
     def _inverse_private_key(self):

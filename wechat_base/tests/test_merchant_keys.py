@@ -43,6 +43,10 @@ class TestMerchantKeys(ServerCase):
         ]
         cls.env.flush_all()
 
+    def setUp(self):
+        super().setUp()
+        self.tell_sandbox(make_keys("merchant").certificate_pem)
+
     @classmethod
     def tell_sandbox(cls, certificate, apiv3_key=APIV3_KEY):
         return cls.sandbox.post(

@@ -123,6 +123,7 @@ class WechatMerchantKeys(models.TransientModel):
 
     def action_make_key(self):
         """Make a private key here; it never leaves this database."""
+        self.check_access("write")
         self.ensure_one()
         pem = pay_crypto.new_private_key()
         # sudo: nobody may write the encrypted columns directly.
@@ -134,6 +135,7 @@ class WechatMerchantKeys(models.TransientModel):
 
     def action_make_apiv3_key(self):
         """Propose 32 random characters, to be copied to the merchant platform."""
+        self.check_access("write")
         self.ensure_one()
         self.apiv3_key = "".join(secrets.choice(_LETTERS) for _i in range(32))
         return self._show()
@@ -143,6 +145,7 @@ class WechatMerchantKeys(models.TransientModel):
 
         :raises UserError: if something does not fit; nothing is changed then
         """
+        self.check_access("write")
         self.ensure_one()
         vals = {**self._certificate_vals(), **self._public_key_vals()}
         if self.apiv3_key:
