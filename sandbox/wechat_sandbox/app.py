@@ -171,6 +171,8 @@ async def _faulty(
             return pay_v2.fault_answer(box, await request.read(), fault), None
         return _answer(box, request, fault), None
     response = await _call(request, handler)
+    if kind == "bad_signature" and request.path.startswith(pay_v2.PREFIXES):
+        pay_v2.spoil(response)
     signature = response.headers.get("Wechatpay-Signature")
     if kind == "bad_signature" and signature:
         response.headers["Wechatpay-Signature"] = signature[::-1].replace("=", "A")

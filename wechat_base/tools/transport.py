@@ -63,18 +63,18 @@ def check_sandbox_url(url):
     return parts.geturl().rstrip("/")
 
 
-def new_session(trust_env=True, ssl_context=None):
+def new_session(trust_env=True, context=None):
     """Return a session that follows nothing and remembers nothing.
 
     :param bool trust_env: whether the proxies of the environment are used; a
         sandbox is reached directly
-    :param ssl.SSLContext ssl_context: one that shows a certificate of ours
+    :param context: of TLS, with a certificate of ours; the server's is checked anyway
     """
     session = requests.Session()
     session.trust_env = trust_env
     session.max_redirects = 0
     session.mount("http://", _Adapter())
-    session.mount("https://", _Adapter(ssl_context))
+    session.mount("https://", _Adapter(context))
     return session
 
 
@@ -284,18 +284,21 @@ class _Adapter(HTTPAdapter):
 
     _pools = {"http": _HTTPPool, "https": _HTTPSPool}
 
-    def __init__(self, ssl_context=None):
-        self._ssl_context = ssl_context
+    def __init__(self, context=None):
+        self._context = context
         super().__init__()
 
     def init_poolmanager(self, *args, **kwargs):
-        if self._ssl_context:
-            kwargs["ssl_context"] = self._ssl_context
+        kwargs.update(self._tls())
         result = super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools
         return result
 
+    def _tls(self):
+        return {"ssl_context": self._context} if self._context else {}
+
     def proxy_manager_for(self, proxy, **kwargs):
+        kwargs.update(self._tls())
         manager = super().proxy_manager_for(proxy, **kwargs)
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = self._pools

@@ -1,25 +1,41 @@
-"""Payment by code in APIv2, for merchants whom WeChat has not opened APIv3 for.
+"""Payment by code in APIv2 (contracts 5.7): XML, signed with a shared key.
 
-Contracts 5.7. Answers are turned into orders of APIv3, so that nobody else has to
-know which driver charged.
+WeChat docs: POST /pay/micropay, POST /pay/orderquery, POST /secapi/pay/reverse.
 
-wechatpy has a client of this API, too. It is not used: it writes the signing key and
-the payment code into the debug log, believes answers without checking their
-signature, and has one exception for "refused" and "no answer", which to a till are
-opposites.
+Of wechatpy 1.8.18 only the signature is used. Its ``WeChatPay`` believes answers that
+are not signed, logs the key and the payment code at DEBUG, breaks on "]]>" in a text,
+reads the certificate from files only, and a lost answer looks like a refusal.
+
+Requests are signed with HMAC-SHA256, and WeChat signs its answer the same way.
 """
 
-import hashlib
 import hmac
 import json
-import os
-import tempfile
-from datetime import datetime, timedelta, timezone
+import re
+import secrets
+from datetime import datetime
+from functools import cached_property
+from tempfile import NamedTemporaryFile
+from xml.sax.saxutils import escape
 
 import requests
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+)
 from urllib3.util.ssl_ import create_urllib3_context
+from wechatpy.pay.utils import calculate_signature_hmac
 
-from odoo.addons.wechat_base.const import PAY_URL, TIMEOUT
+from odoo.tools.translate import LazyTranslate
+
+from odoo.addons.wechat_base.const import (
+    MAX_DIGITS,
+    PAY_BACKUP_URL,
+    PAY_RETRY_ERRORS,
+    PAY_URL,
+    TIMEOUT,
+)
 from odoo.addons.wechat_base.tools import pay_crypto, transport
 from odoo.addons.wechat_base.tools.callback import CallbackRefused, parse_xml
 from odoo.addons.wechat_base.tools.exceptions import (
@@ -30,52 +46,66 @@ from odoo.addons.wechat_base.tools.exceptions import (
     make_error,
     plain_translate,
 )
+from odoo.addons.wechat_base.tools.pay_client import USER_AGENT
+from odoo.addons.wechat_base.tools.text import storable
 
-from .pay_api import cut
+from .pay_api import cut, hiding
 
-BEIJING = timezone(timedelta(hours=8))
-# The outcome of a charge with one of these is not known (contracts 5.7).
-_UNKNOWN: tuple[str, ...] = ("SYSTEMERROR", "BANKERROR", "SYSTEM_ERROR", "BANK_ERROR")
-_CONFIG: tuple[str, ...] = (
+_lt = LazyTranslate(__name__)
+
+_QUERY = "/pay/orderquery"
+_SIGN_TYPE = "HMAC-SHA256"
+# What is left of a device's address when the till has none: the server's own.
+_LOCAL = "127.0.0.1"
+
+_UNKNOWN_OUTCOME: tuple[str, ...] = ("SYSTEMERROR", "BANKERROR")
+_CONFIG_ERRORS: tuple[str, ...] = (
     "SIGNERROR",
     "NOAUTH",
     "APPID_NOT_EXIST",
     "MCHID_NOT_EXIST",
     "APPID_MCHID_NOT_MATCH",
-    "XML_FORMAT_ERROR",
-    "REQUIRE_POST_METHOD",
-    "POST_DATA_EMPTY",
-    "NOT_UTF8",
-    "LACK_PARAMS",
 )
-_TYPES: dict[str, str] = {"COUPON": "CASH", "DISCOUNT": "NOCASH"}
-
-
-def sign(values, key, kind="MD5"):
-    """Return the signature of APIv2 (安全规范).
-
-    :param dict values: texts by name; empty ones and ``sign`` do not count
-    :param str key: APIv2 key
-    :param str kind: ``MD5`` or ``HMAC-SHA256``
-    """
-    pairs = [f"{k}={v}" for k, v in sorted(values.items()) if v and k != "sign"]
-    text = "&".join([*pairs, f"key={key}"]).encode()
-    if kind == "HMAC-SHA256":
-        return hmac.new(key.encode(), text, hashlib.sha256).hexdigest().upper()
-    return hashlib.md5(text, usedforsecurity=False).hexdigest().upper()
+# A set-up that WeChat cannot make sense of is told in words only, and unsigned.
+_SETUP = re.compile(r"签名|证书|商户号|sign|cert|app_?id|mch_?id", re.IGNORECASE)
+# What v2 and v3 call by the same name.
+_SAME: tuple[str, ...] = (
+    "trade_type",
+    "trade_state_desc",
+    "transaction_id",
+    "bank_type",
+    "attach",
+)
+# Names of the two kinds of coupons in ``promotion_detail`` and ``coupon_type_n``.
+_TYPES: dict[str, str] = {
+    "COUPON": "CASH",
+    "CASH": "CASH",
+    "DISCOUNT": "NOCASH",
+    "NO_CASH": "NOCASH",
+    "NOCASH": "NOCASH",
+}
+# What v2 calls otherwise than v3, in a coupon and in its goods.
+_NAMES: dict[str, str] = {
+    "promotion_id": "coupon_id",
+    "activity_id": "stock_id",
+    "wxpay_contribute": "wechatpay_contribute",
+    "price": "unit_price",
+}
 
 
 class CodepayV2:
-    """Charges, asks and reverses with the signatures of APIv2.
+    """Payment by code in APIv2, in the words of :class:`.pay_api.CodepayV3`.
 
     :param str mchid: merchant number
-    :param str appid: AppID bound to it
-    :param str apiv2_key: 32 characters
-    :param str certificate: PEM; with ``private_key`` only for :meth:`reverse`
+    :param str appid: AppID bound to the merchant
+    :param str apiv2_key: the 32 characters set in the merchant platform
+    :param str certificate: PEM of the merchant's certificate; only :meth:`reverse`
+        needs it
+    :param str private_key: PEM of its key
     :param str sandbox_url: used instead of WeChat's servers
+    :param translate: ``env._``
+    :param float timeout: seconds to connect, and between two bytes
     """
-
-    kind = "HMAC-SHA256"
 
     def __init__(
         self,
@@ -85,8 +115,8 @@ class CodepayV2:
         certificate=None,
         private_key=None,
         sandbox_url=None,
-        timeout=TIMEOUT,
         translate=plain_translate,
+        timeout=TIMEOUT,
     ):
         self.mchid = mchid
         self.appid = appid
@@ -94,226 +124,370 @@ class CodepayV2:
         self._key = apiv2_key
         self._certificate = certificate
         self._private_key = private_key
-        self._url = sandbox_url or PAY_URL
-        self._is_sandbox = bool(sandbox_url)
         self._translate = translate
+        self._urls = (sandbox_url or PAY_URL, sandbox_url or PAY_BACKUP_URL)
+        self._trust_env = not sandbox_url
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.mchid}>"
 
     # === CALLS === #
 
-    def pay(self, out_trade_no, auth_code, amount, description, **more):
-        """Charge a payment code; see ``CodepayV3.pay``.
+    def pay(
+        self,
+        out_trade_no,
+        auth_code,
+        amount,
+        description,
+        scene_info=None,
+        attach=None,
+        goods_tag=None,
+    ):
+        """Charge a payment code.
 
-        :param more: ``scene_info`` as in APIv3; ``attach``, ``goods_tag``
+        Never sent twice by itself: after a lost answer only a question helps.
+
+        :param str auth_code: bearer token of the customer; neither kept nor logged
+        :param int amount: fen
+        :param dict scene_info: as in APIv3: ``device_id``, ``device_ip``,
+            ``store_info``
+        :return: an order as in :mod:`.pay_api`; its ``trade_state`` is USERPAYING
+            while the customer has to enter the password
+        :raises WechatUnknownOutcome: if the code may have been charged
         """
-        store = more.get("scene_info", {}).get("store_info", {})
         values = {
-            "body": cut(description, 42),
+            "body": cut(description, 127),
             "out_trade_no": out_trade_no,
-            "total_fee": str(amount),
-            "fee_type": "CNY",
-            "spbill_create_ip": "127.0.0.1",
+            "total_fee": amount,
             "auth_code": auth_code,
-            "attach": more.get("attach"),
-            "goods_tag": more.get("goods_tag"),
-            "scene_info": json.dumps({"store_info": store}) if store else None,
+            "attach": attach,
+            "goods_tag": goods_tag,
+            **_place(scene_info or {}),
         }
-        try:
-            answer = self._call("/pay/micropay", values)
-        except WechatRefused as error:
-            if error.code != "USERPAYING":
-                raise
-            return {"out_trade_no": out_trade_no, "trade_state": "USERPAYING"}
-        return self._order({**answer, "trade_state": "SUCCESS"})
+        with hiding(auth_code):
+            try:
+                answer = self._call("/pay/micropay", values, repeatable=False)
+            except WechatRefused as error:
+                if error.code != "USERPAYING":
+                    raise
+                answer = {"out_trade_no": out_trade_no, "trade_state": "USERPAYING"}
+            else:
+                answer["trade_state"] = "SUCCESS"
+            return self._order(answer, out_trade_no)
 
     def query(self, out_trade_no):
-        """Return an order as WeChat knows it, in the shape of APIv3."""
-        values = {"out_trade_no": out_trade_no}
-        return self._order(self._call("/pay/orderquery", values, changes=False))
+        """Return an order as WeChat knows it."""
+        # Without the version there is no ``promotion_detail``.
+        values = {"out_trade_no": out_trade_no, "version": "1.0"}
+        return self._order(self._call(_QUERY, values), out_trade_no)
 
     def reverse(self, out_trade_no):
         """Close an unpaid order, give back a paid one; may be repeated.
 
-        Not earlier than 15 seconds after the charge, and within seven days.
+        Not earlier than 15 s after the payment was sent.
 
-        :raises WechatUnavailable: if WeChat asks to be called again
+        :raises WechatConfigError: if there is no certificate
+        :raises WechatUnavailable: if it has to be called again
         """
-        values = {"out_trade_no": out_trade_no}
-        with self._own_certificate() as session:
-            answer = self._call("/secapi/pay/reverse", values, session)
-        if answer.get("recall") == "Y":
-            raise make_error(self._translate, WechatUnavailable, "busy", code="recall")
+        self._call(
+            "/secapi/pay/reverse", {"out_trade_no": out_trade_no}, self._http_mutual
+        )
 
     # === REQUESTS === #
 
-    def _call(self, path, values, session=None, changes=True):
-        """Send a request and return its verified answer.
+    @cached_property
+    def _http(self):
+        return transport.new_session(trust_env=self._trust_env)
 
-        :raises WechatError: one of its subclasses, as ``WechatPayClient`` does
+    @cached_property
+    def _http_mutual(self):
+        """A session that shows the merchant's certificate."""
+        try:
+            context = client_context(self._certificate, self._private_key)
+        except (OSError, ValueError):
+            raise WechatConfigError(
+                self._translate(
+                    _lt(
+                        "APIv2 gives payments back only to a merchant who shows its "
+                        "certificate. Enter the API certificate and the API private "
+                        "key that belongs to it on the WeChat Pay merchant."
+                    )
+                ),
+                code="certificate",
+            ) from None
+        return transport.new_session(trust_env=self._trust_env, context=context)
+
+    def _call(self, path, values, session=None, repeatable=True):
+        """Send a call and return its answer, whose signature has been checked.
+
+        :param bool repeatable: whether it does no harm to send it again, by the
+            backup address, after an answer was lost
         """
-        if not self._key:
-            raise self._error(
-                WechatConfigError, "incomplete", "APIv2 key", "incomplete"
-            )
-        values = {
-            **{name: value for name, value in values.items() if value},
-            "appid": self.appid,
-            "mch_id": self.mchid,
-            "nonce_str": pay_crypto.nonce(),
-            "sign_type": self.kind,
-        }
-        values["sign"] = sign(values, self._key, self.kind)
-        session = session or transport.new_session(trust_env=not self._is_sandbox)
+        first, second = self._urls
+        session = session or self._http
+        try:
+            return self._call_once(session, first, path, values)
+        except WechatUnknownOutcome:
+            if not repeatable:
+                raise
+        except WechatUnavailable as error:
+            # With a code it is WeChat that asks us to wait, not a dead line.
+            if error.code:
+                raise
+        return self._call_once(session, second, path, values)
+
+    def _call_once(self, session, base, path, values):
         request = requests.Request(
             "POST",
-            f"{self._url}{path}",
-            data=_render(values),
-            headers={"Content-Type": "text/xml"},
+            base + path,
+            data=_to_xml(self._signed(values)).encode(),
+            headers={
+                "Content-Type": "text/xml; charset=utf-8",
+                "User-Agent": USER_AGENT,
+            },
         )
         response = transport.send(
             session,
             session.prepare_request(request),
             self.timeout,
             self._translate,
-            changes=changes,
+            changes=path != _QUERY,
         )
-        return self._handle(response)
+        return self._judge(self._read(response))
 
-    def _handle(self, response):
-        if response.status_code != 200:
-            detail = f"HTTP {response.status_code}"
-            raise self._error(WechatUnknownOutcome, "bad_answer", detail)
-        try:
-            answer = parse_xml(response.content)
-        except CallbackRefused:
-            raise self._error(WechatUnknownOutcome, "bad_answer", "XML") from None
-        if answer.get("return_code") != "SUCCESS":
-            # Refused before anything was looked at; such an answer is not signed.
-            raise self._refusal(answer, answer.get("return_msg"))
-        self._check_signature(answer)
-        if answer.get("result_code") != "SUCCESS":
-            raise self._refusal(answer, answer.get("err_code_des"))
-        if (answer.get("mch_id"), answer.get("appid")) != (self.mchid, self.appid):
-            raise self._error(WechatUnknownOutcome, "bad_answer", "mch_id")
-        return answer
-
-    def _check_signature(self, answer):
-        given = answer.get("sign")
-        kind = "MD5" if len(given or "") == 32 else self.kind
-        if not isinstance(given, str) or not hmac.compare_digest(
-            sign(answer, self._key, kind).encode(), given.encode()
-        ):
-            raise self._error(
-                WechatUnknownOutcome, "bad_answer", "signature: wrong", "wrong"
-            )
-
-    def _refusal(self, answer, message):
-        code = str(answer.get("err_code") or answer.get("return_msg") or "FAIL")
-        detail = f"{code} {message or ''}".strip()
-        if code in _UNKNOWN:
-            return self._error(WechatUnknownOutcome, "bad_answer", detail, code)
-        if code in _CONFIG or answer.get("return_code") != "SUCCESS":
-            return self._error(WechatConfigError, "pay_config", detail, code)
-        return self._error(WechatRefused, "refused", detail, code)
-
-    def _error(self, error_class, key, detail, code=None):
-        return make_error(self._translate, error_class, key, detail=detail, code=code)
-
-    def _own_certificate(self):
-        """Return a session that shows the merchant's certificate."""
-        if self._is_sandbox and self._url.startswith("http://"):
-            # There is nobody to show it to.
-            return transport.new_session(trust_env=False)
-        if not (self._certificate and self._private_key):
-            raise self._error(
-                WechatConfigError, "incomplete", "apiclient_cert.pem", "incomplete"
-            )
-        context = ssl_context(self._certificate, self._private_key)
-        return transport.new_session(not self._is_sandbox, context)
-
-    # === ORDERS === #
-
-    def _order(self, answer):
-        """Return an answer of APIv2 as an order of APIv3."""
-        order = {
-            "appid": answer.get("appid"),
-            "mchid": answer.get("mch_id"),
-            "out_trade_no": answer.get("out_trade_no"),
-            "trade_state": answer.get("trade_state"),
-            "trade_type": answer.get("trade_type"),
-            "bank_type": answer.get("bank_type"),
-            "attach": answer.get("attach"),
+    def _signed(self, values):
+        if not self._key:
+            raise self._error(WechatConfigError, "incomplete", detail="APIv2 key")
+        values = {
+            **values,
+            "appid": self.appid,
+            "mch_id": self.mchid,
+            "nonce_str": secrets.token_hex(16),
+            "sign_type": _SIGN_TYPE,
         }
-        if answer.get("transaction_id"):
-            order["transaction_id"] = answer["transaction_id"]
-            order["success_time"] = _beijing(answer.get("time_end"))
-            order["payer"] = {"openid": answer.get("openid")}
-        if total := _number(answer.get("total_fee")):
-            order["amount"] = {
-                "total": total,
-                "payer_total": _number(answer.get("cash_fee")),
-                "currency": answer.get("fee_type") or "CNY",
-            }
-        order["promotion_detail"] = _promotions(answer.get("promotion_detail"))
-        return {name: value for name, value in order.items() if value is not None}
+        # What XML cannot hold, and what WeChat would strip before it checks the
+        # signature, must not be in it.
+        values = {
+            name: cut(str(value), 6000)
+            for name, value in values.items()
+            if value not in (None, "")
+        }
+        return {**values, "sign": calculate_signature_hmac(values, self._key)}
+
+    # === ANSWERS === #
+
+    def _read(self, response):
+        """Return the texts of an answer that WeChat has signed."""
+        if response.status_code != 200:
+            raise self._doubt(f"HTTP {response.status_code}")
+        try:
+            values = parse_xml(response.content)
+        except CallbackRefused as error:
+            raise self._doubt(error.reason) from None
+        if not all(isinstance(value, str) for value in values.values()):
+            raise self._doubt("XML")
+        if values.get("return_code") != "SUCCESS":
+            raise self._not_understood(values.get("return_msg", ""))
+        if not self._is_signed(values):
+            raise self._doubt("signature")
+        if values.get("mch_id") != self.mchid:
+            raise self._doubt("mch_id")
+        return values
+
+    def _is_signed(self, values):
+        signed = {name: value for name, value in values.items() if name != "sign"}
+        known = calculate_signature_hmac(signed, self._key)
+        return hmac.compare_digest(values.get("sign", "").encode(), known.encode())
+
+    def _not_understood(self, message):
+        """Return the error for a call that WeChat could not read; it is not signed.
+
+        That a payment was not charged is not believed of such an answer, unless it
+        says that nobody can have been charged: we are not known, or not let in.
+        """
+        if _SETUP.search(message):
+            detail = f"APIv2: {message}"
+            return self._error(
+                WechatConfigError, "pay_config", detail=detail, code="FAIL"
+            )
+        return self._doubt(message or "return_code")
+
+    def _judge(self, values):
+        """Return the answer to a call that was carried out.
+
+        :raises WechatError: for all others
+        """
+        code = values.get("err_code", "")
+        if values.get("recall") == "Y":
+            raise self._error(WechatUnavailable, "busy", code=code or "RECALL")
+        if values.get("result_code") == "SUCCESS":
+            return values
+        detail = f"{code} {values.get('err_code_des', '')}".strip()
+        if not code or code in _UNKNOWN_OUTCOME:
+            raise self._error(
+                WechatUnknownOutcome, "bad_answer", detail=detail, code=code or None
+            )
+        if code in PAY_RETRY_ERRORS:
+            raise self._error(WechatUnavailable, "too_fast", code=code, retry_after=5.0)
+        if code in _CONFIG_ERRORS:
+            key = "pay_not_authorised" if code == "NOAUTH" else "pay_config"
+            raise self._error(WechatConfigError, key, detail=detail, code=code)
+        raise self._error(WechatRefused, "refused", detail=detail, code=code)
+
+    def _order(self, values, out_trade_no):
+        """Return an order in the shape of APIv3."""
+        state = values.get("trade_state")
+        if not state or values.get("out_trade_no") != out_trade_no:
+            raise self._doubt("out_trade_no")
+        order = {
+            "appid": self.appid,
+            "mchid": self.mchid,
+            "out_trade_no": out_trade_no,
+            "trade_state": state,
+            **{name: values[name] for name in _SAME if values.get(name)},
+        }
+        if values.get("openid"):
+            order["payer"] = {"openid": values["openid"]}
+        if values.get("device_info"):
+            order["scene_info"] = {"device_id": values["device_info"]}
+        if time := _rfc3339(values.get("time_end")):
+            order["success_time"] = time
+        self._add_money(order, values)
+        return order
+
+    def _add_money(self, order, values):
+        total = _fen(values.get("total_fee"))
+        if total is None:
+            if order["trade_state"] == "SUCCESS":
+                raise self._doubt("total_fee")
+            return
+        currency = values.get("fee_type") or "CNY"
+        order["amount"] = {"total": total, "currency": currency}
+        if not order.get("transaction_id"):
+            return
+        promotions = _promotions(values, total)
+        not_funded = sum(p["amount"] for p in promotions if p.get("type") == "NOCASH")
+        order["amount"].update(
+            payer_total=_fen(values.get("cash_fee"), total),
+            payer_currency=values.get("cash_fee_type") or currency,
+            settlement_total=_fen(
+                values.get("settlement_total_fee"), total - not_funded
+            ),
+        )
+        if promotions:
+            order["promotion_detail"] = promotions
+
+    def _doubt(self, detail):
+        return self._error(WechatUnknownOutcome, "bad_answer", detail=detail)
+
+    def _error(self, error_class, key, **values):
+        return make_error(self._translate, error_class, key, **values)
 
 
-def ssl_context(certificate, private_key):
-    """Return a context that shows a client certificate.
+def client_context(certificate, private_key):
+    """Return a TLS context that shows a certificate.
 
-    Python's ssl reads it from a file only: a private one, deleted at once. Host and
-    authority are checked by urllib3, as for every other connection.
+    OpenSSL reads from files only. The file is ours alone, lives for the moment, and
+    the key in it is encrypted with a password that is written nowhere.
+
+    :param str certificate: PEM
+    :param str private_key: PEM
+    :raises ValueError: if one is missing or broken
+    :raises OSError: if they do not belong together
     """
+    if not certificate or not private_key:
+        raise ValueError("missing")
+    password = secrets.token_hex(16).encode()
+    key = pay_crypto.load_private_key(private_key).private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(password)
+    )
     context = create_urllib3_context()
-    handle, path = tempfile.mkstemp(suffix=".pem")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(f"{private_key.strip()}\n{certificate.strip()}\n")
-        context.load_cert_chain(path)
-    finally:
-        os.unlink(path)
+    with NamedTemporaryFile(suffix=".pem") as file:
+        file.write(certificate.encode() + b"\n" + key)
+        file.flush()
+        context.load_cert_chain(file.name, password=password)
     return context
 
 
-def _render(values):
-    cells = []
-    for name, value in values.items():
-        safe = str(value).replace("]]>", "]]]]><![CDATA[>")
-        cells.append(f"<{name}><![CDATA[{safe}]]></{name}>")
-    return f"<xml>{''.join(cells)}</xml>".encode()
+def _place(scene_info):
+    """Return where the payment is made, in v2's fields."""
+    store = scene_info.get("store_info") or {}
+    store_id = store.get("id") or store.get("out_id")
+    place = {"store_info": {"id": store_id}}
+    return {
+        "device_info": scene_info.get("device_id"),
+        "spbill_create_ip": scene_info.get("device_ip") or _LOCAL,
+        "scene_info": store_id and json.dumps(place, ensure_ascii=False),
+    }
 
 
-def _number(text):
-    return int(text) if text and text.isascii() and text.isdigit() else None
+def _to_xml(values):
+    cells = (f"<{name}>{escape(value)}</{name}>" for name, value in values.items())
+    return f"<xml>{''.join(cells)}</xml>"
 
 
-def _beijing(text):
-    """Return ``yyyyMMddHHmmss`` of Beijing as RFC 3339."""
+def _fen(text, default=None):
+    """Return an amount of an answer; ``default`` if there is none."""
+    good = text and text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+    return int(text) if good else default
+
+
+def _rfc3339(text):
+    """Return ``yyyyMMddHHmmss`` of Beijing as RFC 3339, ``None`` if it is none."""
+    if not text or not re.fullmatch("[0-9]{14}", text):
+        return None
     try:
-        value = datetime.strptime(text or "", "%Y%m%d%H%M%S")
+        return datetime.strptime(text, "%Y%m%d%H%M%S").isoformat() + "+08:00"
     except ValueError:
         return None
-    return value.replace(tzinfo=BEIJING).isoformat()
 
 
-def _promotions(text):
-    """Return the ``promotion_detail`` of APIv2, JSON in a text, as that of APIv3."""
+def _promotions(values, total):
+    """Return the coupons of a payment as v3's ``promotion_detail``.
+
+    They come as JSON, or numbered, or (a payment's own answer) as sums only.
+    """
+    rows = _detailed(values.get("promotion_detail")) or _numbered(values)
+    if rows:
+        return rows
+    not_funded = total - _fen(values.get("settlement_total_fee"), total)
+    funded = _fen(values.get("coupon_fee"), 0) - not_funded
+    sums = (("CASH", funded), ("NOCASH", not_funded))
+    return [{"type": kind, "amount": amount} for kind, amount in sums if amount > 0]
+
+
+def _detailed(text):
     try:
-        rows = json.loads(text or "{}").get("promotion_detail")
-    except (ValueError, AttributeError):
-        return None
-    if not isinstance(rows, list):
-        return None
-    return [_promotion(row) for row in rows if isinstance(row, dict)]
+        found = storable(json.loads(text or "{}"))
+        items = found["promotion_detail"] if isinstance(found, dict) else found
+    except (KeyError, ValueError, RecursionError):
+        return []
+    if not isinstance(items, list):
+        return []
+    rows = [_promotion(item) for item in items if isinstance(item, dict)]
+    return [row for row in rows if isinstance(row.get("amount"), int)]
 
 
-def _promotion(row):
-    return {
-        **row,
-        "coupon_id": row.get("promotion_id"),
-        "stock_id": row.get("activity_id"),
-        "type": _TYPES.get(row.get("type"), row.get("type")),
-        "wechatpay_contribute": row.get("wxpay_contribute", 0),
-    }
+def _promotion(item):
+    row = _renamed(item)
+    row["type"] = _TYPES.get(item.get("type"), item.get("type"))
+    goods = row.get("goods_detail")
+    if isinstance(goods, list):
+        row["goods_detail"] = [_renamed(g) for g in goods if isinstance(g, dict)]
+    return row
+
+
+def _renamed(item):
+    return {_NAMES.get(name, name): value for name, value in item.items()}
+
+
+def _numbered(values):
+    rows = []
+    for index in range(_fen(values.get("coupon_count"), 0)):
+        amount = _fen(values.get(f"coupon_fee_{index}"))
+        if amount is None:
+            break
+        kind = values.get(f"coupon_type_{index}")
+        row = {"coupon_id": values.get(f"coupon_id_{index}"), "amount": amount}
+        rows.append({**row, "type": _TYPES.get(kind, kind)})
+    return rows
