@@ -158,7 +158,11 @@ class WechatPayController(http.Controller):
         if way != "jsapi" or not openid:
             way, openid = "native", None
         if tx_sudo._wechat_is_wanted():
-            rows_sudo._web_show(tx_sudo.id, way, openid, again=True)
+            try:
+                rows_sudo._web_show(tx_sudo.id, way, openid, again=True)
+            except UserError as error:
+                # The page loads itself again, and says so.
+                _logger.warning("Payment %s with WeChat: %s", tx_sudo.reference, error)
         return _told(rows_sudo._web_status(tx_sudo.id))
 
     @http.route(f"{_PAGE}/cancel", **_RPC)

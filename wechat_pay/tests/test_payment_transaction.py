@@ -97,6 +97,41 @@ class TestPaymentTransaction(WebCase):
         self.assertEqual(row.state, "cancelled")
         self.assertEqual(self.remote(row.number)["trade_state"], "CLOSED")
 
+    def test_sale_order(self):
+        """Confirmed by the payment; Odoo's own e-mail is enough."""
+        if "sale.order" not in self.env:
+            self.skipTest("the sales app is not installed")
+        order = self.env["sale.order"].create(
+            {
+                "company_id": self.company.id,
+                "partner_id": self.partner.id,
+                "require_payment": True,
+                "order_line": [
+                    Command.create(
+                        {
+                            "product_id": self.env["product.product"]
+                            .create({"name": "Tea", "taxes_id": False})
+                            .id,
+                            "price_unit": 12.34,
+                            "tax_ids": False,
+                        }
+                    )
+                ],
+            }
+        )
+        tx, rival = (
+            self.make_tx(sale_order_ids=[Command.set(order.ids)]) for _i in range(2)
+        )
+        self.open_page(tx)
+        self.open_page(rival)
+        self.pay(self.rows(tx).number, notify=True)
+        tx._post_process()
+        self.assertEqual((tx.state, order.state), ("done", "sale"))
+        self.assertFalse(self.mails(tx))
+        # The same order, in another tab: closed.
+        self.assertFalse(rival._wechat_is_wanted())
+        self.assertTrue(self.rows(rival).abandoned)
+
     # === REFUNDS === #
 
     def refund(self, tx, amount):
