@@ -7,6 +7,9 @@
     "website": "https://github.com/wechat-retail/odoo-wechat",
     "license": "LGPL-3",
     "depends": ["wechat_base", "account_payment", "point_of_sale"],
+    "external_dependencies": {
+        "python": ["cryptography", "requests", "wechatpy==1.8.18"],
+    },
     "data": [
         "security/pay_groups.xml",
         "security/ir.model.access.csv",

@@ -62,6 +62,7 @@ class WechatMerchantKeys(models.TransientModel):
         size=32,
         compute="_compute_sealed",
         inverse="_inverse_apiv3_key",
+        groups="base.group_system",
     )
     apiv3_key_cipher = fields.Text(groups=fields.NO_ACCESS)
     public_key_id = fields.Char(string="Public key ID")

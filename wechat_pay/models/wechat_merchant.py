@@ -43,7 +43,6 @@ class WechatMerchant(models.Model):
     apiv2_key_cipher = fields.Text(groups=fields.NO_ACCESS, copy=False)
     journal_id = fields.Many2one(
         "account.journal",
-        string="Journal",
         domain=[("type", "=", "bank")],
         check_company=True,
         help="The bank journal that stands for the merchant's account at WeChat Pay. "

@@ -69,7 +69,6 @@ class WechatPayTransaction(models.Model):
             ("native", "QR code"),
             ("jsapi", "Inside WeChat"),
         ],
-        string="Way",
         required=True,
         readonly=True,
     )
