@@ -3,8 +3,6 @@ from odoo import fields, models
 from odoo.addons.wechat_base.tools.columns import Fen
 
 
-# One subject, one file; the doors may become add-ons of their own.
-# pylint: disable-next=consider-merging-classes-inherited
 class WechatPayTransaction(models.Model):
     """What the bills say about a transaction, and how they find it."""
 

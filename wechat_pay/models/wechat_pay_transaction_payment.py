@@ -18,8 +18,6 @@ from ..tools.pay_api import NOT_FOUND
 _logger = logging.getLogger(__name__)
 
 
-# One subject, one file; the doors may become add-ons of their own.
-# pylint: disable-next=consider-merging-classes-inherited
 class WechatPayTransaction(models.Model):
     _inherit = "wechat.pay.transaction"
 

@@ -14,8 +14,6 @@ from .. import const
 from ..tools.sentences import sentence
 
 
-# One subject, one file; the doors may become add-ons of their own.
-# pylint: disable-next=consider-merging-classes-inherited
 class WechatPayTransaction(models.Model):
     _inherit = "wechat.pay.transaction"
 

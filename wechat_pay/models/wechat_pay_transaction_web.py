@@ -9,8 +9,6 @@ from odoo.addons.wechat_base.tools import money
 from .. import const
 
 
-# One subject, one file; the doors may become add-ons of their own.
-# pylint: disable-next=consider-merging-classes-inherited
 class WechatPayTransaction(models.Model):
     _inherit = "wechat.pay.transaction"
 
