@@ -7,6 +7,7 @@
     "website": "https://github.com/wechat-retail/odoo-wechat",
     "license": "LGPL-3",
     "depends": ["wechat_base", "account_payment", "point_of_sale"],
+    "external_dependencies": {"python": ["wechatpy"]},
     "data": [
         "security/pay_groups.xml",
         "security/ir.model.access.csv",

@@ -285,7 +285,7 @@ class _Adapter(HTTPAdapter):
     _pools = {"http": _HTTPPool, "https": _HTTPSPool}
 
     def __init__(self, context=None):
-        self._context = context
+        self._tls_context = context
         super().__init__()
 
     def init_poolmanager(self, *args, **kwargs):
@@ -295,7 +295,7 @@ class _Adapter(HTTPAdapter):
         return result
 
     def _tls(self):
-        return {"ssl_context": self._context} if self._context else {}
+        return {"ssl_context": self._tls_context} if self._tls_context else {}
 
     def proxy_manager_for(self, proxy, **kwargs):
         kwargs.update(self._tls())
