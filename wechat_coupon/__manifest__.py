@@ -6,7 +6,7 @@
     "author": "WeChat Retail contributors",
     "website": "https://github.com/wechat-retail/odoo-wechat",
     "license": "LGPL-3",
-    "depends": ["wechat_base", "pos_loyalty", "sale_loyalty"],
+    "depends": ["wechat_pay", "pos_loyalty", "sale_loyalty"],
     "data": [
         "security/coupon_groups.xml",
         "security/ir.model.access.csv",

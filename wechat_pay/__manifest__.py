@@ -34,6 +34,15 @@
         "web.assets_frontend": [
             "wechat_pay/static/src/interactions/**/*",
         ],
+        "point_of_sale._assets_pos": [
+            "wechat_pay/static/src/app/**/*",
+        ],
+        "web.assets_tests": [
+            "wechat_pay/static/tests/tours/**/*",
+        ],
+        "web.assets_unit_tests": [
+            "wechat_pay/static/tests/unit/**/*",
+        ],
     },
     "post_init_hook": "post_init_hook",
     "uninstall_hook": "uninstall_hook",

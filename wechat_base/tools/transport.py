@@ -32,7 +32,7 @@ _WHOLE_ANSWER = 30.0
 _WHOLE_FILE = 300.0
 
 
-_SECRET_PARAMETER = re.compile(r"\b((?:access_token|secret|code)=)[^&\s)\"]+")
+_SECRET_PARAMETER = re.compile(r"\b((?:(?:access_)?token|secret|code)=)[^&\s)\"]+")
 
 
 class _NoTokens(logging.Filter):

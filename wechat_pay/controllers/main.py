@@ -22,6 +22,8 @@ _logger = logging.getLogger(__name__)
 
 _OPENIDS = "wechat_pay_openids"
 _OAUTH = "wechat_pay_oauth"
+# WeChat's links fill a code of 29 or 33 modules: whole pixels for each, no seams.
+_QR_PIXELS = 29 * 33
 _PHONES = ("iphone", "ipod", "android", "harmony", "mobile")
 _PAGE = "/payment/wechat_pay/<int:tx_id>"
 # WeChat's console lists the folder of the page (支付授权目录): no language before it.
@@ -222,7 +224,14 @@ def _qr_code(status):
     picture = (
         request.env["ir.actions.report"]
         .sudo()
-        .barcode("QR", status["code_url"], width=480, height=480, barLevel="M", quiet=0)
+        .barcode(
+            "QR",
+            status["code_url"],
+            width=_QR_PIXELS,
+            height=_QR_PIXELS,
+            barLevel="M",
+            quiet=0,
+        )
     )
     return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
 

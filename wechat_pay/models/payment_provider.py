@@ -38,8 +38,9 @@ class PaymentProvider(models.Model):
 
     def _compute_feature_support_fields(self):
         """Override of `payment`: any part of a payment can be refunded."""
-        super()._compute_feature_support_fields()
+        result = super()._compute_feature_support_fields()
         self.filtered(lambda p: p.code == "wechat_pay").support_refund = "partial"
+        return result
 
     def _compute_journal_id(self):
         """Override of `account_payment`: by default the journal of the merchant."""

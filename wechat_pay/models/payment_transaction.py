@@ -16,8 +16,12 @@ class PaymentTransaction(models.Model):
     _inherit = "payment.transaction"
 
     # What the customer has been told, once each.
-    wechat_told_done = fields.Boolean(readonly=True, copy=False)
-    wechat_told_failed = fields.Boolean(readonly=True, copy=False)
+    wechat_told_done = fields.Boolean(
+        string="Told that it is paid", readonly=True, copy=False
+    )
+    wechat_told_failed = fields.Boolean(
+        string="Told that it was not paid", readonly=True, copy=False
+    )
 
     # === PRE-PROCESSING === #
 
@@ -102,8 +106,6 @@ class PaymentTransaction(models.Model):
             self._set_done(extra_allowed_states=("cancel",))
             self._wechat_post_process_soon()
             self._wechat_tell("done")
-        elif state == "cancel":
-            self._set_canceled(message)
         elif self.state in ("draft", "pending"):
             self._set_error(message)
             self._wechat_tell("failed")

@@ -7,7 +7,11 @@ class PosPayment(models.Model):
     _inherit = "pos.payment"
 
     wechat_transaction_ids = fields.One2many(
-        "wechat.pay.transaction", "pos_payment_id", string="WeChat Pay", readonly=True
+        "wechat.pay.transaction",
+        "pos_payment_id",
+        string="WeChat Pay",
+        readonly=True,
+        groups="wechat_pay.pay_group_user",
     )
     wechat_unproven = fields.Boolean(
         string="Not confirmed by WeChat",

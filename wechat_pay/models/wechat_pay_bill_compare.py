@@ -98,6 +98,17 @@ class WechatPayBill(models.Model):
                 """,
                 "%手续费%",
             ),
+            # A reversal has a number of WeChat's own; the trade bill says of what.
+            SQL(
+                """
+                t.kind = 'payment' AND EXISTS (
+                    SELECT 1 FROM wechat_pay_bill_line AS l
+                     WHERE l.merchant_id = f.merchant_id
+                       AND l.trade_state = 'REVOKED'
+                       AND l.remote_no = f.business_no
+                       AND l.order_number = t.number)
+                """
+            ),
         ):
             self.env.cr.execute(
                 SQL(

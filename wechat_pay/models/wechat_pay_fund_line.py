@@ -170,18 +170,18 @@ class WechatPayFundLine(models.Model):
 
         :return: list of (account, signed fen); the fen add up to minus the amount
         """
-        merchant, transaction = self.merchant_id, self.transaction_id
+        merchant = self.merchant_id
         suspense = journal.suspense_account_id
         if self._is_fee:
             return [(merchant.fee_account_id or suspense, -self.amount_fen)]
         account, _payments = self._outstanding(journal)
-        sign = 1 if transaction.kind == "payment" else -1
+        whole, settled = self._expected()
         # What a refund takes is less the fee that it gives back.
-        fee_back = self.amount_fen - sign * transaction.settlement_fen
-        possible = fee_back == 0 or 0 < fee_back <= transaction.settlement_fen
-        if not account or not possible or (fee_back and sign > 0):
+        fee_back = self.amount_fen - settled
+        possible = fee_back == 0 or 0 < fee_back <= abs(settled)
+        if not account or not possible or (fee_back and settled > 0):
             return [(suspense, -self.amount_fen)]
-        coupons = sign * (transaction.amount_fen - transaction.settlement_fen)
+        coupons = whole - settled
         discount = merchant.discount_account_id
         if not discount:
             coupons = 0
@@ -191,6 +191,32 @@ class WechatPayFundLine(models.Model):
         if fee_back:
             items.append((merchant.fee_account_id or suspense, -fee_back))
         return items
+
+    def _expected(self):
+        """Return the signed fen that the order says, and those that are settled."""
+        transaction = self.transaction_id
+        if transaction.kind == "payment" and transaction.state == "cancelled":
+            # It came and was reversed: what came goes, less the fee.
+            came = abs(self.amount_fen)
+            if self.amount_fen < 0:
+                lines = self._of_transaction(transaction)
+                came = max(lines.mapped("amount_fen"), default=0)
+            came = came if self.amount_fen > 0 else -came
+            return came, came
+        sign = 1 if transaction.kind == "payment" else -1
+        return sign * transaction.amount_fen, sign * transaction.settlement_fen
+
+    def _of_transaction(self, transactions):
+        """Return the movements of transactions, without their fees."""
+        lines = self.search([("transaction_id", "in", transactions.ids)])
+        return lines.filtered(lambda line: not line._is_fee)
+
+    def _given_up(self):
+        """Return the payment of this line if no order counts on it, else nothing."""
+        transaction = self.transaction_id
+        payment = transaction.payment_id or transaction
+        given_up = payment.state == "cancelled" or payment.abandoned
+        return payment if given_up else payment.browse()
 
     def _outstanding(self, journal):
         """Return the account on which a payment waits for the bank.
@@ -202,8 +228,11 @@ class WechatPayFundLine(models.Model):
         account = payments.outstanding_account_id
         if transaction.pos_payment_id:
             account, payments = self._pos_outstanding(transaction.pos_payment_id)
+        given_up = self._given_up()
+        if given_up.pos_method_id and not account:
+            account = self._method_outstanding(given_up.pos_method_id)
         wrong = (
-            transaction.state != "done"
+            not (transaction.state == "done" or given_up)
             or not account.reconcile
             or account == journal.default_account_id
         )
@@ -218,15 +247,20 @@ class WechatPayFundLine(models.Model):
                 ("pos_payment_method_id", "=", method.id),
             ]
         )
+        return self._method_outstanding(method), payments
+
+    def _method_outstanding(self, method):
         account = method.outstanding_account_id
         if not account and method.journal_id.type == "bank":
             values = {"company_id": method.company_id.id}
             new = self.env["account.payment"].new(values)
             account = new._get_outstanding_account("inbound")
-        return account, payments
+        return account
 
     def _reconcile(self):
         """Reconcile with the payments, as far as they are there."""
+        for payment in {line._given_up() for line in self if line.transaction_id}:
+            self._reconcile_given_up(payment)
         groups = defaultdict(self.env["account.move.line"].browse)
         for line in self.filtered(lambda f: f.transaction_id and not f._is_fee):
             account, payments = line._outstanding(line.statement_line_id.journal_id)
@@ -244,3 +278,16 @@ class WechatPayFundLine(models.Model):
             )
             if both & waiting and both & items:
                 both.reconcile()
+
+    def _reconcile_given_up(self, payment):
+        """What came and went again settles itself."""
+        if not payment:
+            return
+        lines = self._of_transaction(payment | payment.refund_ids)
+        lines = lines.filtered("statement_line_id")
+        account, _payments = lines[:1]._outstanding(self.merchant_id.journal_id)
+        items = lines.statement_line_id.move_id.line_ids.filtered(
+            lambda item: item.account_id == account and not item.reconciled
+        )
+        if len(items) > 1:
+            items.reconcile()

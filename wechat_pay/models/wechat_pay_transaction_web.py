@@ -33,7 +33,7 @@ class WechatPayTransaction(models.Model):
 
     def _on_change(self):
         """Override to bring the online payment in line."""
-        super()._on_change()
+        result = super()._on_change()
         for row in self.filtered("payment_transaction_id"):
             if row.kind == "refund":
                 row._web_process(const.WEB_REFUND_STATES)
@@ -41,11 +41,12 @@ class WechatPayTransaction(models.Model):
                 row._web_process({"done": "done"})
             elif row.state not in ("waiting", "done") and row._web_is_last_word():
                 row._web_process(const.WEB_PAYMENT_STATES)
+        return result
 
     def _web_is_last_word(self):
         """Whether nobody tries to pay the same any more."""
-        # Another way is opened instead, see `_web_show`.
-        if self.env.context.get("wechat_pay_replace"):
+        # Whoever closes it says what comes instead: `_web_show` or `_web_cancel`.
+        if self.env.context.get("wechat_pay_closed_by_hand"):
             return False
         others = self._web_rows(self.payment_transaction_id) - self
         return not others.filtered(
@@ -65,18 +66,12 @@ class WechatPayTransaction(models.Model):
             "wechat_pay",
             {
                 "reference": tx.reference,
-                "state": self._web_cancelled() or states[self.state],
+                "state": states[self.state],
                 "amount_fen": self.amount_fen,
                 "provider_reference": self.remote_no,
                 "message": self.with_env(tx.env)._web_message(),
             },
         )
-
-    def _web_cancelled(self):
-        """Whether the customer wanted it so; then it is no error."""
-        if self.state == "cancelled" and self.error_code == "cancelled":
-            return "cancel"
-        return None
 
     def _late_success(self):
         """Override to take what an online payment can still use."""
@@ -145,7 +140,6 @@ class WechatPayTransaction(models.Model):
         :param bool again: whether an order that has ended is followed by a new one
         :raises UserError: if the provider is not set up to take money
         """
-        replace = self.with_context(wechat_pay_replace=True)
         for _step in range(4):
             verb, row_id = self._drain_in_own_transaction(
                 lambda model: model._web_next(tx_id, way, openid, again)
@@ -153,7 +147,7 @@ class WechatPayTransaction(models.Model):
             if verb == "open":
                 self._web_open(tx_id, way, openid)
             elif verb == "close":
-                replace._web_close(row_id)
+                self._web_close(row_id)
             elif verb == "expire":
                 self._work(row_id, patience=TILL_PATIENCE)
             else:
@@ -201,11 +195,12 @@ class WechatPayTransaction(models.Model):
     @api.model
     def _web_close(self, row_id):
         """Close an order; what WeChat does not close at once, jobs do."""
-        if self._drain_in_own_transaction(
+        rows = self.with_context(wechat_pay_closed_by_hand=True)
+        if rows._drain_in_own_transaction(
             lambda model: model.browse(row_id)._give_up()
         ):
-            self._work(row_id, patience=TILL_PATIENCE)
-            self._drain_in_own_transaction(
+            rows._work(row_id, patience=TILL_PATIENCE)
+            rows._drain_in_own_transaction(
                 lambda model: model.browse(row_id)._abandon()
             )
 
@@ -233,13 +228,16 @@ class WechatPayTransaction(models.Model):
 
         :param int pause: seconds between two questions
         """
-        row_id = self._drain_in_own_transaction(
-            lambda model: (
-                model._web_last(tx_id).filtered(lambda row: row._pos_may_ask(pause)).id
-            )
-        )
+
+        def decide(model):
+            row = model._web_last(tx_id).filtered(lambda row: row._pos_may_ask(pause))
+            # Nobody has been shown a code yet: the same order again is harmless.
+            lost = row.state in ("sending", "unknown")
+            return row.id, "place" if lost else "query"
+
+        row_id, wish = self._drain_in_own_transaction(decide)
         if row_id:
-            self._work(row_id, "query", patience=TILL_PATIENCE)
+            self._work(row_id, wish, patience=TILL_PATIENCE)
 
     @api.model
     def _web_last(self, tx_id):

@@ -1,25 +1,16 @@
 """A merchant with a real sandbox, a till, and days of payments."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
 import unittest
 from datetime import datetime, timedelta
-from pathlib import Path
 from uuid import uuid4
-
-import requests
 
 from odoo import Command, fields
 from odoo.tests import TransactionCase, new_test_user
 
 from odoo.addons.wechat_base.tests.common import APIV3_KEY, APPID, MCHID, make_keys
+from odoo.addons.wechat_base.tests.sandbox import SANDBOX, Sandbox
 
 from ..tools.bill import BEIJING
-
-SANDBOX = Path(__file__).resolve().parents[2] / "sandbox"
 
 
 # Installed with pip, the add-on stands alone; in the repository this is never skipped.
@@ -31,7 +22,9 @@ class BillCase(TransactionCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.env = cls.env(context={**cls.env.context, "tracking_disable": True})
-        cls.start_sandbox()
+        cls.sandbox = Sandbox()
+        cls.addClassCleanup(cls.sandbox.close)
+        cls.url = cls.sandbox.url
         cls.company = cls.new_company("Bill Shop CN")
         cls.env.user.company_ids |= cls.company
         cls.env = cls.env(
@@ -54,36 +47,6 @@ class BillCase(TransactionCase):
         )
         cls.bills = cls.env["wechat.pay.bill"]
         cls.day = cls.bills._today() - timedelta(days=3)
-
-    @classmethod
-    def start_sandbox(cls):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        cls.url = f"http://127.0.0.1:{port}"
-        cls.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "wechat_sandbox"),
-                *("--host", "127.0.0.1", "--port", str(port)),
-            ],
-            cwd=SANDBOX,
-            env={**os.environ, "PYTHONPATH": str(SANDBOX)},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        cls.addClassCleanup(cls.stop_sandbox)
-        for _attempt in range(150):
-            try:
-                requests.get(f"{cls.url}/sandbox/health", timeout=10)
-                return
-            except requests.ConnectionError:
-                time.sleep(0.1)
-        raise AssertionError("the sandbox does not start")
-
-    @classmethod
-    def stop_sandbox(cls):
-        cls.process.terminate()
-        cls.process.wait(10)
 
     @classmethod
     def new_company(cls, name):
@@ -175,10 +138,8 @@ class BillCase(TransactionCase):
 
     # === AT WECHAT === #
 
-    def control(self, order, **values):
-        answer = requests.post(f"{self.url}/sandbox/{order}", json=values, timeout=20)
-        self.assertLess(answer.status_code, 300, answer.text)
-        return answer.json() if answer.content else {}
+    def control(self, order, /, **values):
+        return self.sandbox.post(order, **values) or {}
 
     def at(self, text, day=None):
         """Move the sandbox's clock to a Beijing time."""
@@ -192,10 +153,7 @@ class BillCase(TransactionCase):
         self.control(f"pay/bills/{MCHID}/changes", kind=kind, **values)
 
     def unchange(self):
-        answer = requests.delete(
-            f"{self.url}/sandbox/pay/bills/{MCHID}/changes", timeout=20
-        )
-        self.assertEqual(answer.status_code, 200)
+        self.sandbox.call("DELETE", f"pay/bills/{MCHID}/changes")
 
     def pay(self, number, amount=10000, coupons=(), pos=None, **vals):
         """A customer pays at WeChat, and we know it.

@@ -174,6 +174,29 @@ class TestDesktop(WebCase):
         self.assertEqual(second["state"], "payable")
         self.assertEqual(second["number"], first["number"])
 
+    def test_wechat_was_away_when_the_page_was_opened(self):
+        """The page goes on by itself, with the same number."""
+        self.fault(NATIVE, "http_status", status=500, times=2)
+        tx = self.make_tx()
+        first = self.shown(self.open_page(tx))
+        self.assertEqual(first["state"], "checking")
+        self.later(self.rows(tx))
+        answer = self.ask(tx)
+        self.assertEqual(
+            (answer["state"], answer["number"]), ("payable", first["number"])
+        )
+
+    def test_order_is_closed_at_wechat(self):
+        """E.g. by somebody in the merchant's console: the customer may try again."""
+        tx = self.make_tx()
+        self.open_page(tx)
+        row = self.rows(tx)
+        row._pay_api().close(row.number)
+        self.later(row)
+        self.assertEqual(self.ask(tx)["state"], "ended")
+        self.assertEqual((row.state, tx.state), ("cancelled", "error"))
+        self.assertEqual(self.ask(tx, "retry")["state"], "payable")
+
     def test_other_amount_at_wechat(self):
         tx = self.make_tx()
         number = self.shown(self.open_page(tx))["number"]
@@ -336,3 +359,19 @@ class TestInsideWechat(WebCase):
         page = self.open_page(self.make_tx())
         self.assertEqual(self.shown(page)["way"], "native")
         self.assertIn("cannot be paid from inside WeChat", page.text)
+
+
+@tagged("post_install", "-at_install")
+class TestTour(WebCase):
+    def test_customer_pays_in_the_browser(self):
+        """In Chromium: the code, the clock, and the way on after the payment."""
+        tx = self.invoice_tx()
+        tx.landing_route = tx.invoice_ids.get_portal_url()
+        self.open_page(tx)
+        row = self.rows(tx)
+        self.pay(row.number)
+        self.later(row)
+        url = tx._wechat_url().removeprefix(self.base_url())
+        self.start_tour(url, "wechat_pay_web_payment", login=None)
+        self.assertEqual(tx.state, "done")
+        self.assertEqual(tx.invoice_ids.amount_residual, 0)

@@ -1,7 +1,7 @@
 // Its patch must come first: ours builds on it.
 import "@pos_loyalty/app/models/pos_order";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
-import { toFen } from "@wechat_coupon/app/utils/coupon_cart";
+import { toFen } from "@wechat_pay/app/utils/fen";
 import { _t } from "@web/core/l10n/translation";
 import { formatCurrency } from "@web/core/currency";
 import { patch } from "@web/core/utils/patch";

@@ -3,8 +3,8 @@ import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
 import { CouponLookup } from "@wechat_coupon/app/services/coupon_lookup";
 import { CouponReservation } from "@wechat_coupon/app/services/coupon_reservation";
 import { CouponRewards } from "@wechat_coupon/app/services/coupon_rewards";
-import { TillServer } from "@wechat_coupon/app/services/till_server";
-import { isPaymentCode } from "@wechat_coupon/app/utils/code_router";
+import { CouponServer } from "@wechat_coupon/app/services/coupon_server";
+import { isPaymentCode } from "@wechat_pay/app/utils/payment_code";
 import { _t } from "@web/core/l10n/translation";
 
 /**
@@ -17,7 +17,7 @@ import { _t } from "@web/core/l10n/translation";
 export class CouponDesk {
     constructor(pos) {
         this.pos = pos;
-        this.server = new TillServer(pos);
+        this.server = new CouponServer(pos);
         this.codes = new CouponLookup(pos, this.server);
         this.rewards = new CouponRewards(pos);
         this.reservation = new CouponReservation(pos, this.server);
@@ -48,21 +48,14 @@ export class CouponDesk {
         return this.reservation.renewWhenDue(order);
     }
 
-    /** @see TillServer.notify */
+    /** @see CouponServer.notify */
     notify(message, type) {
         this.server.notify(message, type);
     }
 
-    /**
-     * What to do with a code that charges its owner. The screens show where it
-     * belongs; an add-on that takes payments by code overrides this.
-     */
-    onPaymentCode() {
-        this.notify(
-            this.pos.router.state.current === "PaymentScreen"
-                ? _t("This is a payment code. Choose the payment method that takes it first.")
-                : _t("This is a payment code. Go to payment to use it.")
-        );
+    /** A code that charges its owner is no coupon. */
+    onPaymentCode(code) {
+        this.pos.wechatPay.onPaymentCode(code);
     }
 
     /**

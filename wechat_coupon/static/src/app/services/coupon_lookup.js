@@ -29,7 +29,7 @@ const KNOWN_CODES = 50;
 export class CouponLookup extends Reactive {
     /**
      * @param {import("@point_of_sale/app/services/pos_store").PosStore} pos
-     * @param {import("./till_server").TillServer} server
+     * @param {import("./coupon_server").CouponServer} server
      */
     constructor(pos, server) {
         super();

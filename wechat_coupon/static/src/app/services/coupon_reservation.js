@@ -1,6 +1,6 @@
 import { clock } from "@wechat_coupon/app/utils/clock";
 import { cartOf } from "@wechat_coupon/app/utils/coupon_cart";
-import { NoAnswerError } from "@wechat_coupon/app/utils/time_limit";
+import { NoAnswerError } from "@wechat_pay/app/utils/time_limit";
 import { _t } from "@web/core/l10n/translation";
 import { ConnectionLostError } from "@web/core/network/rpc";
 import { Mutex } from "@web/core/utils/concurrency";
@@ -22,7 +22,7 @@ const RENEW_PART = 1 / 3;
 export class CouponReservation {
     /**
      * @param {import("@point_of_sale/app/services/pos_store").PosStore} pos
-     * @param {import("./till_server").TillServer} server
+     * @param {import("./coupon_server").CouponServer} server
      */
     constructor(pos, server) {
         this.pos = pos;

@@ -4,10 +4,8 @@
  * Nothing here talks to the server or knows an order, so that the order of the
  * questions can be read and tested in one place. @see routeOf
  */
+import { cleanCode, isPaymentCode } from "@wechat_pay/app/utils/payment_code";
 
-// WeChat: 18 digits from 10 to 15. Alipay: 16 to 24 digits from 25 to 30.
-// UnionPay: 19 digits from 62. They are bearer tokens: who has one can charge it.
-const PAYMENT_CODES = [/^1[0-5]\d{16}$/, /^(?:2[5-9]|30)\d{14,22}$/, /^62\d{17}$/];
 // By the type that the nomenclature sees; Odoo would act on any other type unasked.
 const ROUTES = {
     client: "record_first",
@@ -21,22 +19,6 @@ const ROUTES = {
 const MASK_TAIL = 4;
 
 /**
- * Remove what a scanner or an input method adds to a code.
- *
- * Full-width digits become plain ones; invisible characters go away, except the GS1
- * separator (0x1D), which means something to the nomenclature.
- *
- * @param {string} code
- * @returns {string}
- */
-export function cleanCode(code) {
-    return String(code ?? "")
-        .normalize("NFKC")
-        .replace(/[\u0000-\u001c\u001e\u001f\u007f\u200b-\u200f\ufeff]/g, "")
-        .trim();
-}
-
-/**
  * As `cleanCode`, for a code that a person typed: phones show the twelve digits in
  * groups, and people copy the gaps.
  *
@@ -46,11 +28,6 @@ export function cleanCode(code) {
 export function cleanTypedCode(code) {
     const clean = cleanCode(code).replace(/\s+/g, "");
     return /^[\d-]+$/.test(clean) ? clean.replaceAll("-", "") : clean;
-}
-
-/** @returns {boolean} whether the code may be a code that charges its owner */
-export function isPaymentCode(code) {
-    return PAYMENT_CODES.some((pattern) => pattern.test(code));
 }
 
 /** @returns {boolean} whether a WeChat coupon and a UPC-A product may share the code */

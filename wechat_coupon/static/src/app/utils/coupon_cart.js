@@ -1,18 +1,7 @@
 /**
  * The cart as the server wants to see it: amounts in whole fen.
  */
-
-/**
- * The one place where the till turns an amount into fen.
- *
- * @param {number} amount in yuan
- * @returns {number} an integer
- */
-export function toFen(amount) {
-    const [, sign, yuan, fen] = /^(-?)(\d+)\.(\d\d)$/.exec(amount.toFixed(2));
-    const total = parseInt(yuan + fen, 10);
-    return sign && total ? -total : total;
-}
+import { toFen } from "@wechat_pay/app/utils/fen";
 
 /**
  * @param {import("@point_of_sale/app/models/pos_order").PosOrder} order

@@ -1,8 +1,6 @@
 import { describe, expect, test } from "@odoo/hoot";
 import {
-    cleanCode,
     cleanTypedCode,
-    isPaymentCode,
     isTwelveDigits,
     maskCode,
     productSpellings,
@@ -11,28 +9,10 @@ import {
 
 describe.current.tags("headless");
 
-test("scanners and input methods leave marks on a code", () => {
-    expect(cleanCode(" 621234567890\r\n")).toBe("621234567890");
-    expect(cleanCode("６２１２３４５６７８９０")).toBe("621234567890");
-    expect(cleanCode("\u200b\ufeffAX34")).toBe("AX34");
-    expect(cleanCode("0112345\u001d21")).toBe("0112345\u001d21");
-    expect(cleanCode(undefined)).toBe("");
-});
-
 test("people type the gaps that the phone shows", () => {
     expect(cleanTypedCode("6212 3456 7890")).toBe("621234567890");
     expect(cleanTypedCode("6212-3456-7890")).toBe("621234567890");
     expect(cleanTypedCode("044e-7d1c")).toBe("044e-7d1c");
-});
-
-test("payment codes are known by their shape", () => {
-    expect(isPaymentCode("134567890123456789")).toBe(true); // WeChat
-    expect(isPaymentCode("284567890123456789")).toBe(true); // Alipay
-    expect(isPaymentCode("6223456789012345678")).toBe(true); // UnionPay
-    expect(isPaymentCode("164567890123456789")).toBe(false);
-    expect(isPaymentCode("621234567890")).toBe(false);
-    expect(isPaymentCode("6901234567892")).toBe(false);
-    expect(isPaymentCode("AXE4567890123456789")).toBe(false);
 });
 
 test("a product may be stored with or without the zero before a UPC-A code", () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "@odoo/hoot";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
-import { cartOf, toFen } from "@wechat_coupon/app/utils/coupon_cart";
+import { cartOf } from "@wechat_coupon/app/utils/coupon_cart";
+import { toFen } from "@wechat_pay/app/utils/fen";
 import { openOrder } from "../utils";
 
 definePosModels();

@@ -16,7 +16,7 @@ patch(PaymentScreen.prototype, {
     setup() {
         super.setup(...arguments);
         this.wechatBarcodeReader = useService("barcode_reader");
-        useBarcodeReader({ wechat_coupon: this._wechatOnScan });
+        useBarcodeReader({ wechat: this._wechatOnScan });
         // However the cashier leaves: the back button of the browser navigates nowhere.
         onWillUnmount(() => {
             clearInterval(this.wechatTimer);

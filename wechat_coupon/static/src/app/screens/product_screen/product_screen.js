@@ -17,7 +17,7 @@ import { patch } from "@web/core/utils/patch";
 patch(ProductScreen.prototype, {
     setup() {
         super.setup(...arguments);
-        useBarcodeReader({ wechat_coupon: this._wechatOnScan });
+        useBarcodeReader({ wechat: this._wechatOnScan });
     },
     /**
      * Decide who gets a code. What needs the server runs on its own, so that the next
@@ -35,7 +35,7 @@ patch(ProductScreen.prototype, {
             case "core":
                 return false;
             case "payment":
-                desk.onPaymentCode();
+                desk.onPaymentCode(scan.code);
                 return true;
             case "product":
                 return this._wechatScanProduct(scan, product);

@@ -8,7 +8,7 @@ function makeReader(keeps) {
     const parser = { parse_barcode: (code) => ({ code, base_code: code, type: "product" }) };
     const reader = new BarcodeReader(parser, {});
     reader.register({
-        wechat_coupon({ raw }) {
+        wechat({ raw }) {
             expect.step(`ours ${raw}`);
             expect(reader.parser).toBe(parser);
             return keeps;

@@ -1,11 +1,14 @@
 import { BarcodeReader } from "@point_of_sale/app/services/barcode_reader_service";
 import { GS1BarcodeError } from "@barcodes_gs1_nomenclature/js/barcode_parser";
-import { cleanCode } from "@wechat_coupon/app/utils/code_router";
+import { cleanCode, isPaymentCode } from "@wechat_pay/app/utils/payment_code";
 import { patch } from "@web/core/utils/patch";
 
 /**
- * A screen may register a callback `wechat_coupon`: it sees each code as it was
- * scanned, before the nomenclature rewrites it, and returns true to keep it.
+ * A screen may register a callback `wechat`: it sees each code as it was scanned,
+ * before the nomenclature rewrites it, and returns true to keep it.
+ *
+ * The callback `wechat_payment` does the same for payment codes, before all others and
+ * on every screen: Odoo would search for them and show them.
  */
 patch(BarcodeReader.prototype, {
     setup() {
@@ -14,17 +17,29 @@ patch(BarcodeReader.prototype, {
         this.wechatIsOdoos = false;
     },
     async _scan(code) {
-        const callbacks = [...this.cbMaps].map((map) => map.wechat_coupon).filter(Boolean);
-        if (!code || this.wechatIsOdoos || this.exclusiveCbMap || !callbacks.length) {
+        if (!code || this.wechatIsOdoos) {
             return super._scan(...arguments);
         }
-        const scan = { raw: code, code: cleanCode(code), parsed: this._wechatParse(code) };
-        for (const callback of callbacks) {
-            if (await callback(scan)) {
+        const clean = cleanCode(code);
+        if (isPaymentCode(clean) && (await this._wechatOffer("wechat_payment", clean))) {
+            return;
+        }
+        if (!this.exclusiveCbMap && this.wechatHandles("wechat")) {
+            const scan = { raw: code, code: clean, parsed: this._wechatParse(code) };
+            if (await this._wechatOffer("wechat", scan)) {
                 return;
             }
         }
         return super._scan(...arguments);
+    },
+    /** @returns {Promise<boolean>} whether somebody keeps it */
+    async _wechatOffer(type, scan) {
+        for (const map of [...this.cbMaps]) {
+            if (await map[type]?.(scan)) {
+                return true;
+            }
+        }
+        return false;
     },
     /** Do with a code what Odoo would have done, after it turned out not to be ours. */
     wechatScanAsOdoo(code) {

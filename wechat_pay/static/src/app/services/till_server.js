@@ -1,5 +1,5 @@
 import { logPosMessage } from "@point_of_sale/app/utils/pretty_console_log";
-import { withinTime } from "@wechat_coupon/app/utils/time_limit";
+import { withinTime } from "@wechat_pay/app/utils/time_limit";
 import { _t } from "@web/core/l10n/translation";
 import { ConnectionLostError, RPCError } from "@web/core/network/rpc";
 
@@ -14,22 +14,21 @@ const SENTENCES = ["UserError", "AccessError", "ValidationError"].map(
  * are told when one fails.
  */
 export class TillServer {
+    static logName = "WechatPay";
+
     constructor(pos) {
         this.pos = pos;
     }
 
-    /** @throws {NoAnswerError} when the answer does not come in time */
-    call(method, args) {
-        return this.inTime(this.callWithoutLimit(method, args));
-    }
-
-    callWithoutLimit(method, args) {
-        const { data, config } = this.pos;
-        return data.call("pos.config", method, [[config.id], ...args]);
-    }
-
     inTime(answer, millis = ANSWER_MS) {
         return withinTime(answer, millis);
+    }
+
+    /** What a cashier reads when the server has broken down over a call. */
+    get brokenSentence() {
+        return _t(
+            "The server could not answer because of an error. Try again; if it happens again, tell the manager."
+        );
     }
 
     /**
@@ -49,28 +48,12 @@ export class TillServer {
         if (SENTENCES.includes(error.exceptionName) && error.data?.message) {
             return error.data.message;
         }
-        return _t(
-            "The server could not answer because of an error. Try again; if it happens again, go on without the coupon and tell the manager."
-        );
-    }
-
-    /**
-     * @param {Error} error of the call that was to say what a code is
-     * @returns {string} a sentence for the cashier
-     */
-    sentenceAbout(code, error) {
-        return this.sentenceOf(
-            error,
-            _t(
-                "No connection to the server: %(code)s is not known to this till, and nobody could be asked. Nothing was added.",
-                { code }
-            )
-        );
+        return this.brokenSentence;
     }
 
     log(functionName, error) {
         console.warn(error);
-        logPosMessage("CouponDesk", functionName, error.message, false, [error.data]);
+        logPosMessage(this.constructor.logName, functionName, error.message, false, [error.data]);
     }
 
     notify(message, type = "warning", options = {}) {

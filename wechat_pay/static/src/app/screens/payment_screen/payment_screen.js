@@ -1,0 +1,200 @@
+import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
+import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
+import { isWechatPay } from "@wechat_pay/app/services/wechat_pay_desk";
+import { _t } from "@web/core/l10n/translation";
+import { patch } from "@web/core/utils/patch";
+import { onMounted, onWillUnmount } from "@odoo/owl";
+
+patch(PaymentScreen.prototype, {
+    setup() {
+        super.setup(...arguments);
+        const desk = this.pos.wechatPay;
+        onMounted(() => (desk.screen = this));
+        onWillUnmount(() => {
+            if (desk.screen === this) {
+                desk.screen = null;
+            }
+        });
+    },
+    onMounted() {
+        const order = this.currentOrder;
+        if (order.isRefund && !this.paymentLines.length) {
+            this._wechatProposeRefund(order);
+        }
+        super.onMounted(...arguments);
+        this.pos.wechatPay.resume([...this.paymentLines]);
+    },
+    /** Money goes back the way it came, as far as it came from WeChat. */
+    _wechatProposeRefund(order) {
+        if (order.remainingDue >= 0 || !order.wechatRefundable()) {
+            return;
+        }
+        const used = order
+            .wechatRefundedOrders()
+            .flatMap((one) => one.payment_ids.filter(isWechatPay))
+            .map((payment) => payment.payment_method_id.id);
+        const methods = this.payment_methods_from_config.filter(isWechatPay);
+        const method = methods.find(({ id }) => used.includes(id)) || methods[0];
+        if (method) {
+            this.addNewPaymentLine(method);
+        }
+    },
+    /**
+     * A payment code was scanned here: charge it.
+     *
+     * @param {string} code clean
+     * @param {"wechat"|"alipay"|"unionpay"} wallet whose code it is
+     */
+    async wechatTakeCode(code, wallet) {
+        const problem = this._wechatProblemOf(wallet);
+        if (problem) {
+            this.pos.sound.play("error");
+            return this.pos.wechatPay.notify(problem);
+        }
+        const line = this._wechatOpenLine() || (await this._wechatAddLine());
+        if (line) {
+            this._wechatCharge(line, code);
+        }
+    },
+    _wechatProblemOf(wallet) {
+        if (wallet === "alipay") {
+            return _t(
+                "This is an Alipay code. Ask the customer for the payment code of WeChat."
+            );
+        }
+        if (wallet === "unionpay") {
+            return _t(
+                "This is a UnionPay code. Ask the customer for the payment code of WeChat."
+            );
+        }
+        if (this.currentOrder.isRefund || this.currentOrder.totalDue < 0) {
+            return _t("This order gives money back. A payment code is not needed.");
+        }
+        return "";
+    },
+    /** @returns {Object|undefined} the line of WeChat that waits for a code */
+    _wechatOpenLine() {
+        const lines = this.paymentLines.filter((line) => isWechatPay(line) && !line.isDone());
+        return lines.find((line) => line.isSelected()) || lines[0];
+    },
+    /** The cashier has scanned at once: pay what is due. */
+    async _wechatAddLine() {
+        const methods = this.payment_methods_from_config.filter(
+            (method) => isWechatPay(method) && method.payment_terminal?.takesCodes
+        );
+        const { notify } = this.pos.wechatPay;
+        const tell = notify.bind(this.pos.wechatPay);
+        if (!methods.length) {
+            tell(_t("This is a payment code of WeChat; this shop does not take it."));
+        } else if (methods.length > 1) {
+            tell(_t("Choose the payment method first, then scan again."));
+        } else if (this.currentOrder.remainingDue <= 0) {
+            tell(_t("Nothing is left to be paid. Remove another payment first."));
+        } else if (await this.addNewPaymentLine(methods[0])) {
+            return this.paymentLines.at(-1);
+        }
+    },
+    _wechatCharge(line, code) {
+        const desk = this.pos.wechatPay;
+        const terminal = line.payment_method_id.payment_terminal;
+        const payment = desk.paymentOf(line.uuid);
+        if (!terminal.takesCodes) {
+            return desk.notify(_t("Here the customer scans your QR code instead."));
+        }
+        if (!desk.isUnderWay(line) && line.getPaymentStatus() !== "waiting") {
+            terminal.wish(line.uuid, { way: "codepay", code });
+            return this.sendPaymentRequest(line);
+        }
+        if (payment?.codeUrl && !payment.cancelling) {
+            return terminal.switchTo(line, { way: "codepay", code });
+        }
+        desk.notify(_t("A payment is under way. Wait for it, or cancel it and scan again."));
+    },
+    /**
+     * Ours do not block the till: while one customer looks for the password, another
+     * one's order can be paid.
+     */
+    async sendPaymentRequest(line) {
+        if (!isWechatPay(line)) {
+            return super.sendPaymentRequest(...arguments);
+        }
+        this.numberBuffer.capture();
+        this.paymentLines.forEach((one) => (one.can_be_reversed = false));
+        if (await line.pay()) {
+            this.pos.wechatPay.paid(line);
+        }
+    },
+    /** Validate by itself what is fully paid, if the shop wants that. */
+    wechatFinish(order) {
+        const { auto_validate_terminal_payment: isAutomatic } = this.pos.config;
+        if (isAutomatic && order.isPaid() && !order.isRefundInProcess()) {
+            return this.validateOrder(false);
+        }
+    },
+    async sendPaymentCancel(line) {
+        if (!isWechatPay(line)) {
+            return super.sendPaymentCancel(...arguments);
+        }
+        const terminal = line.payment_method_id.payment_terminal;
+        return terminal.sendPaymentCancel(line.pos_order_id, line.uuid);
+    },
+    async sendForceDone(line) {
+        if (!isWechatPay(line)) {
+            return super.sendForceDone(...arguments);
+        }
+        const confirmed = await ask(this.dialog, {
+            title: _t("Has the customer paid?"),
+            body: _t(
+                "Look at the customer's phone: WeChat has to show a payment to your shop. The order is then finished without WeChat's confirmation, and the accountant has to check the payment."
+            ),
+            confirmLabel: _t("I have seen the payment"),
+            cancelLabel: _t("Go on waiting"),
+        });
+        const payment = this.pos.wechatPay.paymentOf(line.uuid);
+        if (confirmed && payment && !payment.isOver) {
+            payment.force();
+        }
+    },
+    deletePaymentLine(uuid) {
+        const line = this.paymentLines.find((one) => one.uuid === uuid);
+        if (!isWechatPay(line)) {
+            return super.deletePaymentLine(...arguments);
+        }
+        return this._wechatDelete(line);
+    },
+    /** Nothing is dropped that the customer may still pay. */
+    async _wechatDelete(line) {
+        const desk = this.pos.wechatPay;
+        if (line.isDone() && line.getPaymentStatus()) {
+            return;
+        }
+        if (desk.isUnderWay(line) && !(await this._wechatLetGo(line))) {
+            return;
+        }
+        if (this.paymentLines.some(({ uuid }) => uuid === line.uuid) && !desk.isUnderWay(line)) {
+            this.currentOrder.removePaymentline(line);
+            this.numberBuffer.reset();
+        }
+    },
+    /** @returns {Promise<boolean>} whether nothing is under way any more */
+    async _wechatLetGo(line) {
+        const payment = this.pos.wechatPay.paymentOf(line.uuid);
+        if (payment.isRefund) {
+            this.pos.wechatTellUnderWay();
+            return false;
+        }
+        if (payment.state !== "abnormal") {
+            return this.sendPaymentCancel(line);
+        }
+        const confirmed = await ask(this.dialog, {
+            title: _t("Remove the payment?"),
+            body: _t(
+                "WeChat has taken an amount that does not fit. The line goes away here; the manager finds the payment on the worklist."
+            ),
+        });
+        if (confirmed) {
+            payment.replace();
+        }
+        return confirmed;
+    },
+});

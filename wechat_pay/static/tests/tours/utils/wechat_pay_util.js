@@ -1,0 +1,127 @@
+import { negate, run } from "@point_of_sale/../tests/generic_helpers/utils";
+import { simulateBarCode } from "@barcodes/../tests/legacy/helpers";
+import { cookie } from "@web/core/browser/cookie";
+import * as Chrome from "@point_of_sale/../tests/pos/tours/utils/chrome_util";
+import * as PaymentScreen from "@point_of_sale/../tests/pos/tours/utils/payment_screen_util";
+import * as ProductScreen from "@point_of_sale/../tests/pos/tours/utils/product_screen_util";
+import * as ReceiptScreen from "@point_of_sale/../tests/pos/tours/utils/receipt_screen_util";
+
+/** Open the register; the button is called otherwise in each language. */
+export function open() {
+    return [
+        Chrome.startPoS(),
+        { content: "open the register", trigger: ".modal .modal-footer .btn-primary", run: "click" },
+        { content: "the till is open", trigger: negate(".modal") },
+    ].flat();
+}
+
+/** Ask the customer's phone, which the test plays: `phone_<name>` in Python. */
+async function phone(name, options = {}) {
+    const query = new URLSearchParams(options);
+    const answer = await fetch(`${cookie.get("wechat_phone")}/${name}?${query}`);
+    return answer.json();
+}
+
+/** The customer, or WeChat, does something. */
+export function onPhone(name, options) {
+    return run(() => phone(name, options), `phone: ${name} ${JSON.stringify(options || {})}`);
+}
+
+/** Scan the payment code that the customer's phone shows. */
+export function scanPhone(options) {
+    return run(async () => {
+        const code = await phone("code", options);
+        simulateBarCode([...code, "Enter"]);
+    }, "scan the customer's phone");
+}
+
+export function scan(code) {
+    return run(() => simulateBarCode([...code, "Enter"]), `scan ${code}`);
+}
+
+export const addTea = (times = 1) =>
+    Array.from({ length: times }, () => ProductScreen.clickDisplayedProduct("Tea")).flat();
+
+/** A new order of so many teas, on the payment screen. */
+export function orderTea(times = 1) {
+    return [addTea(times), ProductScreen.clickPayButton()].flat();
+}
+
+export function choose() {
+    return PaymentScreen.clickPaymentMethod("WeChat Pay");
+}
+
+export function says(text) {
+    return { content: `the panel says ${text}`, trigger: `.o_wechat_pay:contains("${text}")` };
+}
+
+export function countsDown() {
+    return { content: "the seconds left are shown", trigger: ".o_wechat_pay_seconds" };
+}
+
+export function shows(action) {
+    return { content: `${action} is offered`, trigger: `.o_wechat_pay_${action}` };
+}
+
+export function offersNot(action) {
+    return { content: `${action} is not offered`, trigger: negate(`.o_wechat_pay_${action}`) };
+}
+
+export function click(action) {
+    return { content: `click ${action}`, trigger: `.o_wechat_pay_${action}`, run: "click" };
+}
+
+export function isNotified(text) {
+    return [
+        { content: `told: ${text}`, trigger: `.o_notification:contains("${text}")` },
+        {
+            content: "close the message",
+            trigger: `.o_notification:contains("${text}") .o_notification_close`,
+            run: "click",
+        },
+        { content: "it is closed", trigger: negate(`.o_notification:contains("${text}")`) },
+    ];
+}
+
+export function dialogSays(text) {
+    return [
+        { content: `the dialogue says ${text}`, trigger: `.modal-body:contains("${text}")` },
+        { content: "close it", trigger: ".modal-footer .btn-primary", run: "click" },
+        { content: "it is closed", trigger: negate(".modal") },
+    ];
+}
+
+export function noLine() {
+    return { content: "the line is gone", trigger: negate(".paymentlines .paymentline") };
+}
+
+/** The order is paid and validated by itself. */
+export function receiptSays(...texts) {
+    return [
+        ReceiptScreen.receiptIsThere(),
+        texts.map((text) => ({
+            content: `the receipt says ${text}`,
+            trigger: `.pos-receipt:contains("${text}")`,
+        })),
+    ].flat();
+}
+
+export function nextOrder() {
+    return ReceiptScreen.clickNextOrder();
+}
+
+/** Neither the till's records nor the browser's storage hold a payment code. */
+export function keepsNoCode() {
+    return run(async () => {
+        const isCode = /(?<!\d)1[0-5]\d{16}(?!\d)/;
+        const order = posmodel.getOrder();
+        const records = [order.serializeForORM(), ...order.payment_ids.map((p) => p.raw)];
+        const stored = await posmodel.data.indexedDB.readAll(["pos.order", "pos.payment"]);
+        for (const text of [records, stored].map((value) => JSON.stringify(value ?? ""))) {
+            // Its own number at WeChat is longer than a payment code.
+            if (isCode.test(text)) {
+                throw new Error("a payment code is kept");
+            }
+        }
+    }, "no payment code is kept");
+}
