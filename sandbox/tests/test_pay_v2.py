@@ -167,6 +167,11 @@ def test_bad_parameters(client, code, change, code_):
     assert client.query()["err_code"] == "ORDERNOTEXIST"
 
 
+def test_blocked_merchants(box, client, code):
+    box.post("merchants", mchid=MCHID, blocked="restricted")
+    assert client.pay(code)["err_code"] == "NOAUTH"
+
+
 def test_before_the_signature(box, client, code):
     for early in (
         client.pay(code, key="w" * 32),

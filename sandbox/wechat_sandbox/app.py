@@ -26,6 +26,7 @@ from . import (  # noqa: F401  (each module registers its routes)
     pay_bill,
     pay_codepay,
     pay_core,
+    pay_partner,
     pay_refund,
     pay_transactions,
     pay_v2,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from . import pay_schema as schema
+from . import pay_transactions as orders
 from . import pay_vouchers
 from .clock import beijing, midnight
 from .errors import ControlError, PayError
@@ -114,7 +115,7 @@ def _order_row(order: dict[str, Any], moment: float) -> Row:
         "交易时间": _stamp(moment),
         "公众账号ID": request["appid"],
         "商户号": order["mchid"],
-        "特约商户号": "0",
+        "特约商户号": orders.sub_of(order) or "0",
         "设备号": device,
         "微信订单号": order["transaction_id"],
         "商户订单号": order["out_trade_no"],
@@ -361,10 +362,17 @@ def _cell(name: str, value: Any) -> str:
     return re.sub(r"[\r\n]+", " ", value)
 
 
-def trade_bill(box: "Sandbox", mchid: str, day: str, kind: str) -> bytes | None:
-    """Return the trade bill of a day, None where there is nothing to tell."""
+def trade_bill(
+    box: "Sandbox", mchid: str, day: str, kind: str, sub: str = ""
+) -> bytes | None:
+    """Return the trade bill of a day, None where there is nothing to tell.
+
+    :param sub: only what was collected for this sub-merchant
+    """
     rows = [row for row in _trades(box, mchid) if row["交易时间"][:10] == day]
     _change(box, mchid, "tradebill", day, rows)
+    if sub:
+        rows = [row for row in rows if row["特约商户号"] == sub]
     if kind != "ALL":
         rows = [row for row in rows if bool(row["退款类型"]) is (kind == "REFUND")]
     if not rows:
@@ -452,7 +460,10 @@ def tradebill(call: PayCall) -> Reply:
     day, mchid = _check_day(call), call.merchant.mchid
     if kind in OTHER_TYPES:
         raise _missing()
-    return _offer(call, lambda: trade_bill(call.box, mchid, day, kind))
+    sub = call.query.get("sub_mchid", "")
+    if sub:
+        orders.check_sub(call, sub)
+    return _offer(call, lambda: trade_bill(call.box, mchid, day, kind, sub))
 
 
 @route("GET", "/v3/bill/fundflowbill")

@@ -35,6 +35,7 @@ _TEXTS = {
     "MCHID_NOT_EXIST": "MCHID不存在",
     "APPID_MCHID_NOT_MATCH": "appid和mch_id不匹配",
     "SIGNERROR": "签名错误",
+    "NOAUTH": "商户无此接口权限",
     "XML_FORMAT_ERROR": "XML格式错误",
     "REQUIRE_POST_METHOD": "请使用post方法",
     "POST_DATA_EMPTY": "post数据为空",
@@ -235,6 +236,8 @@ def fault_answer(box: "Sandbox", body: bytes, fault: dict[str, Any]) -> web.Resp
 def micropay(box: "Sandbox", merchant: "Merchant", values: Values) -> Values:
     """WeChat docs: POST /pay/micropay"""
     _check(values, MICROPAY)
+    if merchant.blocked:
+        raise V2Error("NOAUTH")
     request = _request(values)
     code = values["auth_code"]
     key = orders.order_key(merchant.mchid, request["out_trade_no"])

@@ -150,7 +150,9 @@ class PayCase(PayShop, TransactionCase):
     def setUp(self):
         super().setUp()
         self.sandbox.call("DELETE", "faults")
-        self.sandbox.post("settings", refund_gap_seconds=0, ask_password=False)
+        self.sandbox.post(
+            "settings", refund_gap_seconds=0, ask_password=False, free_payments=None
+        )
         self.order = str(uuid4())
         self.line = str(uuid4())
 

@@ -43,7 +43,9 @@ class PaySandboxCase(BaseCase):
     def setUp(self):
         super().setUp()
         self.sandbox.call("DELETE", "faults")
-        self.sandbox.post("settings", refund_gap_seconds=0, ask_password=False)
+        self.sandbox.post(
+            "settings", refund_gap_seconds=0, ask_password=False, free_payments=None
+        )
         type(self).count += 1
         self.number = f"ORDER-{self.count:04}"
 
