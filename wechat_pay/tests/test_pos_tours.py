@@ -145,6 +145,9 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
     def phone_slow_refunds(self):
         self.sandbox.post("settings", auto_refund=False)
 
+    def phone_quick_refunds(self):
+        self.sandbox.post("settings", auto_refund=True)
+
     def phone_other_amount(self):
         """The row expects another amount than WeChat will report."""
         self._change_last("amount_fen = 5999")
@@ -174,9 +177,9 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
             ]
         )
 
-    def _assert_paid(self, count):
+    def _assert_paid(self, count, rows=None):
         """Each order was charged once, and each charge belongs to an order."""
-        rows = self._payments()
+        rows = self._payments() if rows is None else rows
         self.assertEqual(rows.mapped("abandoned"), [False] * count)
         self.assertEqual(len(rows.pos_order_id), count)
         self.assertFalse(any(rows.pos_payment_id.mapped("wechat_unproven")))
@@ -192,7 +195,10 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
 
     def test_story(self):
         self._run("WechatPayStory")
-        self._assert_paid(3)
+        # The other till's order is not finished.
+        elsewhere = self._payments().filtered(lambda row: not row.pos_order_id)
+        self.assertEqual(len(elsewhere), 1)
+        self._assert_paid(3, self._payments() - elsewhere)
         self.assertEqual(len(self._payments("failed")), 1)
 
     def test_password(self):
@@ -234,9 +240,15 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
 
     def test_refund(self):
         self._run("WechatPayRefund")
-        self._assert_paid(1)
-        payment = self._payments()
-        self.assertEqual(payment.refunded_fen, 12000)
+        self._assert_paid(2)
+        self.assertEqual(
+            sorted(row.refunded_fen for row in self._payments()), [4000, 12000]
+        )
         orders = self.env["pos.order"].search([("amount_total", "<", 0)])
-        self.assertEqual(orders.mapped("state"), ["paid", "paid"])
-        self.assertEqual(sum(orders.mapped("amount_total")), -120)
+        self.assertEqual(set(orders.mapped("state")), {"paid"})
+        self.assertEqual(sum(orders.mapped("amount_total")), -180)
+        refunds = orders.payment_ids.filtered(
+            lambda payment: payment.payment_method_id == self.method
+        )
+        self.assertEqual(sum(refunds.mapped("amount")), -160)
+        self.assertFalse(any(refunds.mapped("wechat_unproven")))

@@ -42,6 +42,13 @@ tours.add("WechatPayStory", {
             Pay.says("Scan the customer's new payment code"),
             Pay.scanPhone(),
             Pay.receiptSays("WeChat Pay number: 4"),
+            Pay.nextOrder(),
+            // The other till, with the same order, was faster.
+            Pay.orderTea(),
+            Pay.paidElsewhere(),
+            Pay.scanPhone(),
+            Pay.dialogSays("has been paid with WeChat already"),
+            Pay.says("Not paid"),
         ].flat(),
 });
 
@@ -229,18 +236,18 @@ tours.add("WechatPayQr", {
         ].flat(),
 });
 
-const refundTea = (pieces, amount) =>
+const refundTea = (pieces, amount, total = "120.00") =>
     [
         Chrome.clickOrders(),
         TicketScreen.selectFilter("Paid"),
-        TicketScreen.selectOrderByPrice("120.00"),
+        TicketScreen.selectOrderByPrice(total),
         pieces ? ProductScreen.clickNumpad(pieces) : [],
         TicketScreen.confirmRefund(),
         PaymentScreen.isShown(),
         PaymentScreen.selectedPaymentlineHas("WeChat Pay", amount),
     ].flat();
 
-/** One of two teas goes back, then the other; the first one's money takes a while. */
+/** One tea goes back slowly, another is refused once; then a whole order. */
 tours.add("WechatPayRefund", {
     steps: () =>
         [
@@ -263,6 +270,22 @@ tours.add("WechatPayRefund", {
             Pay.says("Not refunded yet"),
             Pay.onPhone("heal"),
             Pay.click("refund"),
+            ReceiptScreen.receiptIsThere(),
+            Pay.nextOrder(),
+            // A whole order, partly paid in cash: no more than came from WeChat.
+            Pay.orderTea(),
+            PaymentScreen.clickPaymentMethod("Cash"),
+            PaymentScreen.clickNumpad("2 0"),
+            PaymentScreen.selectedPaymentlineHas("Cash", "20.00"),
+            Pay.scanPhone(),
+            Pay.receiptSays("WeChat Pay number: 4"),
+            Pay.nextOrder(),
+            refundTea("", "-40.00", "60.00"),
+            Pay.onPhone("quick_refunds"),
+            PaymentScreen.clickRefundButton(),
+            Pay.says("Refunded"),
+            PaymentScreen.clickPaymentMethod("Cash"),
+            PaymentScreen.clickValidate(),
             ReceiptScreen.receiptIsThere(),
         ].flat(),
 });

@@ -39,6 +39,33 @@ export function scan(code) {
     return run(() => simulateBarCode([...code, "Enter"]), `scan ${code}`);
 }
 
+/** Another till charges a customer for the order on the screen. */
+export function paidElsewhere() {
+    return run(async () => {
+        const order = posmodel.getOrder();
+        const fen = Math.round(order.totalDue * 100);
+        const method = posmodel.models["pos.payment.method"].find(
+            ({ use_payment_terminal }) => use_payment_terminal === "wechat_pay"
+        );
+        const { state } = await posmodel.data.call("pos.payment.method", "wechat_pay_start", [
+            [method.id],
+            {
+                config: posmodel.config.id,
+                order: order.uuid,
+                line: "11111111-2222-4333-8444-555555555555",
+                name: "1",
+                amount: fen,
+                total: fen,
+                way: "codepay",
+                code: await phone("code"),
+            },
+        ]);
+        if (state !== "done") {
+            throw new Error(`the other till was refused: ${state}`);
+        }
+    }, "the other till charges for this order");
+}
+
 export const addTea = (times = 1) =>
     Array.from({ length: times }, () => ProductScreen.clickDisplayedProduct("Tea")).flat();
 

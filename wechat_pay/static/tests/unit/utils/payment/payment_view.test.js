@@ -1,12 +1,14 @@
-import { describe, expect, test } from "@odoo/hoot";
+import { beforeEach, describe, expect, test } from "@odoo/hoot";
 import {
     couponsOf,
     FORCE_AFTER_MS,
     receiptOf,
     viewOf,
 } from "@wechat_pay/app/utils/payment/payment_view";
+import { allowTranslations } from "@web/../tests/web_test_helpers";
 
 describe.current.tags("headless");
+beforeEach(allowTranslations);
 
 const NOW = 1000000;
 const look = (payment, more = {}) =>
@@ -14,7 +16,8 @@ const look = (payment, more = {}) =>
 const paying = (vals) => ({ isOver: false, status: {}, deadline: 0, troubleSince: 0, ...vals });
 
 test("before anything is sent, the cashier is told what to do", () => {
-    expect(look(undefined)).toEqual({
+    const view = look(undefined);
+    expect({ ...view, title: `${view.title}` }).toEqual({
         tone: "idle",
         title: "Scan the customer's payment code",
         text: "",
@@ -85,7 +88,7 @@ test("money that goes back", () => {
     expect(look(lost, refund).actions).toEqual(["force"]);
     const done = { isOver: true, status: { message: "Within minutes." } };
     const { tone, title, text } = look(done, { isDone: true, isRefund: true });
-    expect([tone, title, text]).toEqual(["done", "Refunded", "Within minutes."]);
+    expect([tone, `${title}`, text]).toEqual(["done", "Refunded", "Within minutes."]);
 });
 
 describe("receipt", () => {
