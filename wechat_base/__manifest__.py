@@ -22,6 +22,7 @@
         "views/wechat_identity_views.xml",
         "views/wechat_event_views.xml",
         "wizard/wechat_connection_check_views.xml",
+        "wizard/wechat_merchant_keys_views.xml",
         "views/wechat_menus.xml",
         "views/res_config_settings_views.xml",
     ],

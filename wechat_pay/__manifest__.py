@@ -7,6 +7,9 @@
     "website": "https://github.com/wechat-retail/odoo-wechat",
     "license": "LGPL-3",
     "depends": ["wechat_base", "account_payment", "point_of_sale"],
+    "external_dependencies": {
+        "python": ["cryptography", "requests", "wechatpy==1.8.18"],
+    },
     "data": [
         "security/pay_groups.xml",
         "security/ir.model.access.csv",
@@ -17,9 +20,22 @@
         "views/pos_payment_method_views.xml",
         "views/pos_payment_views.xml",
         "views/wechat_merchant_views.xml",
+        "data/queue_job_bill_data.xml",
+        "data/ir_cron_data.xml",
         "views/pay_menus.xml",
+        "wizard/wechat_pay_bill_wizard_views.xml",
+        "views/wechat_pay_bill_views.xml",
+        "views/wechat_pay_difference_views.xml",
+        "views/pay_bill_menus.xml",
+        "views/payment_provider_views.xml",
+        "views/payment_templates.xml",
+        "data/mail_template_data.xml",
+        "data/payment_provider_data.xml",
     ],
     "assets": {
+        "web.assets_frontend": [
+            "wechat_pay/static/src/interactions/**/*",
+        ],
         "point_of_sale._assets_pos": [
             "wechat_pay/static/src/app/**/*",
         ],
@@ -30,4 +46,6 @@
             "wechat_pay/static/tests/unit/**/*",
         ],
     },
+    "post_init_hook": "post_init_hook",
+    "uninstall_hook": "uninstall_hook",
 }

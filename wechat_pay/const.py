@@ -108,3 +108,22 @@ RATES: dict[str, tuple[int, float]] = {
 }
 
 MAX_REFUNDS = 50
+
+# The web: what we take, and the payment method that Odoo's payment app knows.
+SUPPORTED_CURRENCIES: tuple[str, ...] = ("CNY",)
+DEFAULT_PAYMENT_METHOD_CODES: set[str] = {"wechat_pay"}
+# Which merchants a provider in this state may use.
+PROVIDER_ENVIRONMENTS: dict[str, str] = {"test": "sandbox", "enabled": "production"}
+# What a payment or refund of ours means for Odoo's `payment.transaction`.
+WEB_PAYMENT_STATES: dict[str, str] = {
+    "failed": "error",
+    "cancelled": "error",
+    "abnormal": "error",
+}
+WEB_REFUND_STATES: dict[str, str] = {
+    "waiting": "pending",
+    "unknown": "pending",
+    "abnormal": "pending",
+    "done": "done",
+    "failed": "error",
+}

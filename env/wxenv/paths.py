@@ -16,6 +16,7 @@ LOGS = RUN / "logs"
 ADDONS = (
     "wechat_base",
     "wechat_pay",
+    "wechat_pay_sms",
     "wechat_coupon",
 )
 

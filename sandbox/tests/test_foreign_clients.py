@@ -231,7 +231,7 @@ def test_wechatpayv3_certificates(box, merchant, tmp_path):
     assert status == 200
 
 
-def charge(client, code, number, total=100):
+def charge(client, code, number, total=100, **more):
     from wechatpayv3 import WeChatPayType
 
     status, text = client.pay(
@@ -241,6 +241,7 @@ def charge(client, code, number, total=100):
         payer={"auth_code": code},
         scene_info={"store_info": {"id": "1"}},
         pay_type=WeChatPayType.CODEPAY,
+        **more,
     )
     return status, json.loads(text)
 
@@ -256,6 +257,35 @@ def test_wechatpayv3_codepay(box, payer, user):
     assert status == 200 and json.loads(text)["out_trade_no"] == "ORDER-0002"
     _status, text = payer.query(out_trade_no="ORDER-0002")
     assert json.loads(text)["trade_state"] == "REVOKED"
+
+
+def test_wechatpayv3_partner(box, merchant, user):
+    sub = {"sub_mchid": "1900000011"}
+    box.post("merchants", mchid=MCHID, sub_mchids=[sub["sub_mchid"]])
+    client = pay_client(
+        box,
+        merchant,
+        public_key=merchant["public_key_pem"],
+        public_key_id=merchant["public_key_id"],
+        partner_mode=True,
+    )
+    order = {"description": "茶", "out_trade_no": "ORDER-0001", "amount": {"total": 9}}
+    assert "code_url" in json.loads(client.pay(**order, **sub)[1])
+    assert client.close(out_trade_no="ORDER-0001", **sub)[0] == 204
+    code = box.post(f"phone/{user}/pay_code")["auth_code"]
+    status, shown = charge(client, code, "ORDER-0002", **sub)
+    assert status == 200 and shown["sub_mchid"] == sub["sub_mchid"]
+    status, text = client.query(out_trade_no="ORDER-0002", **sub)
+    assert json.loads(text) == shown
+    amount = {"refund": 40, "total": 100, "currency": "CNY"}
+    refund = {"out_refund_no": "R1", "out_trade_no": "ORDER-0002", "amount": amount}
+    status, text = client.refund(**refund, **sub)
+    assert (status, json.loads(text)["status"]) == (200, "PROCESSING")
+    assert client.query_refund(out_refund_no="R1", **sub) == (200, text)
+    box.post(f"phone/{user}/ask_password")
+    code = box.post(f"phone/{user}/pay_code")["auth_code"]
+    assert charge(client, code, "ORDER-0003", **sub)[0] == 202
+    assert client.codepay_reverse(out_trade_no="ORDER-0003", **sub)[0] == 200
 
 
 def test_wechatpayv3_refund_and_bill(box, payer, receiver):
@@ -351,4 +381,6 @@ def test_wechatpay_axios_plugin(box, merchant, node_modules, receiver, user):
     assert report["refused"] == {"status": 400, "code": "PARAM_ERROR"}
     assert report["closed"] == 204
     assert report["charged"] == "SUCCESS" and report["refund"] == "PROCESSING"
+    assert report["paid"] == report["transaction_id"]
+    assert report["refunded"] == "PROCESSING"
     assert report["forged"] is True

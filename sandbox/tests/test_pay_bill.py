@@ -208,11 +208,42 @@ def test_ordered_differences(box, pay, day):
     assert len(read(pay, day)[0]) == 3
 
 
+def test_more_ordered_differences(box, pay, day):
+    tomorrow(box)
+    one = {"bill_date": day, "out_trade_no": "ORDER-0001"}
+    back = {"bill_date": day, "out_trade_no": "ORDER-0002", "out_refund_no": "R2"}
+    box.post(CHANGES, kind="other_settlement", amount=900, **one)
+    box.post(CHANGES, kind="other_coupon", amount=5, **one)
+    box.post(CHANGES, kind="other_state", state="FAIL", **back)
+    box.post(CHANGES, kind="other_settlement", amount=3999, **back)
+    ghost = {"bill_date": day, "out_trade_no": "GHOST-1", "out_refund_no": "GHOST-R"}
+    box.post(CHANGES, kind="extra_line", amount=123, fee=-1, **ghost)
+    (first, _second, refund, extra), sums = read(pay, day)
+    assert first["订单金额"] == "10.00" and first["应结订单金额"] == "9.00"
+    assert first["代金券金额"] == "0.05" and first["交易状态"] == "SUCCESS"
+    assert refund["退款状态"] == "FAIL" and refund["退款金额"] == "39.99"
+    assert refund["交易状态"] == "REFUND" and refund["申请退款金额"] == "50.00"
+    assert extra["商户退款单号"] == "GHOST-R" and extra["商户订单号"] == "GHOST-1"
+    assert extra["交易状态"] == "REFUND" and extra["申请退款金额"] == "1.23"
+    assert extra["手续费"] == "-0.01000" and extra["订单金额"] == "0.00"
+    assert sums["申请退款总金额"] == "51.23" and sums["总交易单数"] == "4"
+    rows, _sums = read(pay, day, bill_type="REFUND")
+    assert [row["商户退款单号"] for row in rows] == ["R2", "GHOST-R"]
+    flow = {"bill": "fundflowbill", **ghost}
+    box.post(CHANGES, kind="extra_line", amount=123, fee=-1, **flow)
+    rows, _sums = read(pay, day, "/v3/bill/fundflowbill")
+    assert rows[-1]["收支类型"] == "支出" and rows[-1]["收支金额（元）"] == "1.22"
+    assert rows[-1]["业务凭证号"] == "GHOST-R"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"kind": "other"},
         {"kind": "other_fee"},
+        {"kind": "other_state"},
+        {"kind": "other_state", "state": "FAIL", "bill": "fundflowbill"},
+        {"kind": "other_coupon"},
         {"kind": "extra_line", "amount": "1"},
         {"kind": "extra_line", "fee": 1},
         {"bill_date": "today"},

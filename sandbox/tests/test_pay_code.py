@@ -145,6 +145,27 @@ def test_password_is_not_asked_below(pay, code):
     assert answer.status_code == 200
 
 
+def test_ten_payments_a_day_need_no_password(box, pay, user):
+    def charge(number, amount=100):
+        code = box.post(f"phone/{user}/pay_code", new=True)["auth_code"]
+        changes = {"out_trade_no": f"MANY-{number:04}", "amount": {"total": amount}}
+        return pay.call("POST", CODEPAY, trade(code, **changes)).status_code
+
+    # The middle of a day, and one with the password, which does not count.
+    now = box.get("state")["now"]
+    box.post("clock", advance=86400 - (now + 8 * 3600) % 86400 + 43200)
+    assert charge(0, 100001) == 202
+    assert [charge(number) for number in range(1, 11)] == [200] * 10
+    assert charge(11) == 202
+    box.post("settings", free_payments=None)
+    assert charge(12) == 200
+    box.post("settings", free_payments=10)
+    assert charge(13) == 202
+    box.post("clock", advance=86400)
+    assert charge(14) == 200
+    box.post("settings", status=400, free_payments="all")
+
+
 def test_cancelled_password(box, pay, user, code):
     box.post(f"phone/{user}/ask_password")
     pay.call("POST", CODEPAY, trade(code))
@@ -215,6 +236,13 @@ def test_what_cannot_be_reversed(box, pay, code):
 
 
 # -- what goes wrong
+def test_ordered_refusal_by_rate(box, pay, code):
+    box.fault(path="codepay", kind="http_status", status=429, times=1)
+    answer = pay.call("POST", CODEPAY, trade(code))
+    assert code_of(answer) == (429, "FREQUENCY_LIMITED")
+    assert number_of(answer) == 268447840
+
+
 def test_error_after_the_money_was_taken(box, pay, code):
     box.fault(path="codepay", kind="http_status", status=500, commit=True, times=1)
     answer = pay.call("POST", CODEPAY, trade(code))

@@ -84,9 +84,8 @@ def test_paid_at_once(box, pay, client, user, code, kind):
     assert shown["cash_fee"] == "900" and shown["coupon_fee"] == "100"
     assert shown["settlement_total_fee"] == "900" and shown["total_fee"] == "1000"
     assert len(shown["time_end"]) == 14 and shown["device_info"] == "T1"
-    (row,) = json.loads(shown["promotion_detail"])["promotion_detail"]
-    assert row["type"] == "DISCOUNT" and row["amount"] == 100
     queried = client.query()
+    assert queried["coupon_type_0"] == "NO_CASH" and queried["coupon_fee_0"] == "100"
     assert queried["trade_state"] == "SUCCESS" and queried["attach"] == "till"
     number = {"out_trade_no": None, "transaction_id": shown["transaction_id"]}
     assert client.query(**number)["out_trade_no"] == "ORDER-0001"
@@ -95,6 +94,23 @@ def test_paid_at_once(box, pay, client, user, code, kind):
     assert client.pay(code, attach="till", device_info="T1")["err_code"] == "ORDERPAID"
     assert client.pay(code)["err_code"] == "OUT_TRADE_NO_USED"
     assert code not in json.dumps(box.get("log"))
+
+
+def test_coupons_in_detail(box, client, user, code):
+    box.post(f"phone/{user}/vouchers", type="NOCASH", amount=100)
+    paid = client.pay(code, version="1.0")
+    for shown in (paid, client.query(version="1.0")):
+        (row,) = json.loads(shown["promotion_detail"])["promotion_detail"]
+        assert row["type"] == "DISCOUNT" and row["amount"] == 100
+        assert "coupon_fee" not in shown and "settlement_total_fee" not in shown
+    assert client.query(version="2.0")["err_code"] == "PARAM_ERROR"
+
+
+def test_ordered_bad_signature(box, client, code):
+    box.fault(path="micropay", kind="bad_signature", times=1)
+    with pytest.raises(AssertionError):
+        client.pay(code)
+    assert client.query()["trade_state"] == "SUCCESS"
 
 
 def test_password(box, client, user, code):
@@ -149,6 +165,11 @@ def test_codes_that_do_not_work(box, pay, client, user, code):
 def test_bad_parameters(client, code, change, code_):
     assert client.pay(code, **change)["err_code"] == code_
     assert client.query()["err_code"] == "ORDERNOTEXIST"
+
+
+def test_blocked_merchants(box, client, code):
+    box.post("merchants", mchid=MCHID, blocked="restricted")
+    assert client.pay(code)["err_code"] == "NOAUTH"
 
 
 def test_before_the_signature(box, client, code):

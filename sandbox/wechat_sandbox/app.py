@@ -26,6 +26,7 @@ from . import (  # noqa: F401  (each module registers its routes)
     pay_bill,
     pay_codepay,
     pay_core,
+    pay_partner,
     pay_refund,
     pay_transactions,
     pay_v2,
@@ -171,6 +172,8 @@ async def _faulty(
             return pay_v2.fault_answer(box, await request.read(), fault), None
         return _answer(box, request, fault), None
     response = await _call(request, handler)
+    if kind == "bad_signature" and request.path.startswith(pay_v2.PREFIXES):
+        pay_v2.spoil(response)
     signature = response.headers.get("Wechatpay-Signature")
     if kind == "bad_signature" and signature:
         response.headers["Wechatpay-Signature"] = signature[::-1].replace("=", "A")

@@ -49,10 +49,13 @@ CHOICES = {
     "callback_mode": ("plain", "compat", "safe"),
     "cdata_style": ("tight", "blank", "mixed"),
     "mode": ("certificate", "public_key", "both"),
+    "blocked": ("", "disabled", "restricted"),
 }
 MERCHANT_FIELDS = {
     "mchid": str,
     "appids": list,
+    "sub_mchids": list,
+    "blocked": str,
     "apiv3_key": str,
     "apiv2_key": str,
     "merchant_serial": str,
@@ -194,7 +197,7 @@ def set_settings(box: "Sandbox", request: web.Request, data: dict) -> dict:
 
 def _check_setting(name: str, value: Any) -> None:
     default = DEFAULT_SETTINGS[name]
-    if name == "auto_review_seconds" and value is None:
+    if name in ("auto_review_seconds", "free_payments") and value is None:
         return
     if isinstance(default, bool) or isinstance(value, bool):
         good = isinstance(value, bool) and isinstance(default, bool)

@@ -84,8 +84,11 @@ def change_bill(box: "Sandbox", request: web.Request, data: dict) -> dict:
     """Let a bill differ from what took place.
 
     {"bill_date", "bill"?: tradebill | fundflowbill, "kind": missing_line | extra_line |
-    other_amount | other_fee, "out_trade_no" or "out_refund_no", "amount"?, "fee"?,
+    other_amount | other_settlement | other_coupon | other_fee | other_state,
+    "out_trade_no" or "out_refund_no", "amount"?, "fee"?, "state"?,
     "transaction_id"?, "description"?}
+
+    An extra line with an "out_refund_no" is a refund.
     """
     merchant = _merchant(box, request.match_info["mchid"])
     return pay_bill.add_change(box, merchant.mchid, data)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from . import pay_schema as schema
+from . import pay_transactions as orders
 from . import pay_vouchers
 from .clock import beijing, midnight
 from .errors import ControlError, PayError
@@ -54,7 +55,23 @@ FLOW = (
 FLOW_SUMMARY = "资金流水总笔数,收入笔数,收入金额,支出笔数,支出金额"
 OTHER_TYPES = ("RECHARGE_REFUND", "ALL_SPECIAL", "SUC_SPECIAL", "REF_SPECIAL")
 ACCOUNTS = ("BASIC", "OPERATION", "FEES")
-KINDS = ("missing_line", "extra_line", "other_amount", "other_fee")
+#: what a bill can be made to say, and the field that it needs
+KINDS = {
+    "missing_line": "kind",
+    "extra_line": "amount",
+    "other_amount": "amount",
+    "other_settlement": "amount",
+    "other_coupon": "amount",
+    "other_fee": "fee",
+    "other_state": "state",
+}
+#: columns of a payment and of a refund
+_OTHER = {
+    "other_amount": ("订单金额", "申请退款金额"),
+    "other_settlement": ("应结订单金额", "退款金额"),
+    "other_coupon": ("代金券金额", "充值券退款金额"),
+    "other_state": ("交易状态", "退款状态"),
+}
 
 Row = dict[str, Any]
 
@@ -98,7 +115,7 @@ def _order_row(order: dict[str, Any], moment: float) -> Row:
         "交易时间": _stamp(moment),
         "公众账号ID": request["appid"],
         "商户号": order["mchid"],
-        "特约商户号": "0",
+        "特约商户号": orders.sub_of(order) or "0",
         "设备号": device,
         "微信订单号": order["transaction_id"],
         "商户订单号": order["out_trade_no"],
@@ -214,7 +231,7 @@ def _flow(trade: Row, name: str, kind: str, amount: int, balance: int) -> Row:
 def add_change(box: "Sandbox", mchid: str, data: dict[str, Any]) -> dict[str, Any]:
     """Let a bill say something else than what took place."""
     numbers = ("amount", "fee")
-    texts = ("bill_date", "bill", "kind", "out_trade_no", "out_refund_no")
+    texts = ("bill_date", "bill", "kind", "out_trade_no", "out_refund_no", "state")
     for name, value in data.items():
         if name not in (*numbers, *texts, "transaction_id", "description"):
             raise ControlError(f"unknown field {name}")
@@ -225,9 +242,12 @@ def add_change(box: "Sandbox", mchid: str, data: dict[str, Any]) -> dict[str, An
         raise ControlError(f"kind must be one of {', '.join(KINDS)}")
     if data.get("bill", "tradebill") not in ("tradebill", "fundflowbill"):
         raise ControlError("bill must be tradebill or fundflowbill")
-    needed = {"missing_line": "kind", "other_fee": "fee"}.get(data["kind"], "amount")
+    needed = KINDS[data["kind"]]
     if needed not in data:
         raise ControlError(f"{needed} is required")
+    if data["kind"] in ("other_settlement", "other_coupon", "other_state"):
+        if data.get("bill", "tradebill") != "tradebill":
+            raise ControlError("only a tradebill has that")
     if not re.fullmatch(r"\d{4}-\d\d-\d\d", data.get("bill_date", "")):
         raise ControlError("bill_date is required")
     if not data.get("out_trade_no") and not data.get("out_refund_no"):
@@ -264,10 +284,13 @@ def _alter(row: Row, change: dict[str, Any], rows: list[Row]) -> None:
     elif "收支金额（元）" in row:
         if row["业务类型"] != "扣除交易手续费":
             row["收支金额（元）"] = change["amount"]
-    elif row["退款类型"]:
-        row["退款金额"] = row["申请退款金额"] = change["amount"]
     else:
-        row["应结订单金额"] = row["订单金额"] = change["amount"]
+        kind = change["kind"]
+        name = _OTHER[kind][bool(row["退款类型"])]
+        row[name] = change["state" if kind == "other_state" else "amount"]
+        if kind == "other_amount":
+            # Without coupons the one is the other.
+            row[_OTHER["other_settlement"][bool(row["退款类型"])]] = change["amount"]
 
 
 def _extra(mchid: str, change: dict[str, Any], rows: list[Row]) -> Row:
@@ -291,11 +314,36 @@ def _extra(mchid: str, change: dict[str, Any], rows: list[Row]) -> Row:
         },
     }
     row = _payment(order)
+    if change.get("out_refund_no"):
+        row = _extra_refund(order, change)
     row["手续费"] = change.get("fee", row["手续费"])
     if change["bill"] == "tradebill":
         return row
     balance = rows[-1]["账户结余（元）"] if rows else 0
+    if change.get("out_refund_no"):
+        amount = -amount - row["手续费"]
+        return _flow(row, "退款", "退款", amount, balance + amount)
     return _flow(row, "交易", "交易", amount, balance + amount)
+
+
+def _extra_refund(order: dict[str, Any], change: dict[str, Any]) -> Row:
+    """Turn a made-up payment into the line of a made-up refund."""
+    row = _payment(order)
+    moved = {
+        "交易状态": "REFUND",
+        "应结订单金额": 0,
+        "订单金额": 0,
+        "退款申请时间": row["交易时间"],
+        "退款成功时间": row["交易时间"],
+        "微信退款单号": "503" + "9" * 26,
+        "商户退款单号": change["out_refund_no"],
+        "退款金额": change["amount"],
+        "申请退款金额": change["amount"],
+        "退款类型": "ORIGINAL",
+        "退款状态": "SUCCESS",
+        "手续费": -row["手续费"],
+    }
+    return {**row, **moved}
 
 
 # -- text --------------------------------------------------------
@@ -314,10 +362,17 @@ def _cell(name: str, value: Any) -> str:
     return re.sub(r"[\r\n]+", " ", value)
 
 
-def trade_bill(box: "Sandbox", mchid: str, day: str, kind: str) -> bytes | None:
-    """Return the trade bill of a day, None where there is nothing to tell."""
+def trade_bill(
+    box: "Sandbox", mchid: str, day: str, kind: str, sub: str = ""
+) -> bytes | None:
+    """Return the trade bill of a day, None where there is nothing to tell.
+
+    :param sub: only what was collected for this sub-merchant
+    """
     rows = [row for row in _trades(box, mchid) if row["交易时间"][:10] == day]
     _change(box, mchid, "tradebill", day, rows)
+    if sub:
+        rows = [row for row in rows if row["特约商户号"] == sub]
     if kind != "ALL":
         rows = [row for row in rows if bool(row["退款类型"]) is (kind == "REFUND")]
     if not rows:
@@ -405,7 +460,10 @@ def tradebill(call: PayCall) -> Reply:
     day, mchid = _check_day(call), call.merchant.mchid
     if kind in OTHER_TYPES:
         raise _missing()
-    return _offer(call, lambda: trade_bill(call.box, mchid, day, kind))
+    sub = call.query.get("sub_mchid", "")
+    if sub:
+        orders.check_sub(call, sub)
+    return _offer(call, lambda: trade_bill(call.box, mchid, day, kind, sub))
 
 
 @route("GET", "/v3/bill/fundflowbill")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import pay_refund
 from . import pay_schema as schema
 from . import pay_transactions as orders
+from .clock import beijing
 from .errors import ControlError, PayError
 from .pay_core import PayCall, Reply, route
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 CODE_LIFE = 60
 CODE = r"1[0-5]\d{16}"
-#: Above this amount (fen) the password is always asked for.
+#: Above this amount (fen) the password is always asked for; see also the setting
+#: ``free_payments``.
 FREE_AMOUNT = 100000
 REVERSE_DAYS = 7
 PASSWORD = "123456"  # noqa: S105  (nothing here is secret)
@@ -131,7 +133,19 @@ def _asks_password(box: "Sandbox", openid: str, order: dict[str, Any]) -> bool:
     if person.get("ask_password"):
         person["ask_password"] -= 1
         return True
-    return box.state.settings["ask_password"]
+    return box.state.settings["ask_password"] or not _is_free(box, person)
+
+
+def _is_free(box: "Sandbox", person: dict[str, Any]) -> bool:
+    """Count a payment without a password, of which a day has only so many."""
+    today = beijing(box.clock.now()).strftime("%Y-%m-%d")
+    if person.get("free_day") != today:
+        person.update(free_day=today, free_count=0)
+    limit = box.state.settings["free_payments"]
+    if limit is not None and person["free_count"] >= limit:
+        return False
+    person["free_count"] += 1
+    return True
 
 
 def enter_password(box: "Sandbox", order: dict[str, Any], result: str) -> None:
@@ -176,6 +190,7 @@ def codepay(call: PayCall) -> Reply:
     data = {name: value for name, value in call.data.items() if name != "payer"}
     code = call.data["payer"]["auth_code"]
     call.own_mchid(data["mchid"])
+    orders.check_may_collect(call.merchant)
     if data["appid"] not in call.merchant.appids:
         message = "appid和mch_id不匹配"
         raise PayError(400, "APPID_MCHID_NOT_MATCH", message, orders.APPID_MISMATCH)
@@ -230,7 +245,7 @@ def reverse(call: PayCall) -> Reply:
     """
     call.own_mchid(call.data["mchid"])
     box, number = call.box, call.params["out_trade_no"]
-    order = orders.find_order(box, call.merchant.mchid, number)
+    order = orders.find_own(call, call.data.get("partner", {}).get("sub_mchid", ""))
     if order["request"]["appid"] != call.data["appid"]:
         message = "appid和mch_id不匹配"
         raise PayError(400, "APPID_MCHID_NOT_MATCH", message, orders.APPID_MISMATCH)

@@ -30,6 +30,7 @@ PUBLIC_KEY_PREFIX = "PUB_KEY_ID_"
 MAX_SKEW = 300
 SIGN_ERROR = 268443699
 NOT_FOUND = 268435463
+RATE_LIMIT = 268447840
 PARAMETERS = {"mchid", "nonce_str", "signature", "timestamp", "serial_no"}
 _PARAMETER = re.compile(r'\s*([a-z_]+)="([^"]*)"\s*(?:,|\Z)')
 
@@ -518,7 +519,7 @@ def fault_answer(
         except PayError:
             pass
     signed = bool(fault.get("signed", status < 500))
-    number = int(fault.get("number", 0))
+    number = int(fault.get("number", RATE_LIMIT if status == 429 else 0))
     return box.pay.answer(status, payload, merchant, kind, number, signed=signed)
 
 

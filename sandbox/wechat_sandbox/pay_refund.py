@@ -11,20 +11,20 @@ from . import pay_schema as schema
 from . import pay_transactions as orders
 from .clock import rfc3339
 from .errors import ControlError, PayError
-from .pay_core import NOT_FOUND, PayCall, Reply, route
+from .pay_core import NOT_FOUND, RATE_LIMIT, PayCall, Reply, route
 
 if TYPE_CHECKING:
     from .sandbox import Sandbox
 
 MAX_REFUNDS = 50
 MAX_AGE = 365 * 86400
-RATE_LIMIT = 268447840
 OUT_REFUND_NO = r"[0-9A-Za-z_\-|*@]{1,64}"
 ENDS = ("SUCCESS", "ABNORMAL", "CLOSED")
 
 _ACCOUNT = schema.string(32, required=True, choices=("AVAILABLE", "UNAVAILABLE"))
 REFUND = schema.group(
     required=True,
+    sub_mchid=schema.string(32),
     transaction_id=schema.string(32),
     out_trade_no=schema.string(32, low=6),
     out_refund_no=schema.string(64, required=True, pattern=OUT_REFUND_NO),
@@ -57,6 +57,7 @@ REFUND = schema.group(
 )
 ABNORMAL = schema.group(
     required=True,
+    sub_mchid=schema.string(32),
     out_refund_no=schema.string(64, required=True, pattern=OUT_REFUND_NO),
     type=schema.string(
         32, required=True, choices=("USER_BANK_CARD", "MERCHANT_BANK_CARD")
@@ -215,6 +216,13 @@ def order_of(box: "Sandbox", record: dict[str, Any]) -> dict[str, Any]:
     return box.state.orders[key]
 
 
+def _check_side(call: PayCall, order: dict[str, Any], sub: str) -> None:
+    """A provider says for whom it asks; a merchant has nobody to name."""
+    if sub or orders.sub_of(order):
+        orders.check_sub(call, sub)
+    orders.check_side(order, sub)
+
+
 @route("POST", "/v3/refund/domestic/refunds", REFUND)
 def refund(call: PayCall) -> Reply:
     """Refund; the same number answers the refund that there is.
@@ -225,6 +233,7 @@ def refund(call: PayCall) -> Reply:
     if "notify_url" in data:
         orders.check_notify_url(data["notify_url"])
     order = _find_order(call)
+    _check_side(call, order, data.get("sub_mchid", ""))
     number = data["out_refund_no"]
     record = box.state.refunds.get(orders.order_key(call.merchant.mchid, number))
     if record is not None:
@@ -247,6 +256,7 @@ def query_refund(call: PayCall) -> Reply:
     record = call.box.state.refunds.get(key)
     if record is None:
         raise PayError(404, "RESOURCE_NOT_EXISTS", "退款单不存在", NOT_FOUND)
+    _check_side(call, order_of(call.box, record), call.query.get("sub_mchid", ""))
     return 200, show(call.box, record)
 
 
@@ -266,6 +276,7 @@ def abnormal(call: PayCall) -> Reply:
         or not record
     ):
         raise PayError(404, "RESOURCE_NOT_EXISTS", "退款单不存在", NOT_FOUND)
+    _check_side(call, order_of(box, record), data.get("sub_mchid", ""))
     if record["status"] != "ABNORMAL":
         raise _invalid("退款单状态不是退款异常")
     if data["type"] == "USER_BANK_CARD" and not data.get("bank_account"):
@@ -300,8 +311,10 @@ def notify_refund(box: "Sandbox", record: dict[str, Any]) -> None:
     shown = show(box, record)
     names = ("out_trade_no", "transaction_id", "out_refund_no", "refund_id")
     amounts = ("total", "refund", "payer_total", "payer_refund")
+    sub = orders.sub_of(order_of(box, record))
+    own = {"sp_mchid": record["mchid"], "sub_mchid": sub}
     resource = {
-        "mchid": record["mchid"],
+        **(own if sub else {"mchid": record["mchid"]}),
         **{name: shown[name] for name in names},
         "refund_status": record["status"],
         "user_received_account": shown["user_received_account"],

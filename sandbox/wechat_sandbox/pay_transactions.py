@@ -34,6 +34,13 @@ ORDER_EXPIRED = 268447914
 APPID_MISMATCH = 268445527
 OPENID_MISSING = 268501013
 ONLY_REVERSE = 268449641
+MCHID_MISMATCH = 268447843
+SUB_MISMATCH = 268447845
+SUB_MISSING = 268443704
+SUB_IS_OWN = 268443705
+NO_RELATION = 268443701
+DISABLED = 268443715
+RESTRICTED = 268448010
 
 STATES = {
     "NOTPAY": "订单未支付",
@@ -130,6 +137,56 @@ def find_order(box: "Sandbox", mchid: str, out_trade_no: str) -> dict[str, Any]:
     return order
 
 
+def check_sub(call: PayCall, sub: str) -> str:
+    """Return a sub-merchant's number, which must be one of the provider's."""
+    if not sub:
+        raise schema.param_error("/sub_mchid", "", "缺少必填参数", SUB_MISSING)
+    if sub == call.merchant.mchid:
+        message = "特约商户号不能与服务商商户号相同"
+        raise schema.param_error("/sub_mchid", sub, message, SUB_IS_OWN)
+    if sub not in call.merchant.sub_mchids:
+        raise PayError(403, "NO_AUTH", "服务商与特约商户关系不存在", NO_RELATION)
+    return sub
+
+
+def sub_of(order: dict[str, Any]) -> str:
+    """Return the sub-merchant of an order, "" if the merchant is its own."""
+    return order["request"].get("partner", {}).get("sub_mchid", "")
+
+
+def check_side(order: dict[str, Any], sub: str) -> dict[str, Any]:
+    """Refuse an order of another sub-merchant, or of the other mode."""
+    if sub_of(order) != sub:
+        field, number = (
+            ("/sub_mchid", SUB_MISMATCH) if sub else ("/mchid", MCHID_MISMATCH)
+        )
+        raise schema.param_error(field, sub, "商户号与订单不匹配", number)
+    return order
+
+
+def find_own(call: PayCall, sub: str = "") -> dict[str, Any]:
+    """Return the order that the address names."""
+    number = call.params["out_trade_no"]
+    return check_side(find_order(call.box, call.merchant.mchid, number), sub)
+
+
+def find_transaction(call: PayCall, sub: str = "") -> dict[str, Any]:
+    """Return the order whose transaction the address names."""
+    key = call.box.state.transactions.get(call.params["transaction_id"])
+    order = call.box.state.orders.get(key) if key else None
+    if order is None or order["mchid"] != call.merchant.mchid:
+        raise PayError(404, "ORDER_NOT_EXIST", "订单不存在", ORDER_NOT_FOUND)
+    return check_side(order, sub)
+
+
+def check_may_collect(merchant: "Merchant") -> None:
+    """Refuse a merchant whom WeChat lets collect nothing."""
+    if merchant.blocked == "disabled":
+        raise PayError(403, "NO_AUTH", "商户号已被停用", DISABLED)
+    if merchant.blocked == "restricted":
+        raise PayError(403, "RULE_LIMIT", "商户收款功能受限", RESTRICTED)
+
+
 def _expire(box: "Sandbox", order: dict[str, Any]) -> None:
     """An order that nobody paid in time closes by itself."""
     if order["trade_state"] == "NOTPAY" and box.clock.now() > order["expires"]:
@@ -149,6 +206,7 @@ def _check_order(call: PayCall) -> float:
     """Check what the schema cannot; return when the order expires."""
     data = call.data
     call.own_mchid(data["mchid"])
+    check_may_collect(call.merchant)
     if data["appid"] not in call.merchant.appids:
         message = "appid和mch_id不匹配"
         raise PayError(400, "APPID_MCHID_NOT_MATCH", message, APPID_MISMATCH)
@@ -246,11 +304,16 @@ def native(call: PayCall) -> Reply:
 @route("POST", "/v3/pay/transactions/jsapi", JSAPI)
 def jsapi(call: PayCall) -> Reply:
     """WeChat docs: POST /v3/pay/transactions/jsapi"""
+    return place_jsapi(call, call.data["appid"])
+
+
+def place_jsapi(call: PayCall, appid: str) -> Reply:
+    """Place an order for a person who is known to ``appid``."""
     openid = call.data["payer"].get("openid")
     if not openid:
         raise schema.param_error("/payer/openid", "", "缺少openid", OPENID_MISSING)
     user = call.box.state.users.get(openid)
-    if user is None or (user.appid and user.appid != call.data["appid"]):
+    if user is None or (user.appid and user.appid != appid):
         raise schema.param_error("/payer/openid", openid, "appid和openid不匹配")
     return 200, {"prepay_id": _place(call, "JSAPI")["prepay_id"]}
 
@@ -273,8 +336,7 @@ def show_order(order: dict[str, Any]) -> dict[str, Any]:
     """Return an order as the query and the notification show it."""
     request = order["request"]
     shown: dict[str, Any] = {
-        "appid": request["appid"],
-        "mchid": order["mchid"],
+        **_parties(order),
         "out_trade_no": order["out_trade_no"],
         "trade_state": order["trade_state"],
         "trade_state_desc": STATES[order["trade_state"]],
@@ -294,7 +356,7 @@ def show_order(order: dict[str, Any]) -> dict[str, Any]:
         trade_type=order["trade_type"],
         bank_type=order["bank_type"],
         success_time=rfc3339(order["paid_at"]),
-        payer={"openid": order["openid"]},
+        payer=_payer(order),
     )
     shown["amount"].update(payer_total=order["payer_total"], payer_currency="CNY")
     if order["promotion_detail"]:
@@ -302,24 +364,35 @@ def show_order(order: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def _parties(order: dict[str, Any]) -> dict[str, str]:
+    """Return who collects, in the words of the order's mode."""
+    appid, mchid = order["request"]["appid"], order["mchid"]
+    partner = order["request"].get("partner")
+    if partner:
+        return {"sp_appid": appid, "sp_mchid": mchid, **partner}
+    return {"appid": appid, "mchid": mchid}
+
+
+def _payer(order: dict[str, Any]) -> dict[str, str]:
+    openid, partner = order["openid"], order["request"].get("partner")
+    if not partner:
+        return {"openid": openid}
+    names = ["sp_openid", "sub_openid"] if "sub_appid" in partner else ["sp_openid"]
+    return dict.fromkeys(names, openid)
+
+
 @route("GET", "/v3/pay/transactions/out-trade-no/{out_trade_no}")
 def query_by_number(call: PayCall) -> Reply:
     """WeChat docs: GET /v3/pay/transactions/out-trade-no/{out_trade_no}"""
     call.own_mchid(call.need_query("mchid"), "mchid")
-    number = call.params["out_trade_no"]
-    return 200, show_order(find_order(call.box, call.merchant.mchid, number))
+    return 200, show_order(find_own(call))
 
 
 @route("GET", "/v3/pay/transactions/id/{transaction_id}")
 def query_by_id(call: PayCall) -> Reply:
     """WeChat docs: GET /v3/pay/transactions/id/{transaction_id}"""
     call.own_mchid(call.need_query("mchid"), "mchid")
-    number = call.params["transaction_id"]
-    key = call.box.state.transactions.get(number)
-    order = call.box.state.orders.get(key) if key else None
-    if order is None or order["mchid"] != call.merchant.mchid:
-        raise PayError(404, "ORDER_NOT_EXIST", "订单不存在", ORDER_NOT_FOUND)
-    return 200, show_order(order)
+    return 200, show_order(find_transaction(call))
 
 
 @route("POST", "/v3/pay/transactions/out-trade-no/{out_trade_no}/close", CLOSE)
@@ -329,7 +402,7 @@ def close(call: PayCall) -> Reply:
     WeChat docs: POST /v3/pay/transactions/out-trade-no/{out_trade_no}/close
     """
     call.own_mchid(call.data["mchid"])
-    order = find_order(call.box, call.merchant.mchid, call.params["out_trade_no"])
+    order = find_own(call, call.data.get("partner", {}).get("sub_mchid", ""))
     if order["trade_type"] == "MICROPAY":
         message = "当前交易不允许进行普通关单(只能撤销)"
         raise PayError(400, "INVALID_REQUEST", message, ONLY_REVERSE)

@@ -35,6 +35,7 @@ _TEXTS = {
     "MCHID_NOT_EXIST": "MCHID不存在",
     "APPID_MCHID_NOT_MATCH": "appid和mch_id不匹配",
     "SIGNERROR": "签名错误",
+    "NOAUTH": "商户无此接口权限",
     "XML_FORMAT_ERROR": "XML格式错误",
     "REQUIRE_POST_METHOD": "请使用post方法",
     "POST_DATA_EMPTY": "post数据为空",
@@ -60,6 +61,7 @@ MICROPAY = {
     "spbill_create_ip": (64, True),
     "auth_code": (128, True),
     "sign_type": (32, False),
+    "version": (32, False),
     "device_info": (32, False),
     "detail": (6000, False),
     "attach": (127, False),
@@ -78,6 +80,9 @@ NUMBERS = {
     "transaction_id": (32, False),
     "out_trade_no": (32, False),
 }
+QUERY = {**NUMBERS, "version": (32, False)}
+#: With it coupons are shown as JSON, without it as sums and numbered fields.
+VERSION = "1.0"
 
 
 class V2Error(Exception):
@@ -144,6 +149,8 @@ def _authenticate(box: "Sandbox", values: Values) -> "Merchant":
 
 
 def _check(values: Values, fields: dict[str, tuple[int, bool]]) -> None:
+    if values.get("version", VERSION) not in ("", VERSION):
+        raise V2Error("PARAM_ERROR", "参数错误:version")
     for name in values:
         if name not in fields:
             raise V2Error("PARAM_ERROR", f"参数错误:{name}")
@@ -209,6 +216,12 @@ def _xml(values: Values) -> web.Response:
     return web.Response(text=render(values), content_type="text/xml")
 
 
+def spoil(response: web.Response) -> None:
+    """Make the signature of an answer a wrong one."""
+    text = (response.text or "").replace("<sign><![CDATA[", "<sign><![CDATA[0")
+    response.text = text
+
+
 def fault_answer(box: "Sandbox", body: bytes, fault: dict[str, Any]) -> web.Response:
     """Answer an ordered err_code, signed."""
     error = V2Error(str(fault.get("errcode") or "SYSTEMERROR"))
@@ -223,6 +236,8 @@ def fault_answer(box: "Sandbox", body: bytes, fault: dict[str, Any]) -> web.Resp
 def micropay(box: "Sandbox", merchant: "Merchant", values: Values) -> Values:
     """WeChat docs: POST /pay/micropay"""
     _check(values, MICROPAY)
+    if merchant.blocked:
+        raise V2Error("NOAUTH")
     request = _request(values)
     code = values["auth_code"]
     key = orders.order_key(merchant.mchid, request["out_trade_no"])
@@ -239,7 +254,7 @@ def micropay(box: "Sandbox", merchant: "Merchant", values: Values) -> Values:
             raise V2Error("AUTH_CODE_INVALID", str(error)) from None
     if order["trade_state"] == "USERPAYING":
         raise V2Error("USERPAYING")
-    return _paid(order)
+    return {**_paid(order), **_coupon_sums(order, values)}
 
 
 def _request(values: Values) -> dict[str, Any]:
@@ -281,14 +296,13 @@ def _check_again(order: dict[str, Any], request: dict[str, Any], code: str) -> N
 def _paid(order: dict[str, Any]) -> Values:
     """Return what the payment and the query say of a paid order."""
     total = order["request"]["amount"]["total"]
-    shown = {
+    return {
         "openid": order["openid"],
         "is_subscribe": "N",
         "trade_type": order["trade_type"],
         "bank_type": order["bank_type"],
         "fee_type": "CNY",
         "total_fee": str(total),
-        "settlement_total_fee": str(order["settlement_total"]),
         "cash_fee_type": "CNY",
         "cash_fee": str(order["payer_total"]),
         "transaction_id": order["transaction_id"],
@@ -296,12 +310,33 @@ def _paid(order: dict[str, Any]) -> Values:
         "attach": order["request"].get("attach", ""),
         "time_end": beijing(order["paid_at"]).strftime("%Y%m%d%H%M%S"),
     }
-    if order["promotion_detail"]:
-        shown["coupon_fee"] = str(total - order["payer_total"])
-        rows = [_promotion(item) for item in order["promotion_detail"]]
-        shown["promotion_detail"] = json.dumps(
-            {"promotion_detail": rows}, ensure_ascii=False
-        )
+
+
+def _coupon_sums(order: dict[str, Any], values: Values) -> Values:
+    """Return what the coupons have paid; in detail only to who asks for it."""
+    rows = order["promotion_detail"]
+    if values.get("version"):
+        detail = {"promotion_detail": [_promotion(item) for item in rows]}
+        text = json.dumps(detail, ensure_ascii=False)
+        return {"promotion_detail": text} if rows else {}
+    shown = {"settlement_total_fee": str(order["settlement_total"])}
+    if rows:
+        shown["coupon_fee"] = str(sum(item["amount"] for item in rows))
+    return shown
+
+
+def _coupons(order: dict[str, Any], values: Values) -> Values:
+    """Return what a query says of the coupons."""
+    shown = _coupon_sums(order, values)
+    rows = order["promotion_detail"]
+    if values.get("version") or not rows:
+        return shown
+    shown["coupon_count"] = str(len(rows))
+    for index, item in enumerate(rows):
+        funded = item["type"] == "CASH"
+        shown[f"coupon_type_{index}"] = "CASH" if funded else "NO_CASH"
+        shown[f"coupon_id_{index}"] = item["coupon_id"]
+        shown[f"coupon_fee_{index}"] = str(item["amount"])
     return shown
 
 
@@ -322,8 +357,13 @@ def _promotion(item: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _find(box: "Sandbox", merchant: "Merchant", values: Values) -> dict[str, Any]:
-    _check(values, NUMBERS)
+def _find(
+    box: "Sandbox",
+    merchant: "Merchant",
+    values: Values,
+    fields: dict[str, tuple[int, bool]] = NUMBERS,
+) -> dict[str, Any]:
+    _check(values, fields)
     number, own = values.get("transaction_id"), values.get("out_trade_no")
     if not number and not own:
         raise V2Error("LACK_PARAMS", "缺少参数out_trade_no")
@@ -338,11 +378,11 @@ def _find(box: "Sandbox", merchant: "Merchant", values: Values) -> dict[str, Any
 
 def orderquery(box: "Sandbox", merchant: "Merchant", values: Values) -> Values:
     """WeChat docs: POST /pay/orderquery"""
-    order = _find(box, merchant, values)
+    order = _find(box, merchant, values, QUERY)
     state = order["trade_state"]
     shown = {"trade_state": state, "trade_state_desc": orders.STATES[state]}
     if order["transaction_id"]:
-        return {**shown, **_paid(order)}
+        return {**shown, **_paid(order), **_coupons(order, values)}
     return {
         **shown,
         "out_trade_no": order["out_trade_no"],

@@ -35,6 +35,8 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "pages_language": "zh",
     # Does every payment by code need the password, whatever the amount?
     "ask_password": False,
+    # So many payments by code a day and person need no password; None: all of them.
+    "free_payments": 10,
     # Is a refund done at once?  False: it waits for the control API.
     "auto_refund": False,
     # Partial refunds of one order must be this far apart.
@@ -177,6 +179,10 @@ class Merchant:
 
     mchid: str
     appids: list = field(default_factory=list)
+    #: whom a service provider collects for
+    sub_mchids: list = field(default_factory=list)
+    #: "disabled" or "restricted": nothing can be collected
+    blocked: str = ""
     apiv3_key: str = ""
     apiv2_key: str = ""
     merchant_serial: str = ""

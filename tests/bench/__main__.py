@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from tests.bench import callbacks
+from tests.bench import bills, callbacks, payments
 from wxenv import databases, postgres, shop
 
 # A million coupons in the table; SMALL is for trying the benchmark itself.
@@ -98,7 +98,12 @@ def bare_sql(database: postgres.Database, name: str) -> float:
 
 
 def main(names: list[str]) -> int:
-    benches = {"redeem": redeem, "callbacks": lambda _db: callbacks.run(figure, SMALL)}
+    benches = {
+        "redeem": redeem,
+        "callbacks": lambda _db: callbacks.run(figure, SMALL),
+        "payments": lambda _db: payments.run(figure, SMALL),
+        "bills": lambda database: bills.run(figure, SMALL, database),
+    }
     with postgres.server() as database:
         for name in names or benches:
             benches[name](database)

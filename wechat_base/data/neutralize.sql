@@ -8,7 +8,9 @@ UPDATE wechat_account
 UPDATE wechat_merchant
    SET environment = 'disabled',
        apiv3_key_cipher = NULL,
+       apiv3_key_former_cipher = NULL,
        private_key_cipher = NULL,
+       private_key_next_cipher = NULL,
        notify_key = md5(random()::text || clock_timestamp()::text || id);
 DELETE FROM wechat_token;
 DELETE FROM ir_config_parameter WHERE key = 'wechat_base.secret_key_check';

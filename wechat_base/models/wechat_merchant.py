@@ -19,7 +19,12 @@ class WechatMerchant(models.Model):
     _check_company_auto = True
 
     _event_field = "merchant_id"
-    _SECRET_FIELDS = ("apiv3_key", "private_key")
+    _SECRET_FIELDS = (
+        "apiv3_key",
+        "apiv3_key_former",
+        "private_key",
+        "private_key_next",
+    )
     _SECRET_TARGET_FIELDS = ("mchid", "environment", "sandbox_url", "notify_key")
 
     mchid = fields.Char(
@@ -39,6 +44,11 @@ class WechatMerchant(models.Model):
         copy=False,
     )
     apiv3_key_cipher = fields.Text(groups=fields.NO_ACCESS, copy=False)
+    # Notices that WeChat encrypted before the key was changed come for a day.
+    apiv3_key_former = fields.Char(
+        compute="_compute_secrets", groups="base.group_system", copy=False
+    )
+    apiv3_key_former_cipher = fields.Text(groups=fields.NO_ACCESS, copy=False)
     private_key = fields.Text(
         string="API private key",
         compute="_compute_secrets",
@@ -48,6 +58,11 @@ class WechatMerchant(models.Model):
         help="The content of apiclient_key.pem.",
     )
     private_key_cipher = fields.Text(groups=fields.NO_ACCESS, copy=False)
+    # Made here, and waiting for its certificate; the till goes on with the other one.
+    private_key_next = fields.Text(
+        compute="_compute_secrets", groups="base.group_system", copy=False
+    )
+    private_key_next_cipher = fields.Text(groups=fields.NO_ACCESS, copy=False)
     certificate = fields.Text(
         string="API certificate",
         copy=False,
@@ -114,7 +129,16 @@ class WechatMerchant(models.Model):
     # === INVERSE METHODS === #
 
     def _inverse_apiv3_key(self):
+        # sudo: nobody may read the encrypted columns.
+        former = {record: record.sudo().apiv3_key_cipher for record in self}
         self._keep_secret("apiv3_key")
+        for record_sudo in self.sudo():
+            cipher = former[record_sudo]
+            if not record_sudo.apiv3_key_cipher:
+                # Taken out by hand: nothing is to be read with either.
+                record_sudo.apiv3_key_former_cipher = False
+            elif cipher and cipher != record_sudo.apiv3_key_cipher:
+                record_sudo.apiv3_key_former_cipher = cipher
 
     def _inverse_private_key(self):
         self._keep_secret("private_key")
@@ -167,6 +191,12 @@ class WechatMerchant(models.Model):
         self.ensure_one()
         return self.env["wechat.connection.check"]._open(merchant=self)
 
+    def action_set_up_keys(self):
+        """Open the wizard that makes, takes and changes keys."""
+        self.check_access("write")
+        self.ensure_one()
+        return self.env["wechat.merchant.keys"]._open(self)
+
     def action_fetch_certificates(self):
         """Download WeChat's platform certificates now."""
         self.check_access("write")
@@ -199,7 +229,7 @@ class WechatMerchant(models.Model):
         self.env.cr.execute(
             """
             SELECT merchant.id, merchant.company_id, merchant.mchid,
-                   merchant.apiv3_key_cipher,
+                   merchant.apiv3_key_cipher, merchant.apiv3_key_former_cipher,
                    (SELECT json_object_agg(key.serial, key.pem)
                       FROM wechat_merchant_key AS key
                      WHERE key.merchant_id = merchant.id
@@ -216,12 +246,16 @@ class WechatMerchant(models.Model):
         row = self.env.cr.dictfetchone()
         if not row:
             return None
-        cipher = row["apiv3_key_cipher"]
+        key, former = (
+            row[name] and self._secret_decrypt(row[name])
+            for name in ("apiv3_key_cipher", "apiv3_key_former_cipher")
+        )
         client = WechatPayClient(
             row["mchid"],
             serial=None,
             private_key=None,
-            apiv3_key=self._secret_decrypt(cipher) if cipher else "",
+            apiv3_key=key or "",
+            former_apiv3_key=former,
             find_key=(row["keys"] or {}).get,
             translate=self.env._,
         )

@@ -4,6 +4,7 @@ from . import test_connection_check
 from . import test_event
 from . import test_identity
 from . import test_merchant
+from . import test_merchant_keys
 from . import test_money
 from . import test_neutralize
 from . import test_official_client

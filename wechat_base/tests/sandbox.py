@@ -59,7 +59,7 @@ class Sandbox:
         with urlopen(request, timeout=20) as answer:
             return json.loads(answer.read() or b"null")
 
-    def post(self, path, **body):
+    def post(self, path, /, **body):
         return self.call("POST", path, body)
 
     def code(self, code):

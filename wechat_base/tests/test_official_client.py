@@ -74,6 +74,51 @@ class TestOfficialClient(ServerCase):
             "https://api.weixin.qq.com/x?a=b",
         )
 
+    # --- web authorisation ---
+
+    def test_oauth_url(self):
+        url = self.make_client(sandbox_url=None).oauth_url("https://shop/x?a=b", "s1")
+        self.assertEqual(
+            url,
+            "https://open.weixin.qq.com/connect/oauth2/authorize"
+            f"?appid={APPID}&redirect_uri=https%3A%2F%2Fshop%2Fx%3Fa%3Db"
+            "&response_type=code&scope=snsapi_base&state=s1#wechat_redirect",
+        )
+        self.assertTrue(
+            self.client.oauth_url("https://shop/", "s1").startswith(self.server.url)
+        )
+
+    def test_oauth_openid(self):
+        path = "/sns/oauth2/access_token"
+        self.server.says(path, {"access_token": "T", "openid": "o1"})
+        self.assertEqual(self.client.oauth_openid("c1"), "o1")
+        self.assertEqual(
+            self.server.asked(path)[-1]["query"],
+            {
+                "appid": APPID,
+                "secret": APPSECRET,
+                "code": "c1",
+                "grant_type": "authorization_code",
+            },
+        )
+        self.server.says(path, {"openid": "o2", "is_snapshotuser": 1})
+        self.assertIsNone(self.client.oauth_openid("c2"))
+        self.server.says(path, {"errcode": 40163, "errmsg": "code been used"})
+        with self.assertRaises(WechatRefused):
+            self.client.oauth_openid("c1")
+        self.server.says(path, {"access_token": "T"})
+        with self.assertRaises(WechatUnavailable):
+            self.client.oauth_openid("c3")
+
+    def test_secret_of_oauth_is_not_logged(self):
+        self.server.says("/sns/oauth2/access_token", {"openid": "o1"})
+        with self.assertLogs("urllib3.connectionpool", "DEBUG") as logs:
+            self.client.oauth_openid("c0de")
+        text = "\n".join(logs.output)
+        self.assertIn("/sns/oauth2/access_token", text)
+        self.assertNotIn(APPSECRET, text)
+        self.assertNotIn("c0de", text)
+
     # --- token ---
 
     def test_stable_token_and_utf8_body(self):

@@ -1,4 +1,5 @@
 import base64
+import io
 import json
 import time
 
@@ -33,8 +34,7 @@ def sign_answer(body, keys=None, serial=PUBLIC_KEY_ID, timestamp=None):
     }
 
 
-@tagged("post_install", "-at_install")
-class TestPayClient(ServerCase):
+class PayClientCase(ServerCase):
     def setUp(self):
         super().setUp()
         self.known = {PUBLIC_KEY_ID: make_keys("wechat").public_pem}
@@ -58,6 +58,9 @@ class TestPayClient(ServerCase):
     def says(self, path, body, status=200, **values):
         self.server.says(path, body, status, **sign_answer(body, **values))
 
+
+@tagged("post_install", "-at_install")
+class TestPayClient(PayClientCase):
     # --- official vectors ---
 
     def test_official_jsapi_signature(self):
@@ -429,3 +432,85 @@ class TestPayClient(ServerCase):
 
 def _without(headers, name):
     return {key: value for key, value in headers.items() if key != name}
+
+
+@tagged("post_install", "-at_install")
+class TestDownload(PayClientCase):
+    """Files: unsigned, streamed, from our servers only."""
+
+    path = "/v3/billdownload/file"
+
+    def download(self, url=None, limit=1000, client=None):
+        sink = io.BytesIO()
+        url = url or f"{self.server.url}{self.path}?token=SECRET%2Bx"
+        (client or self.client).download(url, sink, limit)
+        return sink.getvalue()
+
+    def test_signed_request_unsigned_answer(self):
+        self.server.says(self.path, b"a bill")
+        self.assertEqual(self.download(), b"a bill")
+        [request] = self.server.asked(self.path)
+        self.assertEqual(request["query"]["token"], "SECRET+x")
+        given = dict(
+            part.split("=", 1)
+            for part in request["headers"]["Authorization"].split(" ", 1)[1].split(",")
+        )
+        message = pay_crypto.lines(
+            "GET",
+            request["target"],
+            given["timestamp"].strip('"'),
+            given["nonce_str"].strip('"'),
+            b"",
+        )
+        key = pay_crypto.load_public_key(make_keys("merchant").public_pem)
+        self.assertTrue(
+            pay_crypto.is_signed(key, message, given["signature"].strip('"'))
+        )
+
+    def test_other_hosts_are_never_asked(self):
+        self.server.says(self.path, b"a bill")
+        host = self.server.url.removeprefix("http://")
+        for url in (
+            f"http://evil.example/{self.path}?token=1",
+            f"http://{host}.evil.example{self.path}",
+            f"http://{host}@evil.example{self.path}",
+            f"https://{host}{self.path}",
+            f"http://{host}",
+            "http://[",
+            "file:///etc/passwd",
+            "",
+            None,
+        ):
+            with self.subTest(url), self.assertRaises(WechatRefused) as caught:
+                self.client.download(url, io.BytesIO(), 1000)
+            self.assertEqual(caught.exception.code, "host")
+        self.assertFalse(self.server.requests)
+        real = self.make_client(sandbox_url=None)
+        with self.assertRaises(WechatRefused):
+            self.download(client=real)
+        self.assertFalse(self.server.requests)
+
+    def test_limit(self):
+        self.server.says(self.path, b"x" * 1001)
+        with self.assertRaises(WechatUnavailable):
+            self.download()
+
+    def test_redirect_is_not_followed(self):
+        self.server.says(self.path, b"", 302, Location=f"{self.server.url}/other")
+        self.server.says("/other", b"a bill")
+        with self.assertRaises(WechatUnavailable):
+            self.download()
+        self.assertFalse(self.server.asked("/other"))
+
+    def test_refusal(self):
+        body = {"code": "INVALID_REQUEST", "message": "token"}
+        self.server.says(self.path, body, 400)
+        with self.assertRaises(WechatRefused) as caught:
+            self.download()
+        self.assertEqual(caught.exception.code, "INVALID_REQUEST")
+
+    def test_token_stays_out_of_the_log(self):
+        self.server.says(self.path, b"a bill")
+        with self.assertLogs("urllib3.connectionpool", "DEBUG") as logs:
+            self.download()
+        self.assertNotIn("SECRET", "".join(logs.output))

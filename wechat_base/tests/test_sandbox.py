@@ -30,7 +30,7 @@ class TestSandbox(HttpCase):
             {**WechatCase.merchant_vals.__func__(cls), "key_ids": []}
         )
 
-    def control(self, order, **values):
+    def control(self, order, /, **values):
         return self.sandbox.post(order, **values)
 
     def setUp(self):

@@ -10,7 +10,7 @@ import hashlib
 import json
 import secrets
 import time
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from wechatpy import WeChatClient
@@ -36,6 +36,8 @@ from .exceptions import (
 )
 from .text import storable
 
+# Where a visitor is sent, not where we call.
+AUTHORIZE_URL = "https://open.weixin.qq.com"
 # Seconds; WeChat says 7200 of both.
 _LONGEST_LIFE = 86400
 # Answers that are not JSON but a file.
@@ -306,6 +308,53 @@ class WechatOfficialClient(WeChatClient):
         if self.deadline is None:
             return self.timeout
         return max(0.0, min(self.timeout, self.deadline - time.monotonic()))
+
+    # === WEB AUTHORISATION === #
+
+    # https://developers.weixin.qq.com/doc/offiaccount/OA_Web_Apps/Wechat_webpage_authorization.html
+
+    def oauth_url(self, redirect_uri, state):
+        """Return where a page inside WeChat sends its visitor to learn the openid.
+
+        :param str redirect_uri: where WeChat sends the visitor back; its host is
+            registered in WeChat's console
+        :param str state: comes back unchanged; at most 128 letters and digits
+        """
+        base = self._sandbox_url or AUTHORIZE_URL
+        query = urlencode(
+            {
+                # WeChat wants them in this order (contracts 1.5).
+                "appid": self.appid,
+                "redirect_uri": redirect_uri,
+                "response_type": "code",
+                "scope": "snsapi_base",
+                "state": state,
+            }
+        )
+        return f"{base}/connect/oauth2/authorize?{query}#wechat_redirect"
+
+    def oauth_openid(self, code):
+        """Exchange the code that a visitor came back with; it is good once.
+
+        :return: the openid, or ``None`` if WeChat shows the page to a stand-in
+            (``is_snapshotuser``), whose openid is nobody's
+        :raises WechatRefused: if the code is used, too old or not ours
+        """
+        result = self.get(
+            f"{OFFICIAL_URL}/sns/oauth2/access_token",
+            params={
+                "appid": self.appid,
+                "secret": self.secret,
+                "code": code,
+                "grant_type": "authorization_code",
+                # The account's own token has no place here.
+                "access_token": None,
+            },
+        )
+        openid = result.get("openid") if isinstance(result, dict) else None
+        if not isinstance(openid, str) or not openid:
+            raise self._error(WechatUnavailable, "bad_answer", detail="openid")
+        return None if result.get("is_snapshotuser") else openid
 
     # === REQUESTS === #
 

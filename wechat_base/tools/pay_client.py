@@ -23,6 +23,7 @@ from ..const import (
 from . import pay_crypto, transport
 from .exceptions import (
     WechatConfigError,
+    WechatRefused,
     WechatSignatureError,
     WechatUnavailable,
     WechatUnknownOutcome,
@@ -63,6 +64,8 @@ class WechatPayClient:
     :param str apiv3_key: the 32 characters set in the merchant platform
     :param find_key: function that returns the PEM of WeChat's key with a serial
         number (or public key ID), or ``None``
+    :param str former_apiv3_key: the one before it: notices that were encrypted with
+        it may still be under way
     :param str public_key_id: sent with each request, so that WeChat signs with its
         public key and not with a platform certificate
     :param str sandbox_url: used instead of WeChat's servers
@@ -78,6 +81,7 @@ class WechatPayClient:
         apiv3_key,
         find_key,
         public_key_id=None,
+        former_apiv3_key=None,
         sandbox_url=None,
         timeout=TIMEOUT,
         translate=plain_translate,
@@ -89,6 +93,7 @@ class WechatPayClient:
         self.timeout = timeout
         self._private_key_pem = private_key
         self._apiv3_key = apiv3_key
+        self._former_apiv3_key = former_apiv3_key
         self._find_key = find_key
         self._translate = translate
         self._clock = clock
@@ -162,6 +167,48 @@ class WechatPayClient:
             found.update(self._read_certificates(self._parse(response)))
         self._handle(response, find_key)
         return found
+
+    def download(self, url, sink, limit):
+        """Write a file that WeChat offers by its address (a bill) into ``sink``.
+
+        The answer is not signed: whoever calls this compares the file with the hash
+        of the signed offer. Nothing is written unless the answer is a success.
+
+        :param str url: as offered; followed to the servers of this client only
+        :param sink: binary file
+        :param int limit: bytes, as sent
+        :raises WechatRefused: with the code ``host`` if the address is elsewhere
+        :raises WechatError: as for :meth:`request`
+        """
+        base = self._base_of(url)
+        prepared = self._prepare("GET", base, url[len(base) :], None, None)
+        # Compressed once more on the way, a small answer could become a huge one.
+        prepared.headers["Accept-Encoding"] = "identity"
+        response = transport.send(
+            self._http,
+            prepared,
+            self.timeout,
+            self._translate,
+            changes=False,
+            sink=sink,
+            limit=limit,
+        )
+        if response.status_code == 200:
+            return
+        if response.status_code < 400:
+            detail = f"HTTP {response.status_code}"
+            raise self._error(WechatUnavailable, "bad_answer", detail=detail)
+        self._handle(response)
+
+    def _base_of(self, url):
+        """Return which of our servers' addresses ``url`` begins with."""
+        found = str(url or "")
+        for base in self._urls:
+            # The path's slash ends the host: "…mch.weixin.qq.com.evil" does not.
+            if found.startswith(f"{base}/"):
+                return base
+        host = "".join(found.split("/")[2:3])
+        raise self._error(WechatRefused, "host", detail=host or "?", code="host")
 
     def _read_certificates(self, data):
         result = {}
@@ -349,12 +396,14 @@ class WechatPayClient:
         :rtype: dict
         :raises WechatConfigError: if our APIv3 key does not fit
         """
-        try:
-            return pay_crypto.decrypt_json(self._apiv3_key, resource)
-        except ValueError:
-            raise self._error(
-                WechatConfigError, "pay_config", detail="APIv3 key", code="APIV3_KEY"
-            ) from None
+        for key in filter(None, (self._apiv3_key, self._former_apiv3_key)):
+            try:
+                return pay_crypto.decrypt_json(key, resource)
+            except ValueError:
+                continue
+        raise self._error(
+            WechatConfigError, "pay_config", detail="APIv3 key", code="APIV3_KEY"
+        )
 
     def encrypt(self, text, serial):
         """Encrypt a sensitive field of a request.

@@ -16,9 +16,13 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
     load_pem_private_key,
     load_pem_public_key,
 )
+from cryptography.x509.oid import NameOID
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
 # The field encryption is defined with SHA-1 in OAEP; it is not a signature.
@@ -88,6 +92,28 @@ def _naive(certificate, name):
     # cryptography 42 deprecated the naive attributes; older ones have no others.
     value = getattr(certificate, f"{name}_utc", None) or getattr(certificate, name)
     return value.replace(tzinfo=None, microsecond=0)
+
+
+def new_private_key():
+    """Return the PEM of a new RSA key of the size that WeChat asks for."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def certificate_request(private_key, mchid, name):
+    """Return the PEM of a certificate request, as the merchant platform takes it.
+
+    :param str mchid: merchant number, the common name of the certificate
+    :param str name: of the merchant
+    """
+    attributes = [
+        x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, name[:64]),
+        x509.NameAttribute(NameOID.COMMON_NAME, mchid),
+    ]
+    builder = x509.CertificateSigningRequestBuilder()
+    request = builder.subject_name(x509.Name(attributes)).sign(private_key, SHA256())
+    return request.public_bytes(Encoding.PEM).decode()
 
 
 def same_key(private_key, public_key):

@@ -29,15 +29,19 @@ _BEFORE_SENDING = (
 )
 # Above all time-outs between two bytes: the longest that a whole answer may take.
 _WHOLE_ANSWER = 30.0
+_WHOLE_FILE = 300.0
+
+
+_SECRET_PARAMETER = re.compile(r"\b((?:(?:access_)?token|secret|code)=)[^&\s)\"]+")
 
 
 class _NoTokens(logging.Filter):
-    """Cuts access tokens out of addresses that the library logs."""
+    """Cuts access tokens and secrets out of addresses that the library logs."""
 
     def filter(self, record):
         message = record.getMessage()
-        if "access_token=" in message:
-            record.msg = re.sub(r"(access_token=)[^&\s)]+", r"\1***", message)
+        if _SECRET_PARAMETER.search(message):
+            record.msg = _SECRET_PARAMETER.sub(r"\1***", message)
             record.args = ()
         return True
 
@@ -59,21 +63,31 @@ def check_sandbox_url(url):
     return parts.geturl().rstrip("/")
 
 
-def new_session(trust_env=True):
+def new_session(trust_env=True, context=None):
     """Return a session that follows nothing and remembers nothing.
 
     :param bool trust_env: whether the proxies of the environment are used; a
         sandbox is reached directly
+    :param context: of TLS, with a certificate of ours; the server's is checked anyway
     """
     session = requests.Session()
     session.trust_env = trust_env
     session.max_redirects = 0
     session.mount("http://", _Adapter())
-    session.mount("https://", _Adapter())
+    session.mount("https://", _Adapter(context))
     return session
 
 
-def send(session, prepared, timeout, translate, changes=True, deadline=None):
+def send(
+    session,
+    prepared,
+    timeout,
+    translate,
+    changes=True,
+    deadline=None,
+    sink=None,
+    limit=MAX_ANSWER_BYTES,
+):
     """Send a prepared request and return its answer, fully read.
 
     :param float timeout: seconds to connect, and between two bytes
@@ -81,12 +95,14 @@ def send(session, prepared, timeout, translate, changes=True, deadline=None):
     :param float deadline: of the monotonic clock; by then it is over, however
         slowly the answer comes (only the name server is waited for as long as the
         system is told to)
+    :param sink: binary file that takes the content of a success instead of memory
+    :param int limit: bytes of such a content
     :raises WechatUnavailable: if nothing can have happened; with the code
         ``deadline`` when there was no time left to try
     :raises WechatUnknownOutcome: if the request was sent and no answer came
     """
     lost = WechatUnknownOutcome if changes else WechatUnavailable
-    end = time.monotonic() + timeout + _WHOLE_ANSWER
+    end = time.monotonic() + timeout + (_WHOLE_FILE if sink else _WHOLE_ANSWER)
     if deadline is not None:
         end = min(end, deadline)
         timeout = min(timeout, deadline - time.monotonic())
@@ -101,7 +117,10 @@ def send(session, prepared, timeout, translate, changes=True, deadline=None):
             allow_redirects=False,
             **settings,
         )
-        _read(response, end)
+        if sink and response.status_code == 200:
+            _read(response, end, sink, limit)
+        else:
+            _read(response, end)
     except requests.ConnectionError as error:
         # ``from None`` here and below: the cause's text holds the access token.
         if _never_sent(error):
@@ -120,15 +139,16 @@ class _TooLarge(Exception):
     pass
 
 
-def _read(response, end):
-    """Read the answer into ``response.content``, up to the limit."""
+def _read(response, end, sink=None, limit=MAX_ANSWER_BYTES):
+    """Read the answer into ``response.content``, or ``sink``, up to the limit."""
     parts, size = [], 0
+    keep = sink.write if sink else parts.append
     try:
         for part in response.iter_content(65536):
-            parts.append(part)
             size += len(part)
-            if size > MAX_ANSWER_BYTES:
+            if size > limit:
                 raise _TooLarge()
+            keep(part)
             # Said by the socket, too; not by that of a SOCKS proxy.
             if time.monotonic() > end:
                 raise requests.ReadTimeout()
@@ -264,12 +284,21 @@ class _Adapter(HTTPAdapter):
 
     _pools = {"http": _HTTPPool, "https": _HTTPSPool}
 
+    def __init__(self, context=None):
+        self._tls_context = context
+        super().__init__()
+
     def init_poolmanager(self, *args, **kwargs):
+        kwargs.update(self._tls())
         result = super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = self._pools
         return result
 
+    def _tls(self):
+        return {"ssl_context": self._tls_context} if self._tls_context else {}
+
     def proxy_manager_for(self, proxy, **kwargs):
+        kwargs.update(self._tls())
         manager = super().proxy_manager_for(proxy, **kwargs)
         if not proxy.lower().startswith("socks"):
             manager.pool_classes_by_scheme = self._pools

@@ -4,7 +4,17 @@ from . import wechat_pay_transaction
 from . import wechat_pay_transaction_payment
 from . import wechat_pay_transaction_refund
 from . import wechat_pay_transaction_pos
+from . import wechat_pay_transaction_web
 from . import wechat_event
+from . import payment_provider
+from . import payment_transaction
 from . import pos_payment_method
 from . import pos_payment
 from . import pos_order
+from . import wechat_pay_transaction_bill
+from . import wechat_pay_bill
+from . import wechat_pay_bill_compare
+from . import wechat_pay_bill_line
+from . import wechat_pay_fund_line
+from . import wechat_pay_bill_progress
+from . import wechat_pay_difference

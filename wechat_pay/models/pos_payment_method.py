@@ -61,7 +61,7 @@ class PosPaymentMethod(models.Model):
 
     @api.onchange("use_payment_terminal")
     def _onchange_use_payment_terminal(self):
-        super()._onchange_use_payment_terminal()
+        result = super()._onchange_use_payment_terminal()
         if self.use_payment_terminal == "wechat_pay" and not self.wechat_merchant_id:
             domain = self.env["wechat.merchant"]._check_company_domain(
                 self.company_id or self.env.company
@@ -69,6 +69,7 @@ class PosPaymentMethod(models.Model):
             self.wechat_merchant_id = self.env["wechat.merchant"].search(
                 domain, limit=1
             )
+        return result
 
     # === CALLED BY THE TILL === #
 

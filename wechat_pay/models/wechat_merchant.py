@@ -1,16 +1,29 @@
-from odoo import fields, models
+from datetime import timedelta
+
+from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.tools import SQL
 
 from odoo.addons.wechat_base.tools.exceptions import WechatConfigError, make_error
 
 from ..tools.codepay_v2 import CodepayV2
 from ..tools.pay_api import CodepayV3
 
+_CHUNK = 200
+#: days that a payment may wait for its session to be closed
+OPEN_DAYS = 60
+
 
 class WechatMerchant(models.Model):
     _inherit = "wechat.merchant"
 
-    _SECRET_FIELDS = ("apiv3_key", "private_key", "apiv2_key")
+    _SECRET_FIELDS = (
+        "apiv3_key",
+        "apiv3_key_former",
+        "private_key",
+        "private_key_next",
+        "apiv2_key",
+    )
 
     codepay_driver = fields.Selection(
         [("v3", "APIv3"), ("v2", "APIv2")],
@@ -30,7 +43,6 @@ class WechatMerchant(models.Model):
     apiv2_key_cipher = fields.Text(groups=fields.NO_ACCESS, copy=False)
     journal_id = fields.Many2one(
         "account.journal",
-        string="Journal",
         domain=[("type", "=", "bank")],
         check_company=True,
         help="The bank journal that stands for the merchant's account at WeChat Pay. "
@@ -49,6 +61,17 @@ class WechatMerchant(models.Model):
         help="What WeChat coupons of the kind 免充值 (NOCASH) take off what the "
         "merchant receives.",
     )
+
+    @api.constrains("environment")
+    def _check_environment_of_providers(self):
+        """What is in use does not change between play money and real money."""
+        # sudo: providers are for administrators, and for all companies.
+        providers_sudo = self.env["payment.provider"].sudo()
+        for merchant in self.filtered(lambda m: m.environment != "disabled"):
+            for provider_sudo in providers_sudo.search(
+                [("wechat_merchant_id", "=", merchant.id)]
+            ):
+                provider_sudo._check_wechat_merchant()
 
     def _inverse_apiv2_key(self):
         self._keep_secret("apiv2_key")
@@ -102,9 +125,62 @@ class WechatMerchant(models.Model):
         return appid
 
     def _has_data(self):
-        """Override of `wechat.connection.mixin`: payments keep their merchant."""
+        """Override of `wechat.connection.mixin`: payments and bills keep theirs."""
         # sudo: whoever may see them.
-        transactions_sudo = self.env["wechat.pay.transaction"].sudo()
-        return super()._has_data() or bool(
-            transactions_sudo.search_count([("merchant_id", "=", self.id)], limit=1)
+        return super()._has_data() or any(
+            self.env[name].sudo().search_count([("merchant_id", "=", self.id)], limit=1)
+            for name in ("wechat.pay.transaction", "wechat.pay.bill")
         )
+
+    # === BANK STATEMENT === #
+
+    def _enqueue_reconcile(self):
+        self.ensure_one()
+        if not self.journal_id:
+            return
+        self.with_delay(
+            identity_key=f"wechat.merchant:reconcile:{self.id}",
+            description=self.env._("Reconcile payments of %s", self.name),
+        )._reconcile_open()
+
+    def _reconcile_open(self):
+        """Job: reconcile what had to wait, e.g. for a session that was open.
+
+        :return: the number of lines that were looked at
+        """
+        self.ensure_one()
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT f.id
+                  FROM wechat_pay_fund_line AS f
+                  JOIN account_bank_statement_line AS s ON s.id = f.statement_line_id
+                 WHERE f.merchant_id = %(merchant)s
+                   AND f.booked_at > %(since)s
+                   AND f.transaction_id IS NOT NULL
+                   AND f.business_type NOT LIKE %(fee)s
+                   AND EXISTS (
+                       SELECT 1
+                         FROM account_move_line AS m
+                         JOIN account_move AS move ON move.id = m.move_id
+                         JOIN account_journal AS j ON j.id = move.journal_id
+                         JOIN account_account AS a ON a.id = m.account_id
+                        WHERE m.move_id = s.move_id
+                          AND m.account_id != j.default_account_id
+                          AND ((a.reconcile AND NOT m.reconciled)
+                               OR m.account_id = j.suspense_account_id))
+                 ORDER BY f.id
+                """,
+                merchant=self.id,
+                since=fields.Datetime.now() - timedelta(days=OPEN_DAYS),
+                fee="%手续费%",
+            )
+        )
+        ids = [row[0] for row in self.env.cr.fetchall()]
+        lines = self.env["wechat.pay.fund.line"].browse(ids)
+        for start in range(0, len(lines), _CHUNK):
+            chunk = lines[start : start + _CHUNK]
+            chunk._rebook()
+            chunk._reconcile()
+        return len(lines)

@@ -69,7 +69,6 @@ class WechatPayTransaction(models.Model):
             ("native", "QR code"),
             ("jsapi", "Inside WeChat"),
         ],
-        string="Way",
         required=True,
         readonly=True,
     )
@@ -190,7 +189,6 @@ class WechatPayTransaction(models.Model):
     )
     _due_idx = models.Index("(next_at, id) WHERE next_at IS NOT NULL")
     _help_idx = models.Index("(id) WHERE needs_help IS TRUE")
-    _bill_idx = models.Index("(merchant_id, success_at) WHERE state = 'done'")
 
     # === COMPUTE METHODS === #
 

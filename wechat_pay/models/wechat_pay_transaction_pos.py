@@ -62,7 +62,7 @@ class WechatPayTransaction(models.Model):
 
     def _on_change(self):
         """Override to tell the till, and to settle what an order waits for."""
-        super()._on_change()
+        result = super()._on_change()
         for row in self:
             if row.kind == "payment" and row.state == "done" and not row.abandoned:
                 row.pos_payment_id._wechat_check_proof()
@@ -71,6 +71,7 @@ class WechatPayTransaction(models.Model):
                     "WECHAT_PAY_CHANGED",
                     {"line": row.pos_payment_uuid, "state": row.state},
                 )
+        return result
 
     # === PAYMENTS === #
 
@@ -123,11 +124,10 @@ class WechatPayTransaction(models.Model):
         except UniqueViolation:
             return None, None
 
-    def _pos_may_ask(self):
-        """Whether WeChat may be asked again, as the till wants to know."""
+    def _pos_may_ask(self, pause=const.QUERY_SECONDS - 1):
+        """Whether WeChat may be asked again, as the till or a page wants to know."""
         if self.state not in const.OPEN_STATES or self.state == "draft":
             return False
-        pause = const.QUERY_SECONDS - 1
         last = max(filter(None, (self.queried_at, self.sent_at)), default=None)
         return not last or (fields.Datetime.now() - last).total_seconds() >= pause
 

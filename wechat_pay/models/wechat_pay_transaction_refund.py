@@ -82,6 +82,13 @@ class WechatPayTransaction(models.Model):
         self._drain_wake(priority=5)
         return refund_sudo
 
+    def _refund_by_hand(self, amount_fen, reason=""):
+        """Give back what a person has decided on; see :meth:`_refund`.
+
+        :return: the refund
+        """
+        return self._refund(amount_fen, reason)
+
     def _check_refund_count(self):
         tries = self.refund_ids.filtered(lambda r: r.state not in ("failed",))
         if len(tries) >= const.MAX_REFUNDS:

@@ -150,7 +150,9 @@ class PayCase(PayShop, TransactionCase):
     def setUp(self):
         super().setUp()
         self.sandbox.call("DELETE", "faults")
-        self.sandbox.post("settings", refund_gap_seconds=0, ask_password=False)
+        self.sandbox.post(
+            "settings", refund_gap_seconds=0, ask_password=False, free_payments=None
+        )
         self.order = str(uuid4())
         self.line = str(uuid4())
 
@@ -209,6 +211,59 @@ class PayCase(PayShop, TransactionCase):
         self.env.flush_all()
         self.env["wechat.pay.transaction"]._pay_drain()
         self.env.invalidate_all()
+
+    def sell(self, product, qty, price, payments, order=None, refunds=None):
+        """Save a paid order, as the till does after the payment.
+
+        :param list payments: (uuid, payment method, yuan)
+        :param refunds: order line that comes back
+        """
+        total = round(qty * price, 2)
+        line = {
+            "uuid": str(uuid4()),
+            "product_id": product.id,
+            "qty": qty,
+            "price_unit": price,
+            "price_subtotal": total,
+            "price_subtotal_incl": total,
+            "discount": 0,
+            "tax_ids": [],
+        }
+        if refunds:
+            line["refunded_orderline_id"] = refunds.id
+        order = order or self.order
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.env["pos.order"].sync_from_ui(
+            [
+                {
+                    "uuid": order,
+                    "name": f"Order {order[:8]}",
+                    "session_id": self.config.current_session_id.id,
+                    "user_id": self.env.uid,
+                    "partner_id": False,
+                    "amount_paid": total,
+                    "amount_total": total,
+                    "amount_tax": 0,
+                    "amount_return": 0,
+                    "state": "paid",
+                    "to_invoice": False,
+                    "lines": [Command.create(line)],
+                    "payment_ids": [
+                        Command.create(
+                            {
+                                "uuid": uuid,
+                                "amount": amount,
+                                "payment_method_id": method.id,
+                                "payment_status": "done",
+                            }
+                        )
+                        for uuid, method, amount in payments
+                    ],
+                }
+            ]
+        )
+        return self.env["pos.order"].search([("uuid", "=", order)])
 
     # === AT WECHAT === #
 

@@ -170,55 +170,7 @@ class TestTillRefund(PayCase):
         self.paid = self.save_order()
 
     def save_order(self):
-        session = self.config.current_session_id
-        self.env.invalidate_all()
-        self.env["pos.order"].sync_from_ui(
-            [
-                {
-                    "uuid": self.order,
-                    "name": "Order 0001",
-                    "session_id": session.id,
-                    "user_id": self.env.uid,
-                    "partner_id": False,
-                    "amount_paid": 12.34,
-                    "amount_total": 12.34,
-                    "amount_tax": 0,
-                    "amount_return": 0,
-                    "state": "paid",
-                    "to_invoice": False,
-                    "lines": [
-                        [
-                            0,
-                            0,
-                            {
-                                "uuid": self.line[:-1]
-                                + ("a" if self.line[-1] != "a" else "b"),
-                                "product_id": self.product.id,
-                                "qty": 2,
-                                "price_unit": 6.17,
-                                "price_subtotal": 12.34,
-                                "price_subtotal_incl": 12.34,
-                                "discount": 0,
-                                "tax_ids": [],
-                            },
-                        ]
-                    ],
-                    "payment_ids": [
-                        [
-                            0,
-                            0,
-                            {
-                                "uuid": self.line,
-                                "amount": 12.34,
-                                "payment_method_id": self.method.id,
-                                "payment_status": "done",
-                            },
-                        ]
-                    ],
-                }
-            ]
-        )
-        return self.env["pos.order"].search([("uuid", "=", self.order)])
+        return self.sell(self.product, 2, 6.17, [(self.line, self.method, 12.34)])
 
     def test_order_and_payment_are_joined(self):
         payment = self.paid.payment_ids

@@ -8,7 +8,8 @@ and ``CodepayV2`` in :mod:`.codepay_v2`:
 
 - ``pay(out_trade_no, auth_code, amount, description, **more)`` returns an order
 - ``query(out_trade_no)`` returns an order
-- ``reverse(out_trade_no)`` closes an unpaid order and gives back a paid one
+- ``reverse(out_trade_no)`` closes an unpaid order, gives back a paid one, and returns
+  nothing
 
 An order is the dictionary of WeChat's query (contracts 5.5), whichever driver got it:
 ``trade_state`` is always in it, and ``amount.total`` when it is SUCCESS. Errors are
@@ -16,7 +17,10 @@ those of ``wechat_base.tools.exceptions``; an order that WeChat does not know is
 :class:`WechatRefused` with a code of :data:`NOT_FOUND`.
 """
 
+from contextlib import contextmanager
 from urllib.parse import quote
+
+from odoo.addons.wechat_base.tools.exceptions import WechatError
 
 #: codes of the answer to a question about a number that WeChat does not know
 NOT_FOUND: tuple[str, ...] = (
@@ -122,7 +126,9 @@ class CodepayV3(PayApi):
             **self._order_body(out_trade_no, amount, description, more),
             "payer": {"auth_code": auth_code},
         }
-        answer = self.client.request("POST", "/v3/pay/transactions/codepay", body=body)
+        path = "/v3/pay/transactions/codepay"
+        with hiding(auth_code):
+            answer = self.client.request("POST", path, body=body)
         if not answer.done:
             return {**answer.data, "trade_state": "USERPAYING"}
         return answer.data
@@ -132,6 +138,17 @@ class CodepayV3(PayApi):
         path = self._order_path(out_trade_no) + "/reverse"
         body = {"appid": self.appid, "mchid": self.client.mchid}
         self._post(path, body, out_trade_no)
+
+
+@contextmanager
+def hiding(auth_code):
+    """Take a payment code out of what WeChat says of it in an error."""
+    try:
+        yield
+    except WechatError as error:
+        if auth_code:
+            error.args = tuple(str(arg).replace(auth_code, "***") for arg in error.args)
+        raise
 
 
 def cut(text, length):

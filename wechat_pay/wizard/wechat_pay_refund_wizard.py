@@ -37,7 +37,7 @@ class WechatPayRefundWizard(models.TransientModel):
         if not self.env.user.has_group("wechat_pay.pay_group_manager"):
             raise AccessError(self.env._("Only a manager of WeChat Pay may do that."))
         self.transaction_id.check_access("read")
-        refund = self.transaction_id._refund(
+        refund = self.transaction_id._refund_by_hand(
             money.to_fen(self.amount), (self.reason or "").strip()
         )
         return {

@@ -44,11 +44,18 @@ async function main(settings) {
     payer: { auth_code: settings.auth_code },
     scene_info: { store_info: { id: '1' } },
   }, { headers });
+  const paid = await number.get({
+    params: { mchid: settings.mchid }, out_trade_no: 'NODE-ORDER-2', headers,
+  });
   const refund = await wxpay.v3.refund.domestic.refunds.post({
     out_trade_no: 'NODE-ORDER-2',
     out_refund_no: 'NODE-REFUND-1',
     amount: { refund: 40, total: 100, currency: 'CNY' },
   }, { headers });
+
+  const refunded = await wxpay.v3.refund.domestic.refunds.$out_refund_no$.get({
+    out_refund_no: 'NODE-REFUND-1', headers,
+  });
 
   // The same client with another key in place of the platform's must refuse.
   const other = require('crypto').generateKeyPairSync('rsa', { modulusLength: 2048 });
@@ -66,7 +73,10 @@ async function main(settings) {
     refused,
     closed: closed.status,
     charged: charged.data.trade_state,
+    transaction_id: charged.data.transaction_id,
+    paid: paid.data.transaction_id,
     refund: refund.data.status,
+    refunded: refunded.data.status,
     forged,
   }));
 }
