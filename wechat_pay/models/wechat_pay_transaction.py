@@ -205,7 +205,8 @@ class WechatPayTransaction(models.Model):
     def _compute_help_reason(self):
         for row in self:
             row.help_reason = row.needs_help and (
-                sentence(self.env._, row.error_code, row.error) or row.error_code
+                sentence(self.env._, row.error_code, row.error, kind=row.kind)
+                or row.error_code
             )
 
     # === CRUD METHODS === #

@@ -272,7 +272,9 @@ class WechatPayTransaction(models.Model):
         elif "failed" in states:
             state = "failed"
             failed = self.filtered(lambda row: row.state == "failed")[:1]
-            message = sentence(self.env._, failed.error_code, failed.error or "")
+            message = sentence(
+                self.env._, failed.error_code, failed.error or "", kind="refund"
+            )
         elif states <= {"done", "waiting"}:
             state = "waiting"
             message = self.env._(

@@ -57,13 +57,23 @@ REFUSALS: dict[str, LazyGettext] = {
     "not_sent": _lt("Nothing was sent to WeChat and nothing was paid. Try again."),
 }
 
+# What means something else when money goes back.
+REFUND_REFUSALS: dict[str, LazyGettext] = {
+    "NOT_ENOUGH": _lt(
+        "The merchant's balance at WeChat is too small for this refund. Try again "
+        "later, or give the money back another way and tell the manager."
+    ),
+}
 
-def sentence(translate, code, error=""):
+
+def sentence(translate, code, error="", kind="payment"):
     """Return what a person is told about a refusal.
 
     :param translate: ``env._``
     :param str code: WeChat's or one of ours
     :param str error: what is known otherwise
+    :param str kind: ``payment`` or ``refund``
     """
-    found = REFUSALS.get(code)
+    special = REFUND_REFUSALS if kind == "refund" else {}
+    found = special.get(code) or REFUSALS.get(code)
     return translate(found) if found else error

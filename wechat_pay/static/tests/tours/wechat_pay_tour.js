@@ -272,6 +272,7 @@ tours.add("WechatPayRefund", {
             Pay.onPhone("fault", { kind: "http_status", status: 403, path: "refund", code: "NOT_ENOUGH" }),
             PaymentScreen.clickRefundButton(),
             Pay.says("Not refunded yet"),
+            Pay.says("The merchant's balance at WeChat is too small"),
             Pay.onPhone("heal"),
             Pay.click("refund"),
             ReceiptScreen.receiptIsThere(),
