@@ -82,6 +82,8 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
         self.phone_heal()
         self.sandbox.post("settings", refund_gap_seconds=0, auto_refund=True)
         self.codes, self.told = [], []
+        # Who pays often has to enter the password: a new customer for each story.
+        self.openid = self.sandbox.post("users", nickname="小林")["openid"]
         # The till asks every two seconds; WeChat may be asked as often here.
         self.startPatcher(patch.object(const, "QUERY_SECONDS", 1))
 

@@ -183,6 +183,7 @@ tours.add("WechatPayTooLate", {
             Pay.says("did not pay in time"),
             Pay.onPhone("fault", { kind: "http_status", status: 500 }),
             Pay.scanPhone(),
+            Pay.says("Do not charge again"),
             Pay.says("did not pay in time"),
             Pay.scanPhone(),
             Pay.receiptSays("WeChat Pay number: 4"),
