@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
 
 from odoo.tests import HttpCase, tagged
@@ -97,7 +97,9 @@ class TestConnectionCheck(HttpCase):
 
     @mute_logger("odoo.addons.wechat_base.controllers.main")
     def test_clock(self):
-        late = format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True)
+        late = format_datetime(
+            datetime.now(timezone.utc) - timedelta(hours=1), usegmt=True
+        )
         client = self.account._get_client()
         client.last_date = late
         check = self.env["wechat.connection.check"].create({})

@@ -1,7 +1,7 @@
 import base64
 import io
 import zipfile
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -71,7 +71,7 @@ class TestMerchantKeys(ServerCase):
         """What WeChat's platform does with a certificate request."""
         csr = x509.load_pem_x509_csr(request.encode())
         self.assertTrue(csr.is_signature_valid)
-        now = datetime.now(UTC)
+        now = datetime.now(timezone.utc)
         certificate = (
             x509.CertificateBuilder()
             .subject_name(csr.subject)

@@ -7,7 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
 from pathlib import Path
 from socket import create_server
@@ -202,7 +202,7 @@ class TestDeadline(BaseCase):
     def test_over_tls(self):
         keys = make_keys("tls")
         name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-        now = datetime.now(UTC)
+        now = datetime.now(timezone.utc)
         addresses = [x509.IPAddress(ip_address("127.0.0.1"))]
         certificate = (
             x509.CertificateBuilder()

@@ -1,6 +1,6 @@
 import secrets
 import time
-from datetime import UTC, timedelta
+from datetime import timedelta, timezone
 from email.utils import parsedate_to_datetime
 
 import requests
@@ -186,7 +186,7 @@ class WechatConnectionCheck(models.TransientModel):
         except (TypeError, ValueError):
             return
         if remote.tzinfo is None:
-            remote = remote.replace(tzinfo=UTC)
+            remote = remote.replace(tzinfo=timezone.utc)
         seconds = int(time.time() - remote.timestamp())
         detail = self.env._("%(seconds)s seconds apart from WeChat", seconds=seconds)
         if abs(seconds) <= MAX_SKEW:

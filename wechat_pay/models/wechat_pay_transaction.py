@@ -119,9 +119,9 @@ class WechatPayTransaction(models.Model):
     payer_total = fields.Monetary(
         string="Paid by the customer", compute="_compute_amounts"
     )
-    settlement_fen = Fen(string="Received (fen)", readonly=True)
+    settlement_fen = Fen(string="The merchant receives (fen)", readonly=True)
     settlement = fields.Monetary(
-        string="Received",
+        string="The merchant receives",
         compute="_compute_amounts",
         help="Before WeChat's fee: the amount without coupons that nobody funded.",
     )
@@ -175,7 +175,7 @@ class WechatPayTransaction(models.Model):
     needs_help = fields.Boolean(readonly=True, copy=False)
     help_reason = fields.Char(string="What to do", compute="_compute_help_reason")
 
-    user_id = fields.Many2one("res.users", string="By", readonly=True)
+    user_id = fields.Many2one("res.users", string="Taken by", readonly=True)
 
     _number_uniq = models.Constraint(
         "UNIQUE(merchant_id, kind, number)", "A number is used only once."

@@ -148,6 +148,8 @@ class TestCodepay(PayCase):
         answer = self.charge("130000000000000000")
         self.assertEqual(answer["state"], "failed")
         self.assertEqual(answer["error"], "AUTH_CODE_INVALID")
+        # What WeChat's support asks for.
+        self.assertTrue(self.row().request_id)
 
     @mute_logger("odoo.addons.wechat_pay.models.wechat_pay_transaction_payment")
     def test_amount_mismatch(self):

@@ -4,7 +4,7 @@ import os
 import ssl
 import tempfile
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
 from pathlib import Path
@@ -102,7 +102,7 @@ class TestCodepayV2(PaySandboxCase):
         self.assertNotIn("promotion_detail", order)
         paid = datetime.fromisoformat(order["success_time"])
         self.assertEqual(paid.utcoffset(), timedelta(hours=8))
-        self.assertLess(abs(datetime.now(UTC) - paid), timedelta(seconds=30))
+        self.assertLess(abs(datetime.now(timezone.utc) - paid), timedelta(seconds=30))
         again = self.driver.query(self.number)
         self.assertEqual(again.pop("trade_state_desc"), "支付成功")
         self.assertEqual(again, order)
@@ -545,7 +545,7 @@ def server_certificate():
     keys = make_keys("tls")
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     addresses = [x509.IPAddress(ip_address("127.0.0.1"))]
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -49,8 +49,9 @@ class TestDesktop(WebCase):
         self.assertEqual(tx.invoice_ids.amount_residual, 0)
         self.assertEqual(tx.payment_id.journal_id, self.merchant.journal_id)
         # Twice told: nothing changes.
+        again = f"pay/orders/{self.merchant.mchid}/{row.number}/notify"
         with self.allow_requests(all_requests=True):
-            self.sandbox.post(f"pay/orders/{self.merchant.mchid}/{row.number}/notify")
+            self.sandbox.post(again)
             self.sandbox.post("callbacks/wait", timeout=10)
         self.process_events()
         self.assertEqual((tx.state, len(self.rows(tx).refund_ids)), ("done", 0))

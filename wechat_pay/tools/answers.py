@@ -1,6 +1,6 @@
 """Pieces of WeChat Pay's answers in our own words."""
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 
 _CONTRIBUTORS = ("wechatpay_contribute", "merchant_contribute", "other_contribute")
 # A refund has other names for the same two kinds (contracts 0.1).
@@ -31,7 +31,7 @@ def moment(text):
         return None
     if value.tzinfo is None:
         return None
-    return value.astimezone(UTC).replace(tzinfo=None, microsecond=0)
+    return value.astimezone(timezone.utc).replace(tzinfo=None, microsecond=0)
 
 
 def rfc3339(value):
