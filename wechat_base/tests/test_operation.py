@@ -288,7 +288,7 @@ class TestOperation(CommittedCase):
             ["done", False, 0],
         )
 
-    @mute_logger(LOGGER)
+    @mute_logger("odoo.addons.wechat_base.models.wechat_drain_mixin")
     def test_a_mistake_of_ours_is_an_unknown_outcome(self):
         self.remote.script = [("after", KeyError("bug"))]
         first, second = self.prepare(2)
