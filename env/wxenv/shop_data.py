@@ -76,6 +76,28 @@ def ledger(name, code, account_type):
     )
 
 
+def online_payment(merchant):
+    """Invoices and payment links can be paid with WeChat, at the sandbox."""
+    provider = env["payment.provider"].with_context(active_test=False)
+    provider = provider.search(
+        [("code", "=", "wechat_pay"), ("company_id", "=", company.id)], limit=1
+    ) or record(
+        "provider",
+        "payment.provider",
+        {"name": "微信支付", "code": "wechat_pay", "company_id": company.id},
+    )
+    provider.write(
+        {
+            "wechat_merchant_id": merchant.id,
+            "state": "test",
+            "is_published": True,
+            "payment_method_ids": [
+                Command.set(env.ref("payment.payment_method_wechat_pay").ids)
+            ],
+        }
+    )
+
+
 def wechat_pay():
     """The shop's WeChat Pay merchant, its journal and the till's payment method."""
     journal = record(
@@ -114,6 +136,7 @@ def wechat_pay():
         },
     )
     merchant.write(SETTINGS["merchant"])
+    online_payment(merchant)
     return record(
         "wechat_method",
         "pos.payment.method",
