@@ -1,4 +1,5 @@
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import AccessError
 
 from odoo.addons.wechat_base.tools import money
 
@@ -19,6 +20,25 @@ class PosPayment(models.Model):
         copy=False,
         help="The till says that it was paid with WeChat, and WeChat has not said so.",
     )
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        self._check_wechat_fields(*vals_list)
+        return super().create(vals_list)
+
+    def write(self, vals):
+        self._check_wechat_fields(vals)
+        return super().write(vals)
+
+    def _check_wechat_fields(self, *vals_list):
+        """Whether WeChat has confirmed a payment is for nobody to say.
+
+        Users of the till may write payments; view attributes do not stop them.
+        """
+        if not self.env.su and any("wechat_unproven" in vals for vals in vals_list):
+            raise AccessError(
+                self.env._("Only WeChat's answer says whether a payment is confirmed.")
+            )
 
     def _wechat_link(self):
         """Join payments of saved orders to what WeChat has said about them."""

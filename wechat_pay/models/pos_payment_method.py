@@ -386,7 +386,12 @@ class PosPaymentMethod(models.Model):
             "user_id": self.env.uid,
         }
         company, amount, lang = found.company_id, refund["amount"], self.env.user.lang
-        if len(company) > 1 or not company:
+        # One fen for each line may be the rounding.
+        if amount > sum(goods.values()) + len(goods):
+            raise ValidationError(
+                self.env._("More would be refunded than the products that come back.")
+            )
+        if company != config.company_id:
             raise ValidationError(self.env._("The refunded order is missing."))
         order_ids = found.ids
 
@@ -401,7 +406,7 @@ class PosPaymentMethod(models.Model):
 
     def _wechat_goods(self, goods, orders):
         """Return ``{order line id: fen}`` of what comes back, checked."""
-        if not isinstance(goods, list) or len(goods) > _MAX_GOODS:
+        if not isinstance(goods, list) or not 0 < len(goods) <= _MAX_GOODS:
             raise ValidationError(self.env._("The refunded products are missing."))
         result = {}
         known = set(orders.lines.ids)
@@ -410,6 +415,7 @@ class PosPaymentMethod(models.Model):
                 isinstance(item, list)
                 and len(item) == 2
                 and all(type(value) is int for value in item)
+                and item[1] > 0
                 and item[0] in known
             ):
                 raise ValidationError(

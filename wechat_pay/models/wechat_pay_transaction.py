@@ -7,6 +7,7 @@ from psycopg2.errors import UniqueViolation
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
+from odoo.tools.misc import clean_context
 
 from odoo.addons.wechat_base.const import JOB_PATIENCE, TILL_PATIENCE
 from odoo.addons.wechat_base.tools import money
@@ -210,6 +211,13 @@ class WechatPayTransaction(models.Model):
             )
 
     # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        # A till's context must not say that a payment was born paid.
+        return super(
+            WechatPayTransaction, self.with_context(clean_context(self.env.context))
+        ).create(vals_list)
 
     def write(self, vals):
         if "state" in vals:
@@ -452,8 +460,14 @@ class WechatPayTransaction(models.Model):
         self.failures = 0
         if isinstance(outcome, Exception):
             self._note_error(outcome)
-            return getattr(self, f"_{verb}_failed")(outcome)
-        return getattr(self, f"_{verb}_answered")(storable(outcome))
+            again = getattr(self, f"_{verb}_failed")(outcome)
+        else:
+            again = getattr(self, f"_{verb}_answered")(storable(outcome))
+        if self.kind == "payment" and self.state == "done" and self.next_at:
+            # A callback was faster than the answer, which has planned a question.
+            self.write({"next_at": False, "needs_help": False})
+            return False
+        return again
 
     def _note_error(self, error):
         self.write(

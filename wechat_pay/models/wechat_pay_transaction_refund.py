@@ -124,7 +124,9 @@ class WechatPayTransaction(models.Model):
 
     def _left_fen(self):
         """Return what can still be refunded."""
-        return self.amount_fen - self.refunded_fen if self.state == "done" else 0
+        if self.kind != "payment" or self.state != "done":
+            return 0
+        return self.amount_fen - self.refunded_fen
 
     def _check_refundable(self, amount_fen):
         if not 0 < amount_fen <= self._left_fen():

@@ -236,6 +236,15 @@ class TestCodepay(PayCase):
         with self.assertRaises(AccessError):
             self.method.with_user(stranger).wechat_pay_start(self.payment())
 
+    def test_context_says_nothing_about_money(self):
+        """A till's context cannot have a payment born paid."""
+        till = self.till.with_context(default_state="done", default_abandoned=True)
+        before = self.count(CODEPAY)
+        answer = till.wechat_pay_start(self.payment(code=self.code()))
+        self.assertEqual(answer["state"], "done")
+        self.assertEqual(self.count(CODEPAY), before + 1)
+        self.assertFalse(self.row().abandoned)
+
     def test_shop_is_not_open(self):
         config = self.config.copy({"name": "Closed"})
         with self.assertRaisesRegex(Exception, "session"):

@@ -1,5 +1,7 @@
 from odoo.tests import HttpCase, tagged
 
+from odoo.addons.wechat_base.tools.exceptions import WechatUnavailable
+
 from .common import MCHID, PayCase
 
 NATIVE = "/v3/pay/transactions/native"
@@ -126,6 +128,17 @@ class TestNotices(PayCase, HttpCase):
             self.process()
         self.assertEqual(self.row().state, "done")
         self.assertFalse(self.row().refund_ids)
+
+    def test_told_while_the_question_is_under_way(self):
+        """The question's old answer leaves nothing due on a payment that is done."""
+        number = self.open()
+        self.notify(number, openid=self.openid)
+        self.process()
+        row = self.row()
+        old = {"out_trade_no": number, "trade_state": "NOTPAY"}
+        for verb, outcome in (("query", old), ("query", WechatUnavailable("x"))):
+            row._settle(verb, outcome)
+            self.assertEqual((row.state, row.next_at), ("done", False))
 
     def test_told_late(self):
         """After it was closed here: the money goes back."""

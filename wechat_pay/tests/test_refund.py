@@ -183,6 +183,8 @@ class TestTillRefund(PayCase):
         self.order, self.line = self.line, self.order
         payment = self.save_order().payment_ids
         self.assertTrue(payment.wechat_unproven)
+        with self.assertRaises(AccessError):
+            payment.with_user(self.cashier).write({"wechat_unproven": False})
 
     def give_back(self, amount, goods=None, line="1" * 8, **vals):
         return self.call(
@@ -193,7 +195,7 @@ class TestTillRefund(PayCase):
                 "line": f"{line}-0000-4000-8000-000000000002",
                 "amount": amount,
                 "orders": self.paid.ids,
-                "goods": goods or [[self.paid.lines.id, amount]],
+                "goods": [[self.paid.lines.id, amount]] if goods is None else goods,
                 **vals,
             },
         )
@@ -217,7 +219,7 @@ class TestTillRefund(PayCase):
     def test_more_than_paid(self):
         with self.assertRaises(UserError):
             self.give_back(1235)
-        with self.assertRaisesRegex(UserError, "12.34"):
+        with self.assertRaises(ValidationError):
             self.give_back(2000, goods=[[self.paid.lines.id, 1000]])
 
     def test_not_answered(self):
@@ -246,6 +248,9 @@ class TestTillRefund(PayCase):
             {"goods": [[0, 1234]]},
             {"goods": [[self.paid.lines.id, 12.34]]},
             {"goods": "x"},
+            {"goods": []},
+            {"goods": [[self.paid.lines.id, -1]]},
+            {"goods": [[self.paid.lines.id, 1]]},
             {"goods": [[other.lines[:1].id or 1, 1]]},
             {"line": "x" * 8},
         ):
