@@ -215,9 +215,8 @@ class WechatPayTransaction(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         # A till's context must not say that a payment was born paid.
-        return super(
-            WechatPayTransaction, self.with_context(clean_context(self.env.context))
-        ).create(vals_list)
+        env = self.env(context=clean_context(self.env.context))
+        return super(WechatPayTransaction, self.with_env(env)).create(vals_list)
 
     def write(self, vals):
         if "state" in vals:
