@@ -1,5 +1,4 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
 
 from odoo.addons.wechat_base.tools import money
 
@@ -23,22 +22,21 @@ class PosPayment(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        self._check_wechat_fields(*vals_list)
-        return super().create(vals_list)
+        return super().create([self._without_proof(vals) for vals in vals_list])
 
     def write(self, vals):
-        self._check_wechat_fields(vals)
-        return super().write(vals)
+        return super().write(self._without_proof(vals))
 
-    def _check_wechat_fields(self, *vals_list):
+    def _without_proof(self, vals):
         """Whether WeChat has confirmed a payment is for nobody to say.
 
-        Users of the till may write payments; view attributes do not stop them.
+        Users of the till may write payments, and view attributes do not stop them.
+        The till sends back every field that it loaded, so the field is left out
+        and the rest is written.
         """
-        if not self.env.su and any("wechat_unproven" in vals for vals in vals_list):
-            raise AccessError(
-                self.env._("Only WeChat's answer says whether a payment is confirmed.")
-            )
+        if self.env.su:
+            return vals
+        return {name: vals[name] for name in vals if name != "wechat_unproven"}
 
     def _wechat_link(self):
         """Join payments of saved orders to what WeChat has said about them."""

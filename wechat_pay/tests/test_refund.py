@@ -183,8 +183,12 @@ class TestTillRefund(PayCase):
         self.order, self.line = self.line, self.order
         payment = self.save_order().payment_ids
         self.assertTrue(payment.wechat_unproven)
-        with self.assertRaises(AccessError):
-            payment.with_user(self.cashier).write({"wechat_unproven": False})
+        # The till sends back every field that it loaded.
+        payment.with_user(self.cashier).write(
+            {"wechat_unproven": False, "card_type": "none"}
+        )
+        self.assertTrue(payment.wechat_unproven)
+        self.assertEqual(payment.card_type, "none")
 
     def give_back(self, amount, goods=None, line="1" * 8, **vals):
         return self.call(
