@@ -87,6 +87,11 @@ QUERY_SECONDS = 5
 QR_MINUTES = {"pos": 5, "web": 30}
 # Seconds between questions about an order that waits for its customer.
 POLL_SECONDS: tuple[int, ...] = (5, 5, 10, 10, 20, 30, 60)
+# Seconds after which a payment that an order counts on, and that is still not paid,
+# is left to people.
+KEPT_SECONDS = 86400
+# Seconds after which a payment whose order was never saved is shown to people.
+NO_ORDER_SECONDS = 1800
 # Seconds after which an order that ended unpaid is asked about once more each.
 WATCH_SECONDS: tuple[int, ...] = (60, 600)
 # Seconds until a refund is sent or asked about again.

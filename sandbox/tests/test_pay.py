@@ -363,6 +363,8 @@ def test_pay_faults(box, pay):
     answer = pay.call("GET", QUERY)
     assert code_of(answer) == (429, "FREQUENCY_LIMITED")
     assert pay.verify(answer.headers, answer.content)
+    box.fault(path="^/v3/", kind="http_status", status=403, code="NO_AUTH", times=1)
+    assert code_of(pay.call("GET", QUERY)) == (403, "NO_AUTH")
     box.fault(path="^/v3/", kind="bad_signature", times=1)
     answer = pay.call("POST", NATIVE, order())
     assert answer.status_code == 200

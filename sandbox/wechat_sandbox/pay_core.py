@@ -510,7 +510,7 @@ def fault_answer(
     if payload is None:
         code = "FREQUENCY_LIMITED" if status == 429 else "SYSTEM_ERROR"
         message = "频率超限" if status == 429 else "系统异常，请稍后重试"
-        payload = {"code": code, "message": message}
+        payload = {"code": fault.get("code") or code, "message": message}
     kind = "certificate"
     if merchant:
         try:

@@ -55,10 +55,11 @@ class PosPayment(models.Model):
             own_sudo = rows_sudo.filtered(
                 lambda row, payment=payment: (
                     row.pos_payment_uuid == payment.uuid
+                    and row.pos_order_uuid == payment.pos_order_id.uuid
                     and row.pos_method_id == payment.payment_method_id
                 )
             )
-            own_sudo.pos_payment_id = payment
+            own_sudo._pos_join(payment)
         mine._wechat_check_proof()
 
     def _wechat_check_proof(self):

@@ -160,14 +160,9 @@ class PosPaymentMethod(models.Model):
         """
         config = self._wechat_check_till(refund)
         line = self._wechat_uuid(refund.get("line"))
-        method_id, transactions = self.id, self._wechat_transactions()
-        ids, tries = transactions._drain_in_own_transaction(
-            lambda model: model._pos_refunds(method_id, line)
-        )
-        if not ids:
-            ids = self._wechat_open_refunds(config, refund, line, tries)
+        ids = self._wechat_open_refunds(config, refund, line)
         for row_id in ids:
-            transactions._work(row_id, "query", patience=TILL_PATIENCE)
+            self._wechat_transactions()._work(row_id, "query", patience=TILL_PATIENCE)
         return self._wechat_refund_status(ids)
 
     # === HELPERS === #
@@ -366,8 +361,8 @@ class PosPaymentMethod(models.Model):
 
     # === REFUNDS === #
 
-    def _wechat_open_refunds(self, config, refund, line, tries):
-        """Store the refunds of a line, one for each payment they are taken from.
+    def _wechat_open_refunds(self, config, refund, line):
+        """Store what a line still lacks, a refund for each payment it is taken from.
 
         :return: ids
         """
@@ -386,21 +381,13 @@ class PosPaymentMethod(models.Model):
             "user_id": self.env.uid,
         }
         company, amount, lang = found.company_id, refund["amount"], self.env.user.lang
-        # One fen for each line may be the rounding.
-        if amount > sum(goods.values()) + len(goods):
-            raise ValidationError(
-                self.env._("More would be refunded than the products that come back.")
-            )
         if company != config.company_id:
             raise ValidationError(self.env._("The refunded order is missing."))
         order_ids = found.ids
 
         def store(model):
-            return (
-                model.with_context(lang=lang)
-                ._pos_refund(order_ids, amount, goods, line, tries, vals)
-                .ids
-            )
+            model = model.with_context(lang=lang)
+            return model._pos_refund(order_ids, amount, goods, vals)
 
         return self._wechat_transactions()._drain_in_own_transaction(store)
 

@@ -19,7 +19,7 @@ from odoo.addons.wechat_base.tools.exceptions import (
 from odoo.addons.wechat_base.tools.text import storable
 
 from .. import const
-from ..tools.pay_api import PayApi
+from ..tools.pay_api import NOT_FOUND, PayApi
 from ..tools.sentences import sentence
 
 _logger = logging.getLogger(__name__)
@@ -248,13 +248,23 @@ class WechatPayTransaction(models.Model):
         self.env.invalidate_all(flush=False)
 
     def action_retry(self):
-        """Send refunds that failed once more, each with its own number."""
+        """Send refunds that failed once more, each with the number that it has.
+
+        :raises UserError: if nothing failed, or the money went back another way
+        """
         self._check_manager()
         failed = self.filtered(lambda r: r.kind == "refund" and r.state == "failed")
         if not failed:
             raise UserError(self.env._("Only refunds that failed are sent again."))
         # sudo: see _check_manager.
         for refund_sudo in failed.sudo():
+            if refund_sudo._is_refunded_anew():
+                raise UserError(
+                    self.env._(
+                        "“%s” is not sent again: another refund has taken its place.",
+                        refund_sudo.number,
+                    )
+                )
             refund_sudo.payment_id._check_refundable(refund_sudo.amount_fen)
             refund_sudo._change_refund(
                 "draft",
@@ -380,7 +390,7 @@ class WechatPayTransaction(models.Model):
                 return True
             if not again:
                 return True
-            wish = again if again == "decide" else None
+            wish = again if isinstance(again, str) else None
         return True
 
     @api.model
@@ -453,12 +463,14 @@ class WechatPayTransaction(models.Model):
         """Record the outcome of a call; may run again, calls nothing.
 
         :param outcome: what the call returned or raised
-        :return: whether the next step should follow at once; ``decide`` names it
+        :return: whether the next step should follow at once; a word names it
         """
         self._lock()
         self.failures = 0
         if isinstance(outcome, Exception):
-            self._note_error(outcome)
+            if verb != "query_refund" or getattr(outcome, "code", "") not in NOT_FOUND:
+                # What WeChat does not know was refused, and that is noted already.
+                self._note_error(outcome)
             again = getattr(self, f"_{verb}_failed")(outcome)
         else:
             again = getattr(self, f"_{verb}_answered")(storable(outcome))
@@ -516,8 +528,8 @@ class WechatPayTransaction(models.Model):
         """Store a payment before anything is sent; in a transaction of its own.
 
         :param dict vals: of the new row, without number
-        :return: id of the row, or ``None`` if the till's line or order has a payment
-            in progress already (unique indexes)
+        :return: id of the row, or ``None`` if the same online payment is in progress
+            already (unique index)
         """
 
         def store(model):

@@ -8,6 +8,7 @@ from odoo import fields, models
 from odoo.addons.wechat_base.tools.exceptions import (
     WechatError,
     WechatRefused,
+    WechatUnavailable,
     WechatUnknownOutcome,
 )
 
@@ -76,16 +77,37 @@ class WechatPayTransaction(models.Model):
         if wish == "place" and self.state in ("sending", "waiting", "unknown"):
             # The same order again is harmless; WeChat answers with a new link.
             return wish
-        if self.state == "waiting" and not wish and self._is_over():
-            self.write({"state": "closing"})
         if self.state != "closing" or wish == "decide":
             return wish if wish == "decide" else "query"
+        if self._is_to_be_asked():
+            return "query"
         if self._reverse_is_early():
             return "query" if wish else None
         return "close"
 
     def _is_over(self):
         return self.expires_at and self.expires_at <= fields.Datetime.now()
+
+    def _is_kept(self):
+        """Hook: whether somebody has handed out goods for a payment that is open.
+
+        It is asked about until it is paid, and never closed or reversed.
+        """
+        return False
+
+    def _is_to_be_asked(self):
+        """Whether WeChat has to say first that an order to be closed is unpaid.
+
+        The cashier's wish to cancel needs no question. When the time is over, an
+        answer may be missing that says "paid".
+        """
+        if self._is_kept():
+            return True
+        now = fields.Datetime.now()
+        asked = self.queried_at and now - self.queried_at < timedelta(
+            seconds=const.GRACE_SECONDS
+        )
+        return self._is_over() and not self.abandoned and not asked
 
     def _reverse_is_early(self):
         """Whether WeChat would not reverse yet; then say when it will."""
@@ -189,9 +211,6 @@ class WechatPayTransaction(models.Model):
         elif self.state not in const.OPEN_STATES:
             # The last look at an order that ended unpaid; it can wait.
             self.next_at = self._in(const.WATCH_SECONDS[-1])
-        elif self.way == "codepay" and self._is_over():
-            # It is too late for the customer anyway.
-            self._set_closing()
         else:
             self._plan_poll()
         return False
@@ -224,13 +243,12 @@ class WechatPayTransaction(models.Model):
                 if self.state == "closing":
                     self._set_ended("cancelled")
                 return False
-            # Paid, or closed already: WeChat says which.
-            self._count_question()
-            self._plan_close()
-            return "decide"
         self._count_question()
         self._plan_close()
-        return False
+        if isinstance(error, WechatUnavailable):
+            return False
+        # Paid, or closed already, or a key that may not reverse: WeChat says which.
+        return "decide"
 
     def _plan_close(self):
         self.next_at = self._in(self._backoff(const.POLL_SECONDS, self.questions))
@@ -299,16 +317,25 @@ class WechatPayTransaction(models.Model):
     def _apply_success(self, order):
         if self.state == "done":
             return False
-        if self.state == "closing" and order["trade_state"] == "REFUND":
-            # Our own reverse gave it back.
-            self._set_ended("cancelled")
+        if order["trade_state"] == "REFUND" and self._is_reversed():
+            if self.state == "closing":
+                self._set_ended("cancelled")
+            else:
+                self._plan_watch()
             return False
-        late = self.abandoned or self.state in ("failed", "cancelled")
+        ended = self.state in ("failed", "cancelled")
+        late = self.abandoned or (ended and not self._is_kept())
         self._write_success(order, late)
         if late:
             self._late_success()
         self._on_change()
         return False
+
+    def _is_reversed(self):
+        """Whether it is our own reverse that has given a paid order back."""
+        return self.state == "closing" or (
+            self.state == "cancelled" and self.way == "codepay"
+        )
 
     def _write_success(self, order, late):
         amount = order["amount"]
@@ -350,6 +377,9 @@ class WechatPayTransaction(models.Model):
     def _apply_waiting(self):
         if self.state in ("sending", "unknown"):
             self.state = "waiting"
+        if self._is_kept():
+            self._plan_poll()
+            return False
         if self.state == "waiting" and self._is_over():
             self._set_closing()
         if self.state == "closing":
@@ -381,6 +411,9 @@ class WechatPayTransaction(models.Model):
     def _next_poll(self):
         since = self.sent_at or self.create_date or fields.Datetime.now()
         age = (fields.Datetime.now() - since).total_seconds()
+        if age > const.KEPT_SECONDS:
+            # It stays on the worklist of what WeChat has not confirmed.
+            return False
         total = 0
         for seconds in const.POLL_SECONDS:
             total += seconds
@@ -415,3 +448,4 @@ class WechatPayTransaction(models.Model):
         self._lock()
         if self.state in const.OPEN_STATES:
             self.abandoned = True
+            self._drain_wake(priority=5)

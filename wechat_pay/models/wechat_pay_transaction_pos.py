@@ -6,7 +6,7 @@ from psycopg2.errors import UniqueViolation
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import UserError, ValidationError
 
 from odoo.addons.wechat_base.tools import money
 
@@ -64,14 +64,69 @@ class WechatPayTransaction(models.Model):
         """Override to tell the till, and to settle what an order waits for."""
         result = super()._on_change()
         for row in self:
-            if row.kind == "payment" and row.state == "done" and not row.abandoned:
-                row.pos_payment_id._wechat_check_proof()
+            row.pos_payment_id._wechat_check_proof()
             if row.pos_config_id and row.pos_payment_uuid:
                 row.pos_config_id._notify(
                     "WECHAT_PAY_CHANGED",
                     {"line": row.pos_payment_uuid, "state": row.state},
                 )
         return result
+
+    def _is_kept(self):
+        """Override: a saved order counts on the payment, perhaps forced by hand."""
+        # sudo: whether WeChat has confirmed it is no secret here.
+        return super()._is_kept() or bool(
+            not self.abandoned and self.pos_payment_id.sudo().wechat_unproven
+        )
+
+    # === WITHOUT AN ORDER === #
+
+    @api.model
+    def _cron_find_unsaved(self):
+        """Put money on the worklist that moved for an order that was never saved."""
+        rows = self.search(
+            [
+                ("pos_payment_uuid", "!=", False),
+                ("pos_payment_id", "=", False),
+                ("state", "in", ("done", "waiting")),
+                ("abandoned", "=", False),
+                ("needs_help", "=", False),
+                ("error_code", "!=", "no_order"),
+                ("create_date", "<", self._in(-const.NO_ORDER_SECONDS)),
+            ]
+        )
+        rows = rows.filtered(lambda row: row.kind == "refund" or row._left_fen())
+        # An order that is not finished is still on a till.
+        drafts = self.env["pos.order"].search(
+            [
+                ("uuid", "in", rows.mapped("pos_order_uuid")),
+                ("state", "=", "draft"),
+                ("session_id.state", "!=", "closed"),
+            ]
+        )
+        busy = set(drafts.mapped("uuid"))
+        for row in rows.filtered(lambda row: row.pos_order_uuid not in busy):
+            row.write({"needs_help": True, "error_code": "no_order", "error": False})
+
+    def _pos_join(self, payment):
+        """Join rows to the payment of the order that has been saved for them."""
+        self.pos_payment_id = payment
+        found = self.filtered(lambda row: row.error_code == "no_order")
+        found.write({"needs_help": False, "error_code": False})
+
+    @api.model
+    def _pos_drop_orders(self, uuids):
+        """Give up what is open for orders that have been cancelled or deleted."""
+        rows = self.search(
+            [
+                ("kind", "=", "payment"),
+                ("pos_order_uuid", "in", uuids),
+                ("state", "in", const.OPEN_STATES),
+            ]
+        )
+        for row in rows:
+            row._give_up()
+            row._abandon()
 
     # === PAYMENTS === #
 
@@ -100,11 +155,8 @@ class WechatPayTransaction(models.Model):
         :return: (id, ``None``), or (``None``, fen that are paid), or twice ``None``
             if another payment is in progress
         """
-        cr, order = self.env.cr, vals["pos_order_uuid"]
-        if cr.connection.get_transaction_status() == TRANSACTION_STATUS_IDLE:
-            # What is waited for is seen only this way.
-            cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
-        cr.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [order])
+        order = vals["pos_order_uuid"]
+        self._pos_queue(order)
         rows = self.search(
             [
                 ("kind", "=", "payment"),
@@ -119,10 +171,21 @@ class WechatPayTransaction(models.Model):
         if paid and paid + vals["amount_fen"] > total:
             return None, paid
         try:
-            with cr.savepoint():
+            with self.env.cr.savepoint():
                 return self.create(vals).id, None
         except UniqueViolation:
             return None, None
+
+    @api.model
+    def _pos_queue(self, order):
+        """Wait until no other till opens payments or refunds of the same order.
+
+        First in a transaction of its own, so that what was waited for is seen.
+        """
+        cr = self.env.cr
+        if cr.connection.get_transaction_status() == TRANSACTION_STATUS_IDLE:
+            cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+        cr.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [order])
 
     def _pos_may_ask(self, pause=const.QUERY_SECONDS - 1):
         """Whether WeChat may be asked again, as the till or a page wants to know."""
@@ -175,34 +238,24 @@ class WechatPayTransaction(models.Model):
     # === REFUNDS === #
 
     @api.model
-    def _pos_refunds(self, method_id, line):
-        """Return the refunds of a line of the till.
+    def _pos_refund(self, order_ids, amount, goods, vals):
+        """Give back an amount for a line of the till, once however often it is asked.
 
-        :return: ids of those that are under way or done, and how many have failed
-        """
-        rows = self.search(
-            [
-                ("kind", "=", "refund"),
-                ("pos_payment_uuid", "=", line),
-                ("pos_method_id", "=", method_id),
-            ]
-        )
-        failed = rows.filtered(lambda row: row.state == "failed")
-        return (rows - failed).ids, len(failed)
-
-    @api.model
-    def _pos_refund(self, order_ids, amount, goods, line, tries, vals):
-        """Store refunds of what was paid for orders, the largest rest first.
+        In a transaction of its own. What is under way or done for the line counts;
+        the rest is taken from what was paid for the orders, the largest rest first.
 
         :param list order_ids: the orders that are refunded
         :param int amount: fen
-        :param dict goods: fen by id of the refunded order line
-        :param str line: uuid of the till's payment line
-        :param int tries: refunds that this line has had; each has its own number
+        :param dict goods: fen by id of the refunded order line, of the whole return
         :param dict vals: for each refund
-        :return: the refunds
+        :return: ids of the line's refunds
         :raises UserError: if there is not that much left to refund
         """
+        self._pos_queue(vals["pos_order_uuid"])
+        mine, failed = self._pos_refunds(vals)
+        rest = amount - sum(mine.mapped("amount_fen"))
+        if rest <= 0:
+            return mine.ids
         payments = self.search(
             [
                 ("kind", "=", "payment"),
@@ -214,9 +267,9 @@ class WechatPayTransaction(models.Model):
         )
         for payment in payments:
             payment._lock()
-        self._pos_check_goods(payments, goods)
+        self._pos_check_goods(payments, goods, vals["pos_order_uuid"], rest)
         left = sum(payment._left_fen() for payment in payments)
-        if amount > left:
+        if rest > left:
             raise UserError(
                 self.env._(
                     "Only %(left)s yuan of this order can go back to WeChat; the rest "
@@ -225,36 +278,72 @@ class WechatPayTransaction(models.Model):
                     left=money.format_fen(left),
                 )
             )
-        refunds = self.browse()
-        namespace = uuid.UUID(line)
+        namespace, tries = uuid.UUID(vals["pos_payment_uuid"]), len(failed)
         for payment in payments.sorted(lambda p: (-p._left_fen(), p.id)):
-            part = min(amount, payment._left_fen())
+            part = min(rest, payment._left_fen())
             if part:
                 number = uuid.uuid5(namespace, f"refund {payment.number} {tries}").hex
-                refunds += payment._refund(part, number=number, goods=goods, **vals)
-                amount -= part
-        return refunds
+                mine += payment._refund(part, number=number, goods=goods, **vals)
+                rest -= part
+        # These take their place.
+        failed.write({"needs_help": False})
+        return mine.ids
 
     @api.model
-    def _pos_check_goods(self, payments, goods):
+    def _pos_refunds(self, vals):
+        """Return the refunds of a line of the till.
+
+        A line that was deleted and entered anew finds what the old one has refunded.
+
+        :return: those that are under way or done, and those that have failed
+        """
+        domain = [("kind", "=", "refund"), ("pos_method_id", "=", vals["pos_method_id"])]
+        line = vals["pos_payment_uuid"]
+        rows = self.search([*domain, ("pos_payment_uuid", "=", line)])
+        if not rows:
+            left_over = self.search(
+                [
+                    *domain,
+                    ("pos_order_uuid", "=", vals["pos_order_uuid"]),
+                    ("pos_payment_id", "=", False),
+                ]
+            )
+            if len(set(left_over.mapped("pos_payment_uuid"))) == 1:
+                left_over.pos_payment_uuid = line
+                rows = left_over
+        failed = rows.filtered(lambda row: row.state in ("failed", "cancelled"))
+        return rows - failed, failed
+
+    @api.model
+    def _pos_check_goods(self, payments, goods, order, amount):
         """No line of an order gives back more than was paid for it.
 
+        :param dict goods: fen by id of the refunded order line, of the whole return
+        :param str order: uuid of the return; it may be spread over several payments
+        :param int amount: fen that are to go back now
         :raises UserError: if one would
         """
-        lines = self.env["pos.order.line"].browse([int(key) for key in goods])
-        before = {}
-        # One return may be spread over several payments: it counts once.
-        seen = set()
-        for refund in payments.refund_ids:
-            if refund.state == "failed" or refund.pos_payment_uuid in seen:
+        refunds = payments.refund_ids.filtered(lambda row: row.state != "failed")
+        same = refunds.filtered(lambda row: row.pos_order_uuid == order)
+        # One fen for each line may be the rounding.
+        most = sum(goods.values()) + len(goods)
+        if amount + sum(same.mapped("amount_fen")) > most:
+            raise ValidationError(
+                self.env._("More would be refunded than the products that come back.")
+            )
+        before, seen = {}, set()
+        for refund in refunds - same:
+            # One return may be spread over several payments: it counts once.
+            if refund.pos_order_uuid and refund.pos_order_uuid in seen:
                 continue
-            seen.add(refund.pos_payment_uuid)
+            seen.add(refund.pos_order_uuid)
             for key, fen in (refund.goods or {}).items():
                 before[key] = before.get(key, 0) + fen
+        lines = self.env["pos.order.line"].browse([int(key) for key in goods])
         for order_line in lines:
             key = str(order_line.id)
-            most = money.to_fen(order_line.price_subtotal_incl)
-            if before.get(key, 0) + goods[key] > max(most, 0) + 1:
+            paid = money.to_fen(order_line.price_subtotal_incl)
+            if before.get(key, 0) + goods[key] > max(paid, 0) + 1:
                 raise UserError(
                     self.env._(
                         "More of “%(product)s” would be refunded than was paid for it.",
@@ -262,6 +351,21 @@ class WechatPayTransaction(models.Model):
                         or order_line.product_id.display_name,
                     )
                 )
+
+    def _is_refunded_anew(self):
+        """Override: the till has sent another refund of the same return."""
+        if not self.pos_order_uuid:
+            return super()._is_refunded_anew()
+        others = self.search(
+            [
+                ("kind", "=", "refund"),
+                ("pos_order_uuid", "=", self.pos_order_uuid),
+                ("state", "not in", ("failed", "cancelled")),
+                ("id", ">", self.id),
+            ],
+            limit=1,
+        )
+        return bool(others) or super()._is_refunded_anew()
 
     def _pos_refund_status(self):
         """Return what the till is told about the refunds of one line."""

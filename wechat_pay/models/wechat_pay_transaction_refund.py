@@ -39,6 +39,8 @@ class WechatPayTransaction(models.Model):
         return self._pay_api().query_refund(self.number)
 
     def _next_refund_step(self, wish):
+        if wish == "query_refund":
+            return wish
         if self.state in ("draft", "sending", "unknown"):
             return "refund"
         return None if self.state == "cancelled" else "query_refund"
@@ -165,6 +167,10 @@ class WechatPayTransaction(models.Model):
         if self.state != "sending":
             return False
         if isinstance(error, WechatRefused):
+            if self.attempts > 1:
+                # An earlier attempt without answer may have done it.
+                self.write({"state": "unknown", "next_at": self._in(0)})
+                return "query_refund"
             self._set_refund_failed("failed", error.code)
         elif isinstance(error, WechatConfigError | WechatUnavailable) and not (
             isinstance(error, WechatUnknownOutcome)
@@ -196,6 +202,15 @@ class WechatPayTransaction(models.Model):
     def _query_refund_failed(self, error):
         self.questions += 1
         not_found = isinstance(error, WechatRefused) and error.code in NOT_FOUND
+        if self.state == "unknown":
+            if not_found:
+                # Refused, and no earlier attempt has arrived.
+                self._set_refund_failed("failed", self.error_code)
+            else:
+                self.next_at = self._in(
+                    self._backoff(const.REFUND_SECONDS, self.questions)
+                )
+            return False
         if self.state == "waiting" and (
             not_found or self.questions >= const.HELP_AFTER
         ):
@@ -253,6 +268,10 @@ class WechatPayTransaction(models.Model):
                 state = "failed"
         self.write({**vals, "state": state})
         self._on_change()
+
+    def _is_refunded_anew(self):
+        """Hook: whether another refund has taken the place of one that failed."""
+        return False
 
     def _set_refunded(self, refund):
         amount = refund["amount"]

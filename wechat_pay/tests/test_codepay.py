@@ -1,3 +1,6 @@
+from datetime import timedelta
+
+from odoo import Command, fields
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -10,6 +13,19 @@ CODEPAY = "/v3/pay/transactions/codepay"
 @tagged("post_install", "-at_install")
 class TestCodepay(PayCase):
     """Payment by code, each branch against the sandbox."""
+
+    def save_order(self):
+        product = self.env["product.product"].create({"name": "Tea", "taxes_id": []})
+        order = self.sell(product, 1, 12.34, [(self.line, self.method, 12.34)])
+        self.env.invalidate_all()
+        return order
+
+    def make_old(self, row):
+        self.env.cr.execute(
+            "UPDATE wechat_pay_transaction SET create_date = %s WHERE id = %s",
+            [fields.Datetime.now() - timedelta(hours=1), row.id],
+        )
+        row.invalidate_recordset()
 
     def test_paid_at_once(self):
         answer = self.charge()
@@ -91,6 +107,152 @@ class TestCodepay(PayCase):
         self.let_time_pass()
         answer = self.status()
         self.assertEqual(answer["state"], "cancelled")
+
+    def test_paid_is_found_at_the_limit(self):
+        """WeChat is asked before an order is reversed because its time is over."""
+        self.fault(CODEPAY, "http_status", status=500, commit=True)
+        self.fault("out-trade-no", "http_status", status=500, times=2, method="GET")
+        number = self.charge()["number"]
+        self.let_time_pass()
+        self.drain()
+        self.assertEqual(self.row().state, "unknown")
+        self.sandbox.call("DELETE", "faults")
+        self.let_time_pass()
+        self.drain()
+        self.assertEqual(self.row().state, "done")
+        self.assertEqual(self.remote(number)["trade_state"], "SUCCESS")
+
+    def test_forced_by_the_cashier(self):
+        """What a saved order counts on is not reversed: the goods are gone."""
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        number = self.charge()["number"]
+        payment = self.save_order().payment_ids
+        self.assertTrue(payment.wechat_unproven)
+        for _time in range(2):
+            self.let_time_pass()
+            self.drain()
+            self.assertEqual(self.row().state, "waiting")
+        self.password(number, "right")
+        self.let_time_pass()
+        self.drain()
+        self.assertEqual(self.row().state, "done")
+        self.assertFalse(self.row().abandoned)
+        payment.invalidate_recordset()
+        self.assertFalse(payment.wechat_unproven)
+        self.assertEqual(self.remote(number)["trade_state"], "SUCCESS")
+
+    def test_forced_while_it_was_closed(self):
+        """The same, when the till's time was over before the order was saved."""
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        number = self.charge()["number"]
+        row = self.row()
+        row.state = "closing"
+        payment = self.save_order().payment_ids
+        self.let_time_pass()
+        self.drain()
+        self.assertEqual(row.state, "closing")
+        self.password(number, "right")
+        self.let_time_pass()
+        self.drain()
+        self.assertEqual((row.state, row.abandoned), ("done", False))
+        payment.invalidate_recordset()
+        self.assertFalse(payment.wechat_unproven)
+
+    def test_forced_and_paid_late(self):
+        """The order had ended unpaid; its money is wanted, and does not go back."""
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        number = self.charge()["number"]
+        row = self.row()
+        row.write({"state": "cancelled", "next_at": self.long_ago()})
+        self.save_order()
+        self.password(number, "right")
+        self.drain()
+        self.assertEqual((row.state, row.abandoned), ("done", False))
+        self.assertFalse(row.refund_ids)
+
+    def test_order_never_saved(self):
+        """Money without an order is shown to people, until the order comes."""
+        self.assertEqual(self.charge()["state"], "done")
+        row = self.row()
+        row._cron_find_unsaved()
+        self.assertFalse(row.needs_help)
+        self.make_old(row)
+        row._cron_find_unsaved()
+        self.assertEqual((row.needs_help, row.error_code), (True, "no_order"))
+        self.assertIn("no order was saved", row.help_reason)
+        self.save_order()
+        self.assertFalse(self.row().needs_help)
+        row._cron_find_unsaved()
+        self.assertFalse(self.row().needs_help)
+
+    def test_settled_by_a_person(self):
+        self.charge()
+        row = self.row()
+        self.make_old(row)
+        row._cron_find_unsaved()
+        self.assertTrue(row.needs_help)
+        row.with_user(self.manager).action_settled()
+        row._cron_find_unsaved()
+        self.assertFalse(row.needs_help)
+
+    def test_order_cancelled(self):
+        """Nobody can pay for an order that is gone."""
+        product = self.env["product.product"].create({"name": "Tea"})
+        for end in ("action_pos_order_cancel", "unlink"):
+            with self.subTest(end):
+                order = self.env["pos.order"].create(
+                    {
+                        "uuid": self.order,
+                        "session_id": self.config.current_session_id.id,
+                        "company_id": self.company.id,
+                        "amount_tax": 0,
+                        "amount_total": 12.34,
+                        "amount_paid": 0,
+                        "amount_return": 0,
+                        "lines": [
+                            Command.create(
+                                {
+                                    "product_id": product.id,
+                                    "qty": 1,
+                                    "price_unit": 12.34,
+                                    "price_subtotal": 12.34,
+                                    "price_subtotal_incl": 12.34,
+                                }
+                            )
+                        ],
+                    }
+                )
+                self.call("start", self.payment(way="native"))
+                getattr(order, end)()
+                row = self.row()
+                self.assertEqual((row.state, row.abandoned), ("closing", True))
+                row.next_at = self.long_ago()
+                self.drain()
+                self.assertEqual(row.state, "cancelled")
+                self.assertEqual(self.remote(row.number)["trade_state"], "CLOSED")
+                self.order, self.line = self.line, self.order[:-4] + "cafe"
+
+    def test_merchant_may_not_reverse(self):
+        """WeChat is asked what became of it, whatever the refusal."""
+        self.fault(CODEPAY, "http_status", status=500, commit=True)
+        self.charge()
+        self.fault("reverse", "http_status", status=403, code="NO_AUTH", times=9)
+        self.assertEqual(self.cancel()["state"], "done")
+
+    def test_our_own_reverse_is_no_late_payment(self):
+        self.fault(CODEPAY, "http_status", status=500, commit=True)
+        number = self.charge()["number"]
+        self.assertEqual(self.cancel()["state"], "cancelled")
+        row = self.row()
+        row._apply_order(
+            {
+                "out_trade_no": number,
+                "trade_state": "REFUND",
+                "amount": {"total": 1234, "currency": "CNY"},
+            }
+        )
+        self.assertEqual(row.state, "cancelled")
+        self.assertFalse(row.refund_ids)
 
     def test_cancelled_by_the_cashier(self):
         self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)

@@ -125,7 +125,7 @@ class TestRefund(PayCase):
 
     def test_random_sequences(self):
         """Whatever is asked for in whatever order, no more goes back than came."""
-        generator = random.Random(20261123)
+        generator, total = random.Random(20261123), 0
         for _round in range(20):
             self.order, self.line = self.line[:-4] + "0000", self.order[:-4] + "0001"
             self.line = self.line[:-8] + f"{generator.getrandbits(32):08x}"
@@ -148,6 +148,8 @@ class TestRefund(PayCase):
             given = sum(r["refund"] for r in self.given())
             self.assertLessEqual(given, 1234)
             self.assertGreaterEqual(self.paid.refunded_fen, 0)
+            total += given
+        self.assertGreater(total, 1234)
 
     def given(self):
         return [
@@ -190,13 +192,13 @@ class TestTillRefund(PayCase):
         self.assertTrue(payment.wechat_unproven)
         self.assertEqual(payment.card_type, "none")
 
-    def give_back(self, amount, goods=None, line="1" * 8, **vals):
+    def give_back(self, amount, goods=None, line="1" * 8, last="2", **vals):
         return self.call(
             "refund",
             {
                 "config": self.config.id,
                 "order": f"{line}-0000-4000-8000-000000000001",
-                "line": f"{line}-0000-4000-8000-000000000002",
+                "line": f"{line}-0000-4000-8000-00000000000{last}",
                 "amount": amount,
                 "orders": self.paid.ids,
                 "goods": [[self.paid.lines.id, amount]] if goods is None else goods,
@@ -242,6 +244,87 @@ class TestTillRefund(PayCase):
         self.assertEqual(answer["state"], "failed")
         self.assertIn(self.give_back(1234)["state"], ("done", "waiting"))
         self.assertEqual(self.row().refunded_fen, 1234)
+
+    def test_refused_after_a_lost_answer(self):
+        """The lost attempt has done it, so the refusal is not believed."""
+        self.fault(REFUNDS, "http_status", status=500, commit=True, times=2)
+        self.assertEqual(self.give_back(1234)["state"], "pending")
+        row = self.row().refund_ids
+        self.fault(REFUNDS, "http_status", status=403, code="NOT_ENOUGH")
+        row.next_at = self.long_ago()
+        self.drain()
+        self.assertIn(row.state, ("done", "waiting"))
+        self.assertEqual(self.row().refunded_fen, 1234)
+
+    def test_refused_after_an_attempt_that_never_arrived(self):
+        self.fault(REFUNDS, "http_status", status=500, times=2)
+        self.assertEqual(self.give_back(1234)["state"], "pending")
+        row = self.row().refund_ids
+        self.fault(REFUNDS, "http_status", status=403, code="NOT_ENOUGH")
+        row.next_at = self.long_ago()
+        self.drain()
+        self.assertEqual((row.state, row.error_code), ("failed", "NOT_ENOUGH"))
+        self.assertEqual(self.row().refunded_fen, 0)
+
+    def test_line_is_entered_anew(self):
+        """The till's line was deleted: the new one finds what went back."""
+        answer = self.give_back(617)
+        again = self.give_back(617, last="f")
+        self.assertEqual(again["numbers"], answer["numbers"])
+        self.assertEqual(self.row().refunded_fen, 617)
+
+    def test_return_is_given_back_once(self):
+        """Not more than the goods of one return, over however many lines."""
+        self.give_back(617)
+        self.save_return()
+        with self.assertRaises(ValidationError):
+            self.give_back(617, last="f")
+        self.assertEqual(self.row().refunded_fen, 617)
+
+    def save_return(self):
+        """Join the refund to a saved payment, as the saved return does."""
+        row = self.row().refund_ids
+        row.pos_payment_id = self.paid.payment_ids
+        row.flush_recordset()
+
+    def test_the_rest_of_two_payments(self):
+        """One part failed: the till asks again, and the other part stays as it is."""
+        self.order, first = self.line[:-4] + "aaaa", self.line[:-4] + "bbbb"
+        second = self.line[:-4] + "cccc"
+        for line in (first, second):
+            answer = self.charge(line=line, amount=617, total=1234)
+            self.assertEqual(answer["state"], "done", answer)
+        self.line = first
+        self.paid = self.sell(
+            self.product,
+            2,
+            6.17,
+            [(first, self.method, 6.17), (second, self.method, 6.17)],
+        )
+        self.fault(REFUNDS, "http_status", status=403, code="NOT_ENOUGH")
+        answer = self.give_back(1234)
+        self.assertEqual((answer["state"], answer["amount"]), ("failed", 617))
+        answer = self.give_back(1234)
+        self.assertIn(answer["state"], ("done", "waiting"))
+        self.assertEqual(answer["amount"], 1234)
+        rows = self.paid.payment_ids.wechat_transaction_ids
+        self.assertEqual(rows.mapped("refunded_fen"), [617, 617])
+        failed = rows.refund_ids.filtered(lambda row: row.state == "failed")
+        self.assertEqual(len(failed), 1)
+        self.assertFalse(failed.needs_help)
+        with self.assertRaisesRegex(UserError, "taken its place"):
+            failed.with_user(self.manager).action_retry()
+
+    def test_wizard_pressed_twice(self):
+        wizard = (
+            self.env["wechat.pay.refund.wizard"]
+            .with_user(self.manager)
+            .create({"transaction_id": self.row().id, "amount": 6})
+        )
+        self.assertEqual(
+            wizard.action_refund()["res_id"], wizard.action_refund()["res_id"]
+        )
+        self.assertEqual(self.row().refunded_fen, 600)
 
     def test_hostile_input(self):
         other = self.env["pos.order"].search([("id", "!=", self.paid.id)], limit=1)

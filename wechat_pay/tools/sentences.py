@@ -54,6 +54,10 @@ REFUSALS: dict[str, LazyGettext] = {
         "WeChat reports another amount for this payment. Do not hand out the goods; "
         "call the manager."
     ),
+    "no_order": _lt(
+        "The till took this money, and no order was saved for it. Look for the order "
+        "at the till; if there is none, refund the payment."
+    ),
     "not_sent": _lt("Nothing was sent to WeChat and nothing was paid. Try again."),
 }
 
@@ -62,6 +66,10 @@ REFUND_REFUSALS: dict[str, LazyGettext] = {
     "NOT_ENOUGH": _lt(
         "The merchant's balance at WeChat is too small for this refund. Try again "
         "later, or give the money back another way and tell the manager."
+    ),
+    "no_order": _lt(
+        "The till gave this money back, and no return was saved for it. Look for the "
+        "return at the till, and enter it if there is none."
     ),
 }
 

@@ -1,5 +1,4 @@
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
 
 from odoo.addons.wechat_base.tools import money
 
@@ -22,6 +21,7 @@ class WechatPayRefundWizard(models.TransientModel):
         readonly=False,
     )
     reason = fields.Char(size=80, help="The customer reads it in WeChat.")
+    refund_id = fields.Many2one("wechat.pay.transaction", readonly=True)
 
     @api.depends("transaction_id")
     def _compute_amount(self):
@@ -34,15 +34,16 @@ class WechatPayRefundWizard(models.TransientModel):
         :raises UserError: if more would go back than was paid
         """
         self.ensure_one()
-        if not self.env.user.has_group("wechat_pay.pay_group_manager"):
-            raise AccessError(self.env._("Only a manager of WeChat Pay may do that."))
-        self.transaction_id.check_access("read")
-        refund = self.transaction_id._refund_by_hand(
-            money.to_fen(self.amount), (self.reason or "").strip()
-        )
+        self.transaction_id._check_manager()
+        # Whoever presses the button again, because no answer came, refunds once.
+        self.lock_for_update()
+        if not self.refund_id:
+            self.refund_id = self.transaction_id._refund_by_hand(
+                money.to_fen(self.amount), (self.reason or "").strip()
+            )
         return {
             "type": "ir.actions.act_window",
-            "res_model": refund._name,
-            "res_id": refund.id,
+            "res_model": self.refund_id._name,
+            "res_id": self.refund_id.id,
             "view_mode": "form",
         }
