@@ -22,7 +22,6 @@ class WechatAccount(models.Model):
     _inherit = "wechat.connection.mixin"
 
     _event_field = "account_id"
-    _SECRET_FIELDS = ("secret", "token", "encoding_aes_key")
     _SECRET_TARGET_FIELDS = (
         "appid",
         "environment",

@@ -19,12 +19,6 @@ class WechatMerchant(models.Model):
     _check_company_auto = True
 
     _event_field = "merchant_id"
-    _SECRET_FIELDS = (
-        "apiv3_key",
-        "apiv3_key_former",
-        "private_key",
-        "private_key_next",
-    )
     _SECRET_TARGET_FIELDS = ("mchid", "environment", "sandbox_url", "notify_key")
 
     mchid = fields.Char(

@@ -18,16 +18,14 @@ _CHECK_TEXT = "wechat_base"
 class WechatSecretMixin(models.AbstractModel):
     """Write-only fields: encrypted in the database, masked when read.
 
-    A model lists its secrets in ``_SECRET_FIELDS`` and gives each two fields: ``x``
-    (computed by :meth:`_compute_secrets`, inverse ``_inverse_x`` that calls
-    :meth:`_keep_secret`, not stored, for system administrators) and
-    ``x_cipher`` (stored, no access).
+    Each secret has two fields: ``x`` (computed by :meth:`_compute_secrets`, inverse
+    ``_inverse_x`` that calls :meth:`_keep_secret`, not stored, for system
+    administrators) and ``x_cipher`` (stored, no access).
     """
 
     _name = "wechat.secret.mixin"
     _description = "Encrypted Fields"
 
-    _SECRET_FIELDS: tuple[str, ...] = ()
     #: fields that say to whom the secrets are shown or sent
     _SECRET_TARGET_FIELDS: tuple[str, ...] = ()
 
@@ -63,12 +61,18 @@ class WechatSecretMixin(models.AbstractModel):
 
     # === BUSINESS METHODS === #
 
+    @api.model
+    def _secret_fields(self):
+        """Return the names of the secrets: the fields that have a cipher."""
+        ciphers = [name for name in self._fields if name.endswith("_cipher")]
+        return [name.removesuffix("_cipher") for name in ciphers]
+
     def _compute_secrets(self):
         """Show whether a secret is set, never the secret."""
         for record in self:
             # sudo: nobody may read the encrypted column, and nobody sees it here.
             record_sudo = record.sudo()
-            for name in self._SECRET_FIELDS:
+            for name in self._secret_fields():
                 record[name] = MASK if record_sudo[f"{name}_cipher"] else False
 
     def _keep_secret(self, name):
@@ -100,11 +104,11 @@ class WechatSecretMixin(models.AbstractModel):
     def _secret(self, name):
         """Return a secret in clear, for a call that is about to be made.
 
-        :param str name: one of ``_SECRET_FIELDS``
+        :param str name: one of :meth:`_secret_fields`
         :return: the secret, or ``""``
         """
         self.ensure_one()
-        assert name in self._SECRET_FIELDS
+        assert name in self._secret_fields()
         # sudo: a cashier's call needs the secret, the cashier does not see it.
         cipher = self.sudo()[f"{name}_cipher"]
         return self._secret_decrypt(cipher) if cipher else ""
@@ -197,7 +201,7 @@ class WechatSecretMixin(models.AbstractModel):
             if check:
                 parameters_sudo.set_param(_CHECK_PARAMETER, secret_box.rotate(check))
             for model in self._secret_models():
-                for name in model._SECRET_FIELDS:
+                for name in model._secret_fields():
                     self._secret_rotate(model, f"{name}_cipher")
 
     @api.model
@@ -219,7 +223,7 @@ class WechatSecretMixin(models.AbstractModel):
         """Empty the secrets that cannot be decrypted; return how many."""
         count = 0
         for model_sudo in self._secret_models():
-            for name in model_sudo._SECRET_FIELDS:
+            for name in model_sudo._secret_fields():
                 cipher_name = f"{name}_cipher"
                 for record_sudo in model_sudo.search([(cipher_name, "!=", False)]):
                     if not self._secret_is_readable(record_sudo[cipher_name]):

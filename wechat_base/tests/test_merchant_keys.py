@@ -135,6 +135,20 @@ class TestMerchantKeys(ServerCase):
         self.assertIn("Nothing was changed", str(caught.exception))
         self.works()
 
+    def test_broken_zip(self):
+        """Cut short or spoilt on the way: a sentence, whichever part is broken."""
+        content = io.BytesIO()
+        with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("apiclient_cert.pem", make_keys("zip").certificate_pem)
+        whole = content.getvalue()
+        start = whole.index(b"apiclient_cert.pem") + len("apiclient_cert.pem")
+        spoilt = whole[:start] + b"\xff" * 40 + whole[start + 40 :]
+        method = whole.index(b"PK\x01\x02") + 10
+        unknown = whole[:method] + b"\x63" + whole[method + 1 :]
+        for broken in (whole[:100], spoilt, unknown):
+            with self.assertRaisesRegex(UserError, "ZIP"):
+                self.apply(self.wizard(file=base64.b64encode(broken)))
+
     def test_files_that_do_not_fit(self):
         for vals, sentence in (
             ({"file": self.upload(make_keys("lost").certificate_pem)}, "belong"),

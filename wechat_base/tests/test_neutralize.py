@@ -37,7 +37,7 @@ class TestNeutralize(WechatCase):
         self.neutralize()
         for record in (self.account, self.merchant):
             self.assertEqual(record.environment, "disabled")
-            for name in record._SECRET_FIELDS:
+            for name in record._secret_fields():
                 self.assertFalse(record.sudo()[f"{name}_cipher"])
         self.assertNotEqual(self.account.callback_key, old_key)
         self.env.cr.execute("SELECT count(*) FROM wechat_token")

@@ -242,7 +242,7 @@ class TestRights(WechatCase):
                 ):
                     call_kw(model, method, [[]], {})
         for record in (self.account, self.merchant):
-            self.assertTrue(record.sudo()[f"{record._SECRET_FIELDS[0]}_cipher"])
+            self.assertTrue(record.sudo()[f"{record._secret_fields()[0]}_cipher"])
 
     def test_secrets_are_the_system_administrators(self):
         user = self.new_user(

@@ -148,7 +148,7 @@ class TestSecret(WechatCase):
 
     def test_fields_are_closed_by_declaration(self):
         for model in ("wechat.account", "wechat.merchant"):
-            for name in self.env[model]._SECRET_FIELDS:
+            for name in self.env[model]._secret_fields():
                 field = self.env[model]._fields[name]
                 cipher = self.env[model]._fields[f"{name}_cipher"]
                 self.assertEqual(field.groups, "base.group_system")

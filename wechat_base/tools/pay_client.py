@@ -137,17 +137,11 @@ class WechatPayClient:
             raise ValueError("path must begin with one slash")
         method = method.upper()
         repeatable = method == "GET" or bool(request_no)
-        first, second = self._urls
-        try:
-            return self._request_once(method, first, path, params, body, timeout)
-        except WechatUnknownOutcome:
-            if not repeatable:
-                raise
-        except WechatUnavailable as error:
-            # With a code it is WeChat that asks us to wait, not a dead line.
-            if error.code:
-                raise
-        return self._request_once(method, second, path, params, body, timeout)
+
+        def call(base):
+            return self._request_once(method, base, path, params, body, timeout)
+
+        return transport.with_backup(call, self._urls, repeatable)
 
     def certificates(self):
         """Download the platform certificates.

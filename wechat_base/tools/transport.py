@@ -78,6 +78,25 @@ def new_session(trust_env=True, context=None):
     return session
 
 
+def with_backup(call, urls, repeatable):
+    """Return ``call(url)`` of the first address, or of the backup address after it.
+
+    :param bool repeatable: whether it does no harm to send it again after an answer
+        was lost
+    """
+    first, second = urls
+    try:
+        return call(first)
+    except WechatUnknownOutcome:
+        if not repeatable:
+            raise
+    except WechatUnavailable as error:
+        # With a code it is WeChat that asks us to wait, not a dead line.
+        if error.code:
+            raise
+    return call(second)
+
+
 def send(
     session,
     prepared,

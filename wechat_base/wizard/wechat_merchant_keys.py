@@ -4,6 +4,7 @@ import io
 import secrets
 import string
 import zipfile
+import zlib
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
@@ -245,7 +246,13 @@ class WechatMerchantKeys(models.TransientModel):
                 for info in archive.infolist()[:20]:
                     if info.filename.endswith(".pem") and info.file_size <= _MAX_FILE:
                         texts.append(archive.read(info))
-        except (zipfile.BadZipFile, RuntimeError, NotImplementedError):
+        except (
+            zipfile.BadZipFile,
+            RuntimeError,  # it wants a password
+            NotImplementedError,  # packed in a way that Python does not know
+            zlib.error,
+            EOFError,
+        ):
             raise UserError(
                 self.env._("The ZIP file cannot be opened. Download it again.")
             ) from None

@@ -67,7 +67,8 @@ class PosPaymentMethod(models.Model):
                 self.company_id or self.env.company
             )
             self.wechat_merchant_id = self.env["wechat.merchant"].search(
-                domain, limit=1
+                fields.Domain(domain) & fields.Domain("environment", "!=", "disabled"),
+                limit=1,
             )
         return result
 

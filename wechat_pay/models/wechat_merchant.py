@@ -17,14 +17,6 @@ OPEN_DAYS = 60
 class WechatMerchant(models.Model):
     _inherit = "wechat.merchant"
 
-    _SECRET_FIELDS = (
-        "apiv3_key",
-        "apiv3_key_former",
-        "private_key",
-        "private_key_next",
-        "apiv2_key",
-    )
-
     codepay_driver = fields.Selection(
         [("v3", "APIv3"), ("v2", "APIv2")],
         string="Payment codes by",

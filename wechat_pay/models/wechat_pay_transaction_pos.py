@@ -297,7 +297,10 @@ class WechatPayTransaction(models.Model):
 
         :return: those that are under way or done, and those that have failed
         """
-        domain = [("kind", "=", "refund"), ("pos_method_id", "=", vals["pos_method_id"])]
+        domain = [
+            ("kind", "=", "refund"),
+            ("pos_method_id", "=", vals["pos_method_id"]),
+        ]
         line = vals["pos_payment_uuid"]
         rows = self.search([*domain, ("pos_payment_uuid", "=", line)])
         if not rows:

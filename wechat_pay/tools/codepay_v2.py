@@ -223,18 +223,12 @@ class CodepayV2:
         :param bool repeatable: whether it does no harm to send it again, by the
             backup address, after an answer was lost
         """
-        first, second = self._urls
         session = session or self._http
-        try:
-            return self._call_once(session, first, path, values)
-        except WechatUnknownOutcome:
-            if not repeatable:
-                raise
-        except WechatUnavailable as error:
-            # With a code it is WeChat that asks us to wait, not a dead line.
-            if error.code:
-                raise
-        return self._call_once(session, second, path, values)
+
+        def call(base):
+            return self._call_once(session, base, path, values)
+
+        return transport.with_backup(call, self._urls, repeatable)
 
     def _call_once(self, session, base, path, values):
         request = requests.Request(
