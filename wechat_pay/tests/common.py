@@ -9,35 +9,19 @@ from odoo.tests import HttpCase, TransactionCase, new_test_user
 from odoo.addons.wechat_base.tests.common import APIV3_KEY, make_keys
 from odoo.addons.wechat_base.tests.sandbox import Sandbox
 
+from .pay_sandbox import APIV2_KEY, AtWechat
+
 MCHID = "1900009191"
 APPID = "wxpay000000000001"
-APIV2_KEY = "2abcdefghijklmnopqrstuvwxyz01234"
 
 
-class PayShop:
+class PayShop(AtWechat):
     """Records of a shop; for test cases of any kind."""
 
     @classmethod
     def make_shop(cls, company):
         """Make a merchant, known here and at the sandbox."""
-        # One customer pays all day long, and is not to be asked for the password.
-        cls.sandbox.post("settings", free_payments=None)
-        cls.sandbox.post(
-            "accounts",
-            appid=APPID,
-            secret="0123456789abcdef0123456789abcdef",
-            token="paytoken",
-            original_id="gh_pay000000000",
-            callback_mode="plain",
-        )
-        known = cls.sandbox.post(
-            "merchants",
-            mchid=MCHID,
-            appids=[APPID],
-            apiv3_key=APIV3_KEY,
-            apiv2_key=APIV2_KEY,
-            merchant_cert_pem=make_keys("merchant").certificate_pem,
-        )
+        known = cls.tell_sandbox(MCHID, APPID, "gh_pay000000000")
         cls.account = cls.env["wechat.account"].create(
             {
                 "name": "Shop",
@@ -87,7 +71,6 @@ class PayShop:
                 "wechat_merchant_id": cls.merchant.id,
             }
         )
-        cls.openid = cls.sandbox.post("users", nickname="小林")["openid"]
 
 
 class PayCase(PayShop, TransactionCase):
@@ -151,10 +134,7 @@ class PayCase(PayShop, TransactionCase):
 
     def setUp(self):
         super().setUp()
-        self.sandbox.call("DELETE", "faults")
-        self.sandbox.post(
-            "settings", refund_gap_seconds=0, ask_password=False, free_payments=None
-        )
+        self.reset_sandbox()
         self.order = str(uuid4())
         self.line = str(uuid4())
 
@@ -172,10 +152,6 @@ class PayCase(PayShop, TransactionCase):
             "way": "codepay",
             **vals,
         }
-
-    def code(self, new=True):
-        """Return the payment code on the customer's phone."""
-        return self.sandbox.post(f"phone/{self.openid}/pay_code", new=new)["auth_code"]
 
     def charge(self, code=None, **vals):
         return self.call("start", self.payment(code=code or self.code(), **vals))
@@ -284,8 +260,3 @@ class PayCase(PayShop, TransactionCase):
 
     def password(self, number, result):
         self.sandbox.post(f"pay/orders/{MCHID}/{number}/password", result=result)
-
-    def fault(self, path, kind, times=1, **vals):
-        self.sandbox.call(
-            "POST", "faults", {"path": path, "kind": kind, "times": times, **vals}
-        )

@@ -46,7 +46,7 @@ class TestCodepay(PayCase):
         self.assertEqual(self.count(CODEPAY), before)
 
     def test_password(self):
-        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.ask_password()
         answer = self.charge()
         self.assertEqual(answer["state"], "waiting")
         self.assertIn("password", answer["message"])
@@ -56,7 +56,7 @@ class TestCodepay(PayCase):
         self.assertEqual(self.status()["state"], "done")
 
     def test_customer_cancels(self):
-        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.ask_password()
         answer = self.charge()
         self.password(answer["number"], "cancel")
         answer = self.status()
@@ -69,7 +69,7 @@ class TestCodepay(PayCase):
 
     def test_nobody_enters_the_password(self):
         """At the limit an unpaid order is reversed, by the till's question."""
-        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.ask_password()
         answer = self.charge()
         self.let_time_pass()
         answer = self.status()
@@ -78,7 +78,7 @@ class TestCodepay(PayCase):
 
     def test_till_is_gone(self):
         """The same, by a job."""
-        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.ask_password()
         number = self.charge()["number"]
         self.let_time_pass()
         self.drain()
@@ -124,7 +124,7 @@ class TestCodepay(PayCase):
 
     def test_forced_by_the_cashier(self):
         """What a saved order counts on is not reversed: the goods are gone."""
-        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.ask_password()
         number = self.charge()["number"]
         payment = self.save_order().payment_ids
         self.assertTrue(payment.wechat_unproven)
@@ -143,7 +143,7 @@ class TestCodepay(PayCase):
 
     def test_forced_while_it_was_closed(self):
         """The same, when the till's time was over before the order was saved."""
-        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.ask_password()
         number = self.charge()["number"]
         row = self.row()
         row.state = "closing"
@@ -160,7 +160,7 @@ class TestCodepay(PayCase):
 
     def test_forced_and_paid_late(self):
         """The order had ended unpaid; its money is wanted, and does not go back."""
-        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.ask_password()
         number = self.charge()["number"]
         row = self.row()
         row.write({"state": "cancelled", "next_at": self.long_ago()})
@@ -255,7 +255,7 @@ class TestCodepay(PayCase):
         self.assertFalse(row.refund_ids)
 
     def test_cancelled_by_the_cashier(self):
-        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.ask_password()
         number = self.charge()["number"]
         answer = self.cancel()
         self.assertEqual((answer["state"], answer["error"]), ("cancelled", "cancelled"))
@@ -270,7 +270,7 @@ class TestCodepay(PayCase):
         self.assertEqual(self.remote(number)["trade_state"], "REVOKED")
 
     def test_cancelled_while_wechat_is_down(self):
-        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.ask_password()
         number = self.charge()["number"]
         self.fault("reverse", "http_status", status=500, times=2)
         answer = self.cancel()
@@ -286,7 +286,7 @@ class TestCodepay(PayCase):
 
     def test_late_success(self):
         """Money that arrives after the end goes back by itself."""
-        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.ask_password()
         answer = self.charge()
         row = self.row()
         row.write({"state": "cancelled", "next_at": self.long_ago()})
@@ -330,7 +330,7 @@ class TestCodepay(PayCase):
 
     def test_two_tills(self):
         """Another line of the same order waits until the first is over."""
-        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.ask_password()
         first = self.charge()
         other = self.order[:-4] + "beef"
         answer = self.charge(line=other)
@@ -431,7 +431,7 @@ class TestCodepay(PayCase):
 
     def test_merchant_in_apiv2(self):
         self.merchant.codepay_driver = "v2"
-        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.ask_password()
         answer = self.charge()
         self.assertEqual(answer["state"], "waiting", answer)
         self.password(answer["number"], "right")

@@ -110,7 +110,7 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
         return answer["auth_code"]
 
     def phone_ask_password(self):
-        return self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        return self.ask_password()
 
     def phone_password(self, result):
         number = self._orders()[-1]["out_trade_no"]
