@@ -66,6 +66,9 @@ def proof(database: postgres.Database, _rest: list[str]) -> int:
     """The long proofs at full size."""
     parts = {
         "race": lambda: pytest_part("race", ["tests/proofs/test_race.py"], database),
+        "payment_race": lambda: pytest_part(
+            "payment_race", ["tests/proofs/test_payment_race.py"], database
+        ),
         "faults": lambda: pytest_part(
             "faults", ["tests/proofs/test_faults.py"], database
         ),
