@@ -20,6 +20,8 @@ class PosPayment(models.Model):
         help="The till says that it was paid with WeChat, and WeChat has not said so.",
     )
 
+    _wechat_unproven_idx = models.Index("(id) WHERE wechat_unproven IS TRUE")
+
     @api.model_create_multi
     def create(self, vals_list):
         return super().create([self._without_proof(vals) for vals in vals_list])

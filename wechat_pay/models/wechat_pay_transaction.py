@@ -77,6 +77,7 @@ class WechatPayTransaction(models.Model):
         required=True,
         readonly=True,
         copy=False,
+        index=True,
         help="Our number: out_trade_no of a payment, out_refund_no of a refund.",
     )
     remote_no = fields.Char(
@@ -115,19 +116,21 @@ class WechatPayTransaction(models.Model):
     )
     description = fields.Char(readonly=True)
     amount_fen = Fen(string="Amount (fen)", required=True, readonly=True)
-    amount = fields.Monetary(compute="_compute_amounts")
+    amount = fields.Monetary(compute="_compute_amounts", store=True)
     payer_total_fen = Fen(string="Paid by the customer (fen)", readonly=True)
     payer_total = fields.Monetary(
-        string="Paid by the customer", compute="_compute_amounts"
+        string="Paid by the customer", compute="_compute_amounts", store=True
     )
     settlement_fen = Fen(string="The merchant receives (fen)", readonly=True)
     settlement = fields.Monetary(
         string="The merchant receives",
         compute="_compute_amounts",
+        store=True,
         help="Before WeChat's fee: the amount without coupons that nobody funded.",
     )
     refunded_fen = Fen(string="Refunded (fen)", readonly=True, default=0, copy=False)
-    refunded = fields.Monetary(compute="_compute_amounts")
+    # Not stored: one statement of SQL guards what it is computed from.
+    refunded = fields.Monetary(compute="_compute_refunded")
     promotion_ids = fields.One2many(
         "wechat.pay.promotion", "transaction_id", string="WeChat coupons", readonly=True
     )
@@ -193,12 +196,16 @@ class WechatPayTransaction(models.Model):
 
     # === COMPUTE METHODS === #
 
-    @api.depends("amount_fen", "payer_total_fen", "settlement_fen", "refunded_fen")
+    @api.depends("amount_fen", "payer_total_fen", "settlement_fen")
     def _compute_amounts(self):
         for row in self:
             row.amount = money.from_fen(row.amount_fen)
             row.payer_total = money.from_fen(row.payer_total_fen)
             row.settlement = money.from_fen(row.settlement_fen)
+
+    @api.depends("refunded_fen")
+    def _compute_refunded(self):
+        for row in self:
             row.refunded = money.from_fen(row.refunded_fen)
 
     @api.depends("needs_help", "error_code", "error")
