@@ -2,6 +2,7 @@ from datetime import timedelta
 
 from odoo import Command, fields
 from odoo.exceptions import AccessError, ValidationError
+from odoo.service.model import call_kw
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -365,6 +366,16 @@ class TestCodepay(PayCase):
         self.env.flush_all()
         self.env.cr.execute("SELECT t.* FROM wechat_pay_transaction t")
         self.assertNotIn(code, str(self.env.cr.fetchall()))
+
+    def test_code_is_in_no_log(self):
+        """Not even where Odoo writes down what the till has sent."""
+        code = self.code()
+        payment = self.payment(code=code)
+        with self.assertLogs("odoo.service.model", "DEBUG") as logs:
+            answer = call_kw(self.till, "wechat_pay_start", [self.till.ids, payment], {})
+        self.assertEqual(answer["state"], "done")
+        self.assertIn("wechat_pay_start", str(logs.output))
+        self.assertNotIn(code, str(logs.output))
 
     def test_code_instead_of_qr_code(self):
         """The customer shows a code while ours is on the screen: one is charged."""
