@@ -66,9 +66,9 @@ class PosPaymentMethod(models.Model):
             domain = self.env["wechat.merchant"]._check_company_domain(
                 self.company_id or self.env.company
             )
+            enabled = [("environment", "!=", "disabled")]
             self.wechat_merchant_id = self.env["wechat.merchant"].search(
-                fields.Domain(domain) & fields.Domain("environment", "!=", "disabled"),
-                limit=1,
+                fields.Domain.AND([domain, enabled]), limit=1
             )
         return result
 

@@ -372,7 +372,9 @@ class TestCodepay(PayCase):
         code = self.code()
         payment = self.payment(code=code)
         with self.assertLogs("odoo.service.model", "DEBUG") as logs:
-            answer = call_kw(self.till, "wechat_pay_start", [self.till.ids, payment], {})
+            answer = call_kw(
+                self.till, "wechat_pay_start", [self.till.ids, payment], {}
+            )
         self.assertEqual(answer["state"], "done")
         self.assertIn("wechat_pay_start", str(logs.output))
         self.assertNotIn(code, str(logs.output))
