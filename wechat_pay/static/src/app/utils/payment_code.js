@@ -34,6 +34,20 @@ export function paymentCodeOf(code) {
     return Object.keys(SHAPES).find((wallet) => SHAPES[wallet].test(code)) || null;
 }
 
+/**
+ * Whether the nomenclature has a rule of its own for a code: not the one that takes
+ * everything for a product, and not the GS1 elements that any digits may look like.
+ *
+ * @param {Object|Object[]|null} parsed null when the nomenclature refuses the code
+ * @returns {boolean}
+ */
+export function nomenclatureKnows(parsed) {
+    if (Array.isArray(parsed)) {
+        return parsed.some(({ type }) => type === "product");
+    }
+    return Boolean(parsed) && !["product", "error"].includes(parsed.type);
+}
+
 /** @returns {boolean} whether the code may be a code that charges its owner */
 export function isPaymentCode(code) {
     return paymentCodeOf(code) !== null;
