@@ -1,5 +1,5 @@
 import { Reactive } from "@web/core/utils/reactive";
-import { ConnectionLostError, RPCError } from "@web/core/network/rpc";
+import { ConnectionLostError } from "@web/core/network/rpc";
 import { _t } from "@web/core/l10n/translation";
 import { markRaw } from "@odoo/owl";
 
