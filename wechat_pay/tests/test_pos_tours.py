@@ -131,7 +131,7 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
         )
 
     def phone_fault(self, kind, path="codepay", **options):
-        for name in ("status", "commit", "seconds"):
+        for name in ("status", "commit", "seconds", "times"):
             if name in options:
                 options[name] = int(options[name])
         if "commit" in options:
@@ -212,9 +212,23 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
     def test_faults(self):
         self._run("WechatPayFaults")
         self._assert_paid(4)
+        self._assert_forced(self._payments("unknown"))
         self.assertEqual(len(self._payments("abnormal")), 1)
         reversed_orders = [o for o in self._orders() if o["trade_state"] == "REVOKED"]
         self.assertEqual(len(reversed_orders), 1)
+
+    def _assert_forced(self, forced):
+        """What the cashier has forced is kept, and confirmed when WeChat is asked."""
+        self.assertEqual(forced.mapped("abandoned"), [False])
+        payment = forced.pos_payment_id
+        self.assertEqual(payment.pos_order_id.state, "paid")
+        self.assertTrue(payment.wechat_unproven)
+        self.assertFalse(payment.transaction_id)
+        self.assertIn("Not confirmed by WeChat", payment.ticket)
+        forced.sudo()._work(forced.id, "query")
+        self.env.invalidate_all()
+        self.assertEqual(forced.state, "done")
+        self.assertFalse(payment.wechat_unproven)
 
     def test_too_late(self):
         self.startPatcher(patch.object(const, "CODE_SECONDS", 4))

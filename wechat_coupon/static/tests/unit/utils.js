@@ -9,6 +9,12 @@ const { DateTime } = luxon;
 export const PROGRAM_ID = 9001;
 export const COUPON_ID = 7001;
 export const CODE = "621234567890";
+export const PAYMENT_CODE = "134567890123456789";
+
+/** From now on the till has a payment method of WeChat Pay. */
+export function takePayments(store) {
+    store.config.payment_method_ids[0].use_payment_terminal = "wechat_pay";
+}
 
 /** What the server sends for a program that the till does not have. */
 export function programRecords({ id = PROGRAM_ID, threshold = 0, amount = 20 } = {}) {

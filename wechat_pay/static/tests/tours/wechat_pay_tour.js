@@ -1,3 +1,4 @@
+import * as Dialog from "@point_of_sale/../tests/generic_helpers/dialog_util";
 import * as OfflineUtil from "@point_of_sale/../tests/generic_helpers/offline_util";
 import { refresh, run } from "@point_of_sale/../tests/generic_helpers/utils";
 import * as Chrome from "@point_of_sale/../tests/pos/tours/utils/chrome_util";
@@ -40,6 +41,9 @@ tours.add("WechatPayStory", {
             Pay.scanPhone({ used: 1 }),
             Pay.says("is not valid any more"),
             Pay.says("Scan the customer's new payment code"),
+            // The server lets go of what was refused, then the line goes away.
+            PaymentScreen.clickPaymentlineDelButton("WeChat Pay", "60.00"),
+            Pay.noLine(),
             Pay.scanPhone(),
             Pay.receiptSays("WeChat Pay number: 4"),
             Pay.nextOrder(),
@@ -49,6 +53,10 @@ tours.add("WechatPayStory", {
             Pay.scanPhone(),
             Pay.dialogSays("has been paid with WeChat already"),
             Pay.says("Not paid"),
+            Chrome.clickOrders(),
+            TicketScreen.deleteOrder("004"),
+            Dialog.confirm(),
+            Pay.noOrder("60.00"),
         ].flat(),
 });
 
@@ -109,6 +117,9 @@ tours.add("WechatPayPassword", {
             ProductScreen.isShown(),
             Pay.onPhone("password", { result: "right" }),
             Pay.isNotified("has been paid with WeChat"),
+            ProductScreen.clickControlButton("Cancel Order"),
+            Dialog.confirm("Ok"),
+            Pay.dialogSays("Money of this order has moved with WeChat"),
             ProductScreen.clickPayButton(),
             Pay.says("Paid"),
             PaymentScreen.clickValidate(),
@@ -154,6 +165,25 @@ tours.add("WechatPayFaults", {
             Pay.says("No connection to the server"),
             OfflineUtil.setOnlineMode(),
             Pay.receiptSays("WeChat Pay number: 4"),
+            Pay.nextOrder(),
+            // WeChat stays out of reach, and the customer's phone shows the payment.
+            Pay.orderTea(),
+            Pay.onPhone("fault", { kind: "http_status", status: 500, commit: 1 }),
+            Pay.onPhone("fault", {
+                kind: "http_status",
+                status: 500,
+                path: "out-trade-no/[^/]+$",
+                times: 100,
+            }),
+            Pay.scanPhone(),
+            Pay.says("Do not charge again"),
+            Pay.offersNot("force"),
+            Pay.afterLongDoubt(),
+            Pay.click("force"),
+            Dialog.confirm("I have seen the payment"),
+            Pay.isNotified("Not confirmed by WeChat"),
+            Pay.receiptSays("Not confirmed by WeChat"),
+            Pay.onPhone("heal"),
             Pay.nextOrder(),
             // Another amount than ours.
             Pay.orderTea(),

@@ -53,11 +53,6 @@ export class CouponDesk {
         this.server.notify(message, type);
     }
 
-    /** A code that charges its owner is no coupon. */
-    onPaymentCode(code) {
-        this.pos.wechatPay.onPaymentCode(code);
-    }
-
     /**
      * Look up a code and put the coupon on the order.
      *
@@ -65,7 +60,7 @@ export class CouponDesk {
      * @returns {Promise<LookupResult & {message: string, applied?: boolean}>}
      */
     async activate(code, order = this.pos.getOrder()) {
-        if (isPaymentCode(code)) {
+        if (this.pos.wechatPay.takesPayments && isPaymentCode(code)) {
             return {
                 status: "refused",
                 message: _t("This is a payment code. Go to payment to use it."),

@@ -4,7 +4,7 @@
  * Nothing here talks to the server or knows an order, so that the order of the
  * questions can be read and tested in one place. @see routeOf
  */
-import { cleanCode, isPaymentCode } from "@wechat_pay/app/utils/payment_code";
+import { cleanCode } from "@wechat_pay/app/utils/payment_code";
 
 // By the type that the nomenclature sees; Odoo would act on any other type unasked.
 const ROUTES = {
@@ -62,9 +62,9 @@ export function maskCode(code) {
 }
 
 /**
- * Who has to be asked what this code is.
+ * Who has to be asked what this code is. Payment codes do not come here where the till
+ * takes them.
  *
- * - `payment`: a payment code; it goes nowhere
  * - `product`: a product that the till has; it wins without waiting
  * - `core`: Odoo knows what to do
  * - `coupon`: Odoo takes it for a coupon; ours are looked up before its own
@@ -81,10 +81,7 @@ export function maskCode(code) {
  *     this code; such a code is shown to nobody else
  * @returns {string}
  */
-export function routeOf({ code, parsed }, { product = false, person = false } = {}) {
-    if (isPaymentCode(code) && !product) {
-        return "payment";
-    }
+export function routeOf({ parsed }, { product = false, person = false } = {}) {
     if (Array.isArray(parsed)) {
         return "core";
     }

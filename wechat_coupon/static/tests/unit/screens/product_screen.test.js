@@ -5,7 +5,15 @@ import { Mutex } from "@web/core/utils/concurrency";
 import { MainComponentsContainer } from "@web/core/main_components_container";
 import { ProductScreen } from "@point_of_sale/app/screens/product_screen/product_screen";
 import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_model_definitions";
-import { CODE, found, loseConnection, mockServer, openOrder, settle } from "../utils";
+import {
+    CODE,
+    found,
+    loseConnection,
+    mockServer,
+    openOrder,
+    PAYMENT_CODE,
+    settle,
+} from "../utils";
 
 definePosModels();
 
@@ -113,12 +121,12 @@ test("without a connection one sentence says so", async () => {
     expect.verifySteps([]);
 });
 
-test("a payment code is sent nowhere", async () => {
+test("a till without WeChat Pay treats a payment code like any other code", async () => {
     const { screen } = await mountScreen();
-    expect(screen._wechatOnScan(scanOf("134567890123456789"))).toBe(true);
+    screen._wechatOnScan(scanOf(PAYMENT_CODE));
     await settle();
-    expect(".o_notification").toHaveText(/payment code/);
-    expect.verifySteps([]);
+    expect(".o_notification").toHaveText(/no product and no coupon/);
+    expect.verifySteps(["products", "lookup"]);
 });
 
 test("a coupon that looks like a discount label gives no discount", async () => {

@@ -46,9 +46,9 @@ describe("route", () => {
         expect(routeOf(scan("2205000000000", "discount"), known)).toBe("product");
     });
 
-    test("a payment code goes nowhere", () => {
-        expect(routeOf(scan("134567890123456789"))).toBe("payment");
-        expect(routeOf(scan("134567890123456789", "client"))).toBe("payment");
+    test("what looks like a payment code is a code like any other here", () => {
+        expect(routeOf(scan("134567890123456789"))).toBe("ask");
+        expect(routeOf(scan("134567890123456789", "client"))).toBe("record_first");
     });
 
     test("what nobody at the till knows is asked", () => {

@@ -20,7 +20,7 @@ patch(PosOrder.prototype, {
         const orders = this.lines.map((line) => line.refunded_orderline_id?.order_id);
         return [...new Map(orders.filter(Boolean).map((order) => [order.uuid, order])).values()];
     },
-    /** @returns {number} what was paid with WeChat and has not gone back, in yuan */
+    /** @returns {number} what was paid with WeChat and does not go back yet, in yuan */
     wechatRefundable() {
         const refunded = this.wechatRefundedOrders();
         const refunds = refunded
@@ -31,6 +31,7 @@ patch(PosOrder.prototype, {
         const amounts = [...orders.values()].flatMap((order) =>
             order.payment_ids.filter(isWechatPay).map((payment) => payment.amount)
         );
+        amounts.push(...this.payment_ids.filter(isWechatPay).map((payment) => payment.amount));
         return Math.max(0, this.currency.round(sum(amounts)));
     },
     /** What the server is told about the refund of a payment line. */

@@ -7,8 +7,8 @@ import { patch } from "@web/core/utils/patch";
  * A screen may register a callback `wechat`: it sees each code as it was scanned,
  * before the nomenclature rewrites it, and returns true to keep it.
  *
- * The callback `wechat_payment` does the same for payment codes, before all others and
- * on every screen: Odoo would search for them and show them.
+ * The callback `wechat_payment` does the same for payment codes, before all others:
+ * Odoo would search for them and show them. Who has the reader exclusively has it.
  */
 patch(BarcodeReader.prototype, {
     setup() {
@@ -17,16 +17,16 @@ patch(BarcodeReader.prototype, {
         this.wechatIsOdoos = false;
     },
     async _scan(code) {
-        if (!code || this.wechatIsOdoos) {
+        if (!code || this.wechatIsOdoos || this.exclusiveCbMap) {
             return super._scan(...arguments);
         }
         const clean = cleanCode(code);
-        if (isPaymentCode(clean) && (await this._wechatOffer("wechat_payment", clean))) {
-            return;
-        }
-        if (!this.exclusiveCbMap && this.wechatHandles("wechat")) {
-            const scan = { raw: code, code: clean, parsed: this._wechatParse(code) };
-            if (await this._wechatOffer("wechat", scan)) {
+        const types = ["wechat_payment", "wechat"].filter(
+            (type) => (type === "wechat" || isPaymentCode(clean)) && this.wechatHandles(type)
+        );
+        const scan = types.length && { raw: code, code: clean, parsed: this._wechatParse(code) };
+        for (const type of types) {
+            if (await this._wechatOffer(type, scan)) {
                 return;
             }
         }

@@ -20,11 +20,11 @@ export class PayServer extends TillServer {
     }
 
     cancel(line) {
-        return this._send("wechat_pay_cancel", line);
+        return this.inTime(this._send("wechat_pay_cancel", line));
     }
 
     refund(refund) {
-        return this._send("wechat_pay_refund", refund);
+        return this.inTime(this._send("wechat_pay_refund", refund));
     }
 
     _send(name, value) {

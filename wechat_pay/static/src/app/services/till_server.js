@@ -9,6 +9,11 @@ const SENTENCES = ["UserError", "AccessError", "ValidationError"].map(
     (name) => `odoo.exceptions.${name}`
 );
 
+/** @returns {boolean} whether the server has refused a call and says why */
+export function isRefusal(error) {
+    return error instanceof RPCError && SENTENCES.includes(error.exceptionName);
+}
+
 /**
  * The line to the server: calls that end in time, and what the cashier and the log
  * are told when one fails.
@@ -45,7 +50,7 @@ export class TillServer {
             throw error;
         }
         this.log("call", error);
-        if (SENTENCES.includes(error.exceptionName) && error.data?.message) {
+        if (isRefusal(error) && error.data?.message) {
             return error.data.message;
         }
         return this.brokenSentence;

@@ -10,6 +10,10 @@ const SHAPES = {
     unionpay: /^62\d{17}$/,
 };
 
+// What any digits may be taken for: by the rule that takes everything for a product,
+// and by the rules of the warehouse, e.g. all that begins with 10 for a lot.
+const VAGUE_TYPES = ["error", "product", "lot", "location", "package"];
+
 /**
  * Remove what a scanner or an input method adds to a code.
  *
@@ -32,6 +36,19 @@ export function cleanCode(code) {
  */
 export function paymentCodeOf(code) {
     return Object.keys(SHAPES).find((wallet) => SHAPES[wallet].test(code)) || null;
+}
+
+/**
+ * Whether the nomenclature has a rule for a code that means something at a till.
+ *
+ * @param {Object|Object[]|null} parsed null when the nomenclature refuses the code
+ * @returns {boolean}
+ */
+export function nomenclatureKnows(parsed) {
+    if (Array.isArray(parsed)) {
+        return parsed.some(({ type }) => type === "product");
+    }
+    return Boolean(parsed) && !VAGUE_TYPES.includes(parsed.type);
 }
 
 /** @returns {boolean} whether the code may be a code that charges its owner */

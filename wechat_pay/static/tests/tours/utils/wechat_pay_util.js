@@ -1,4 +1,5 @@
 import { negate, run } from "@point_of_sale/../tests/generic_helpers/utils";
+import { FORCE_AFTER_MS } from "@wechat_pay/app/utils/payment/payment_view";
 import { cookie } from "@web/core/browser/cookie";
 import * as Chrome from "@point_of_sale/../tests/pos/tours/utils/chrome_util";
 import * as PaymentScreen from "@point_of_sale/../tests/pos/tours/utils/payment_screen_util";
@@ -124,6 +125,19 @@ export function dialogSays(text) {
         { content: "close it", trigger: ".modal-footer .btn-primary", run: "click" },
         { content: "it is closed", trigger: negate(".modal") },
     ];
+}
+
+/** The clock is moved instead of waiting for it. */
+export function afterLongDoubt() {
+    return run(() => {
+        const { uuid } = posmodel.getOrder().getSelectedPaymentline();
+        posmodel.wechatPay.paymentOf(uuid).troubleSince -= FORCE_AFTER_MS;
+    }, "the doubt has lasted long enough");
+}
+
+export function noOrder(text) {
+    const trigger = negate(`.order-row:contains("${text}")`);
+    return { content: `no order in the list has ${text}`, trigger };
 }
 
 export function noLine() {

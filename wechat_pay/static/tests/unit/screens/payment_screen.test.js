@@ -1,5 +1,6 @@
 import { describe, destroy, expect, test } from "@odoo/hoot";
 import { click } from "@odoo/hoot-dom";
+import { ConnectionLostError } from "@web/core/network/rpc";
 import { advanceTime, Deferred } from "@odoo/hoot-mock";
 import { mountWithCleanup, patchWithCleanup } from "@web/../tests/web_test_helpers";
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
@@ -93,6 +94,47 @@ describe("a code", () => {
         store.models["product.product"].get(5).update({ barcode: CODE });
         expect(desk.onPaymentCode(CODE)).toBe(false);
         expect.verifySteps([]);
+    });
+
+    test("is anybody's at a till without WeChat Pay", async () => {
+        mockServer();
+        const { desk, method } = await openPayment();
+        method.use_payment_terminal = false;
+        expect(desk.onPaymentCode(CODE)).toBe(false);
+        expect(desk.onPaymentCode("284567890123456789")).toBe(false);
+        expect.verifySteps([]);
+    });
+
+    test("is the nomenclature's first, where it cannot be charged", async () => {
+        mockServer();
+        const { desk, order } = await openTill();
+        expect(desk.onPaymentCode(CODE, { type: "price" })).toBe(false);
+        expect(desk.onPaymentCode(CODE, [{ type: "lot" }, { type: "product" }])).toBe(false);
+        expect.verifySteps([]);
+        const vague = ["product", "error", "lot"].map((type) => ({ type }));
+        for (const parsed of [...vague, [{ type: "lot" }], null]) {
+            expect(desk.onPaymentCode(CODE, parsed)).toBe(true);
+            expect.verifySteps(["This is a payment code. Go to payment to use it."]);
+        }
+        await mountWithCleanup(PaymentScreen, { props: { orderUuid: order.uuid } });
+        await settle();
+        // The label of a scale looks like an Alipay code.
+        expect(desk.onPaymentCode("284567890123456789", { type: "weight" })).toBe(false);
+        expect.verifySteps([]);
+    });
+
+    test("leaves the amount alone: its key strokes are dropped", async () => {
+        mockServer({ start: ({ amount }) => statusOf("done", { amount }) });
+        const { desk, order, screen, method, store } = await openPayment();
+        await screen.addNewPaymentLine(method);
+        order.payment_ids[0].setAmount(1.5);
+        for (const key of CODE) {
+            store.numberBuffer.sendKey(key);
+        }
+        desk.onPaymentCode(CODE);
+        await settle();
+        expect(order.payment_ids[0].amount).toBe(1.5);
+        expect.verifySteps([`start codepay ${CODE}`]);
     });
 
     test("of another wallet gets a sentence", async () => {
@@ -233,6 +275,17 @@ describe("under way", () => {
         expect.verifySteps(["cancel"]);
     });
 
+    test("what is over is forgotten when its order is gone", async () => {
+        const { desk, screen, order, line, known } = await underWay();
+        known.cancel = { ...waiting, state: "cancelled" };
+        await screen.deletePaymentLine(line.uuid);
+        expect(Object.keys(desk.payments)).toEqual([line.uuid]);
+        desk.onPaymentCode(CODE);
+        await settle();
+        expect(Object.keys(desk.payments)).toEqual([order.payment_ids[0].uuid]);
+        expect.verifySteps(["cancel", `start codepay ${CODE}`]);
+    });
+
     test("the cashier may leave, and hears of it", async () => {
         const { screen, order, known, store } = await underWay();
         const amount = store.env.utils.formatCurrency(order.totalDue);
@@ -250,6 +303,175 @@ describe("under way", () => {
     test("other orders can be paid meanwhile", async () => {
         const { store } = await underWay();
         expect(Boolean(store.paymentTerminalInProgress)).toBe(false);
+    });
+});
+
+describe("a line that was sent and seems to be free", () => {
+    const failed = statusOf("failed", { message: "Not enough money." });
+
+    async function refused(answers) {
+        const known = mockServer({ start: failed, cancel: failed, ...answers });
+        const till = await openPayment();
+        patchWithCleanup(till.store.dialog, { add: (_, { body }) => expect.step(`told: ${body}`) });
+        till.desk.onPaymentCode(CODE);
+        await settle();
+        expect.verifySteps([`start codepay ${CODE}`]);
+        expect(statusOfLine(till.order)).toEqual(["retry"]);
+        return { ...till, known, line: till.order.payment_ids[0] };
+    }
+
+    test("is cancelled before it is deleted", async () => {
+        const { screen, order, line } = await refused();
+        await screen.deletePaymentLine(line.uuid);
+        expect(order.payment_ids).toHaveLength(0);
+        expect.verifySteps(["cancel"]);
+    });
+
+    test("that turns out to be paid becomes paid", async () => {
+        const { screen, order, line, known } = await refused();
+        known.cancel = statusOf("done", { amount: toFen(line.amount) });
+        await screen.deletePaymentLine(line.uuid);
+        expect(statusOfLine(order)).toEqual(["done"]);
+        expect(line.transaction_id).toBe("4200001");
+        expect.verifySteps(["cancel"]);
+    });
+
+    test("stays as long as the server does not answer, unless it has said no before", async () => {
+        const { screen, order, line, desk } = await refused();
+        desk.paymentOf(line.uuid).isRefused = false;
+        patchWithCleanup(line.payment_method_id.payment_terminal.server, {
+            async cancel() {
+                throw new ConnectionLostError();
+            },
+        });
+        await screen.deletePaymentLine(line.uuid);
+        expect(order.payment_ids).toHaveLength(1);
+        expect.verifySteps([
+            "No connection to the server: whether the customer has paid is not known. The payment stays here until the server answers.",
+        ]);
+        desk.paymentOf(line.uuid).isRefused = true;
+        await screen.deletePaymentLine(line.uuid);
+        expect(order.payment_ids).toHaveLength(0);
+        expect.verifySteps([]);
+    });
+
+    test("goes with its order only when the server agrees", async () => {
+        const { store, order, line, known } = await refused();
+        known.cancel = known.status = statusOf("waiting");
+        expect(await store._onBeforeDeleteOrder(order)).toBe(false);
+        expect.verifySteps([
+            "cancel",
+            "told: A WeChat payment of this order is under way. Wait for it, or cancel it on the payment screen.",
+        ]);
+        known.status = statusOf("failed");
+        await advanceTime(2000);
+        await settle();
+        known.cancel = failed;
+        expect(await store._onBeforeDeleteOrder(order)).toBe(true);
+        expect.verifySteps(["status", "cancel"]);
+        known.cancel = statusOf("done", { amount: toFen(line.amount) });
+        expect(await store._onBeforeDeleteOrder(order)).toBe(false);
+        expect(statusOfLine(order)).toEqual(["done"]);
+        expect(await store._onBeforeDeleteOrder(order)).toBe(false);
+        expect.verifySteps([
+            "cancel",
+            "told: Money of this order has moved with WeChat. Finish the order; what the customer does not want can then be refunded.",
+        ]);
+    });
+
+    test("is not dropped by the validation of the order", async () => {
+        const { store, order, line, known } = await refused();
+        known.cancel = statusOf("done", { amount: toFen(line.amount) });
+        const validation = new OrderPaymentValidation({ pos: store, orderUuid: order.uuid });
+        expect(await validation.validateOrder()).toBe(false);
+        expect(statusOfLine(order)).toEqual(["done"]);
+        expect.verifySteps(["cancel"]);
+    });
+});
+
+describe("money that goes back", () => {
+    async function openRefund(answers) {
+        const known = mockServer(answers);
+        const till = await openTill();
+        till.order.is_refund = true;
+        till.order.lines.forEach((line) => line.setQuantity(-line.qty));
+        const screen = await mountWithCleanup(PaymentScreen, {
+            props: { orderUuid: till.order.uuid },
+        });
+        patchWithCleanup(till.method.payment_terminal, {
+            _alert: (body) => expect.step(`told: ${body}`),
+        });
+        await screen.addNewPaymentLine(till.method);
+        const [line] = till.order.payment_ids;
+        return { ...till, screen, known, line, due: -toFen(line.amount) };
+    }
+
+    const refundedOf = (state, amount, more = {}) => ({
+        state,
+        amount,
+        message: "",
+        numbers: ["r1", "r2"],
+        ...more,
+    });
+
+    test("one part fails: the line has what the server says, the rest is open", async () => {
+        const { screen, line, order, due, store } = await openRefund({
+            refund: refundedOf("failed", 100, { message: "No balance." }),
+        });
+        const [part, all] = [1, due / 100].map((yuan) => store.env.utils.formatCurrency(yuan));
+        await screen.sendPaymentRequest(line);
+        expect([line.amount, line.getPaymentStatus()]).toEqual([-1, "done"]);
+        expect(line.payment_ref_no).toBe("r1 r2");
+        expect(toFen(order.remainingDue)).toBe(100 - due);
+        expect.verifySteps([
+            "refund",
+            `told: Only ${part} of ${all} goes back with WeChat. Choose how the rest goes back. No balance.`,
+        ]);
+    });
+
+    test("nothing goes back: the line may be deleted", async () => {
+        const { screen, line, order } = await openRefund({
+            refund: refundedOf("failed", 0, { message: "No balance." }),
+        });
+        await screen.sendPaymentRequest(line);
+        expect(line.getPaymentStatus()).toBe("retry");
+        await screen.deletePaymentLine(line.uuid);
+        expect(order.payment_ids).toHaveLength(0);
+        expect.verifySteps(["refund"]);
+    });
+
+    test("nobody answers: the cashier may go on after a minute, and nothing is lost", async () => {
+        const { screen, line, desk, method, order } = await openRefund();
+        patchWithCleanup(method.payment_terminal.server, {
+            async refund() {
+                throw new ConnectionLostError();
+            },
+        });
+        screen.sendPaymentRequest(line);
+        for (let second = 0; second < 65; second += 5) {
+            expect(desk.isUnderWay(line)).toBe(true);
+            await advanceTime(5000);
+            await settle();
+        }
+        expect(line.getPaymentStatus()).toBe("retry");
+        expect(".o_wechat_pay_text").toHaveText(/You can go on with the next customer/);
+        await screen.deletePaymentLine(line.uuid);
+        expect(order.payment_ids).toHaveLength(1);
+        expect.verifySteps([
+            "told: Whether the money has gone back is not known. Press Refund again to find out.",
+        ]);
+        method.payment_terminal.forceRefund(line);
+        await settle();
+        expect(line.getPaymentStatus()).toBe("done");
+        expect(".o_wechat_pay_unproven").toHaveCount(1);
+        expect.verifySteps(["Not confirmed by WeChat; it is checked later."]);
+    });
+
+    test("is asked for before the order is finished", async () => {
+        const { order, store } = await openRefund();
+        const validation = new OrderPaymentValidation({ pos: store, orderUuid: order.uuid });
+        expect(await validation.validateOrder()).toBe(false);
+        expect.verifySteps(["Press Refund first: no money has gone back yet."]);
     });
 });
 
@@ -313,7 +535,23 @@ test("a force is asked about, and finishes the line without a transaction", asyn
     await settle();
     expect(line.getPaymentStatus()).toBe("done");
     expect(Boolean(line.transaction_id)).toBe(false);
-    expect.verifySteps([`start codepay ${CODE}`, "asked"]);
+    expect(line.ticket).toInclude("Not confirmed by WeChat");
+    expect(".o_wechat_pay_title").toHaveText("Not confirmed by WeChat");
+    expect(".o_wechat_pay_text").toHaveText(/checked later/);
+    expect.verifySteps([
+        `start codepay ${CODE}`,
+        "asked",
+        "Not confirmed by WeChat; it is checked later.",
+    ]);
+    // From now on the till neither asks nor cancels.
+    desk.onChange({ line: line.uuid });
+    await screen.deletePaymentLine(line.uuid);
+    await screen.sendPaymentCancel(line);
+    desk.resume([line]);
+    await advanceTime(10000);
+    await settle();
+    expect(statusOfLine(order)).toEqual(["done"]);
+    expect.verifySteps([]);
 });
 
 test("leaving for another order's screen keeps that screen", async () => {

@@ -4,6 +4,8 @@ import { BarcodeReader } from "@point_of_sale/app/services/barcode_reader_servic
 
 const CODE = "621234567890";
 
+const PAYMENT_CODE = "134567890123456789";
+
 function makeReader(keeps) {
     const parser = { parse_barcode: (code) => ({ code, base_code: code, type: "product" }) };
     const reader = new BarcodeReader(parser, {});
@@ -26,6 +28,40 @@ test("a code that is ours does not reach Odoo, any other one does", async () => 
     expect.verifySteps([`ours ${CODE}`]);
     await makeReader(false).scan(CODE);
     expect.verifySteps([`ours ${CODE}`, `odoo ${CODE}`]);
+});
+
+test("a payment code is offered with what the nomenclature takes it for", async () => {
+    const reader = makeReader(false);
+    let keeps = true;
+    reader.register({
+        wechat_payment({ code, parsed }) {
+            expect.step(`payment ${code} ${parsed.type}`);
+            return keeps;
+        },
+    });
+    await reader.scan(PAYMENT_CODE);
+    expect.verifySteps([`payment ${PAYMENT_CODE} product`]);
+    keeps = false;
+    await reader.scan(PAYMENT_CODE);
+    expect.verifySteps([
+        `payment ${PAYMENT_CODE} product`,
+        `ours ${PAYMENT_CODE}`,
+        `odoo ${PAYMENT_CODE}`,
+    ]);
+    await reader.scan(CODE);
+    expect.verifySteps([`ours ${CODE}`, `odoo ${CODE}`]);
+});
+
+test("who has the reader exclusively has every code", async () => {
+    const reader = makeReader(true);
+    reader.register({ wechat_payment: () => expect.step("payment") });
+    const release = reader.register({ product: ({ code }) => expect.step(`login ${code}`) }, true);
+    await reader.scan(PAYMENT_CODE);
+    await reader.scan(CODE);
+    expect.verifySteps([`login ${PAYMENT_CODE}`, `login ${CODE}`]);
+    release();
+    await reader.scan(CODE);
+    expect.verifySteps([`ours ${CODE}`]);
 });
 
 test("what turns out to be Odoo's passes the patches of every add-on, and not us", async () => {

@@ -36,13 +36,10 @@ patch(PaymentScreen.prototype, {
      * badges stay Odoo's, and so does what another add-on has a use for here.
      */
     _wechatOnScan(scan) {
-        const { models, wechatCoupon: desk } = this.pos;
+        const { models } = this.pos;
         const product = Boolean(findProduct(models, scan));
         const isGs1 = Array.isArray(scan.parsed);
         switch (routeOf(scan, { product, person: isPerson(models, scan) })) {
-            case "payment":
-                desk.onPaymentCode(scan.code);
-                return true;
             case "core":
                 return isGs1 && this._wechatRefuseProduct("gs1");
             case "product":

@@ -27,16 +27,12 @@ patch(ProductScreen.prototype, {
      * @returns {boolean|Promise<boolean>} whether Odoo has nothing more to do
      */
     _wechatOnScan(scan) {
-        const desk = this.pos.wechatCoupon;
         const { models } = this.pos;
         const product = findProduct(models, scan);
         const person = isPerson(models, scan);
         switch (routeOf(scan, { product: Boolean(product), person })) {
             case "core":
                 return false;
-            case "payment":
-                desk.onPaymentCode(scan.code);
-                return true;
             case "product":
                 return this._wechatScanProduct(scan, product);
             case "coupon":

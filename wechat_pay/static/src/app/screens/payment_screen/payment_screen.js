@@ -1,6 +1,7 @@
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
 import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
-import { isWechatPay } from "@wechat_pay/app/services/wechat_pay_desk";
+import { isSettled, isWechatPay } from "@wechat_pay/app/services/wechat_pay_desk";
+import { isForceable } from "@wechat_pay/app/utils/payment/payment_view";
 import { _t } from "@web/core/l10n/translation";
 import { patch } from "@web/core/utils/patch";
 import { onMounted, onWillUnmount } from "@odoo/owl";
@@ -82,14 +83,13 @@ patch(PaymentScreen.prototype, {
         const methods = this.payment_methods_from_config.filter(
             (method) => isWechatPay(method) && method.payment_terminal?.takesCodes
         );
-        const { notify } = this.pos.wechatPay;
-        const tell = notify.bind(this.pos.wechatPay);
+        const desk = this.pos.wechatPay;
         if (!methods.length) {
-            tell(_t("This is a payment code of WeChat; this shop does not take it."));
+            desk.notify(_t("This is a payment code of WeChat; this shop does not take it."));
         } else if (methods.length > 1) {
-            tell(_t("Choose the payment method first, then scan again."));
+            desk.notify(_t("Choose the payment method first, then scan again."));
         } else if (this.currentOrder.remainingDue <= 0) {
-            tell(_t("Nothing is left to be paid. Remove another payment first."));
+            desk.notify(_t("Nothing is left to be paid. Remove another payment first."));
         } else if (await this.addNewPaymentLine(methods[0])) {
             return this.paymentLines.at(-1);
         }
@@ -142,18 +142,38 @@ patch(PaymentScreen.prototype, {
         if (!isWechatPay(line)) {
             return super.sendForceDone(...arguments);
         }
-        const confirmed = await ask(this.dialog, {
+        const { isRefund } = this.pos.wechatPay.paymentOf(line.uuid) || {};
+        const confirmed = await ask(this.dialog, this._wechatForceQuestion(isRefund));
+        // It may have been decided, or given up, meanwhile.
+        const payment = this.pos.wechatPay.paymentOf(line.uuid);
+        if (!confirmed || !payment || !isForceable(payment)) {
+            return;
+        }
+        if (isRefund) {
+            line.payment_method_id.payment_terminal.forceRefund(line);
+        } else {
+            payment.force();
+        }
+    },
+    _wechatForceQuestion(isRefund) {
+        if (isRefund) {
+            return {
+                title: _t("Go on without an answer?"),
+                body: _t(
+                    "Whether the money goes back is not known. The order is finished, and the accountant has to check the refund. Do not give the money back another way."
+                ),
+                confirmLabel: _t("Go on"),
+                cancelLabel: _t("Go on waiting"),
+            };
+        }
+        return {
             title: _t("Has the customer paid?"),
             body: _t(
                 "Look at the customer's phone: WeChat has to show a payment to your shop. The order is then finished without WeChat's confirmation, and the accountant has to check the payment."
             ),
             confirmLabel: _t("I have seen the payment"),
             cancelLabel: _t("Go on waiting"),
-        });
-        const payment = this.pos.wechatPay.paymentOf(line.uuid);
-        if (confirmed && payment && !payment.isOver) {
-            payment.force();
-        }
+        };
     },
     deletePaymentLine(uuid) {
         const line = this.paymentLines.find((one) => one.uuid === uuid);
@@ -165,10 +185,7 @@ patch(PaymentScreen.prototype, {
     /** Nothing is dropped that the customer may still pay. */
     async _wechatDelete(line) {
         const desk = this.pos.wechatPay;
-        if (line.isDone() && line.getPaymentStatus()) {
-            return;
-        }
-        if (desk.isUnderWay(line) && !(await this._wechatLetGo(line))) {
+        if (isSettled(line) || !(await this._wechatLetGo(line))) {
             return;
         }
         if (this.paymentLines.some(({ uuid }) => uuid === line.uuid) && !desk.isUnderWay(line)) {
@@ -176,15 +193,16 @@ patch(PaymentScreen.prototype, {
             this.numberBuffer.reset();
         }
     },
-    /** @returns {Promise<boolean>} whether nothing is under way any more */
+    /** @returns {Promise<boolean>} whether no money moves by the line any more */
     async _wechatLetGo(line) {
-        const payment = this.pos.wechatPay.paymentOf(line.uuid);
-        if (payment.isRefund) {
+        const desk = this.pos.wechatPay;
+        const payment = desk.paymentOf(line.uuid);
+        if (desk.isUnderWay(line) && payment.isRefund) {
             this.pos.wechatTellUnderWay();
             return false;
         }
-        if (payment.state !== "abnormal") {
-            return this.sendPaymentCancel(line);
+        if (!desk.isUnderWay(line) || payment.state !== "abnormal") {
+            return desk.letGo([line]);
         }
         const confirmed = await ask(this.dialog, {
             title: _t("Remove the payment?"),

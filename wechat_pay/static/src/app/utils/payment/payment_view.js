@@ -8,7 +8,7 @@ export const FORCE_AFTER_MS = 20000;
 
 /**
  * @typedef {Object} PaymentView
- * @property {"idle"|"busy"|"refused"|"done"} tone
+ * @property {"idle"|"busy"|"refused"|"done"|"unproven"} tone
  * @property {string} title what to do, or what goes on
  * @property {string} text why, or what else to know
  * @property {number} seconds left for the customer, 0 when there is no limit
@@ -20,13 +20,14 @@ export const FORCE_AFTER_MS = 20000;
  * @param {Object} [options.payment] a `WechatPayment` or `WechatRefund`
  * @param {string} options.ways of the payment method
  * @param {boolean} options.isDone whether the line is paid
+ * @param {boolean} [options.isUnproven] whether only the cashier says so
  * @param {boolean} options.isRefund whether the line gives money back
  * @param {number} options.now
  * @returns {PaymentView}
  */
-export function viewOf({ payment, ways, isDone, isRefund, now }) {
+export function viewOf({ payment, ways, isDone, isUnproven, isRefund, now }) {
     if (isDone) {
-        return doneView(payment, isRefund);
+        return isUnproven ? unprovenView(isRefund) : doneView(payment, isRefund);
     }
     if (payment && !payment.isOver) {
         return isRefund ? refundingView(payment, now) : payingView(payment, now);
@@ -34,7 +35,10 @@ export function viewOf({ payment, ways, isDone, isRefund, now }) {
     const text = payment?.status.message || "";
     const tone = text ? "refused" : "idle";
     if (isRefund) {
-        return view({ tone, title: _t("Not refunded yet"), text, actions: ["refund"] });
+        const isUnknown = payment?.state === "unknown";
+        const title = isUnknown ? _t("Not known whether it is refunded") : _t("Not refunded yet");
+        const actions = isUnknown ? ["refund", "force"] : ["refund"];
+        return view({ tone, title, text, actions });
     }
     const actions = ways === "codepay" ? [] : ["qr"];
     return view({ tone, title: idleTitle(ways, text), text, actions });
@@ -54,8 +58,25 @@ function idleTitle(ways, refused) {
 }
 
 function doneView(payment, isRefund) {
+    if (isRefund && payment?.state === "pending") {
+        return view({
+            tone: "done",
+            title: _t("WeChat is still working on it"),
+            text: _t("You can go on; it is checked later."),
+        });
+    }
     const text = payment?.status.message || "";
     return view({ tone: "done", title: isRefund ? _t("Refunded") : _t("Paid"), text });
+}
+
+function unprovenView(isRefund) {
+    return view({
+        tone: "unproven",
+        title: _t("Not confirmed by WeChat"),
+        text: isRefund
+            ? _t("You can go on. Whether the money goes back is checked later.")
+            : _t("You have seen the payment on the customer's phone. It is checked later."),
+    });
 }
 
 function refundingView(payment, now) {
@@ -102,8 +123,23 @@ function payingTitle({ cancelling, state, way, codeUrl }) {
 }
 
 /** Nobody can say what becomes of it, for longer than a customer waits. */
-function mayForce({ troubleSince }, now) {
-    return Boolean(troubleSince) && now - troubleSince >= FORCE_AFTER_MS;
+function mayForce(payment, now) {
+    const { troubleSince } = payment;
+    return isForceable(payment) && troubleSince && now - troubleSince >= FORCE_AFTER_MS;
+}
+
+/**
+ * Whether the cashier's word may count. It does not for what is being given up: the
+ * money goes back, and an order that counts on it would not be paid.
+ *
+ * @param {Object} payment a `WechatPayment` or `WechatRefund`
+ * @returns {boolean}
+ */
+export function isForceable({ isRefund, isOver, state, cancelling, cancelAsked }) {
+    if (isRefund) {
+        return !isOver || state === "unknown";
+    }
+    return !isOver && !cancelling && !cancelAsked && state !== "closing";
 }
 
 /**

@@ -2,11 +2,13 @@ import { AlertDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
 import { PaymentInterface } from "@point_of_sale/app/utils/payment/payment_interface";
 import { register_payment_method } from "@point_of_sale/app/services/pos_store";
 import { PayServer } from "@wechat_pay/app/services/pay_server";
+import { isSettled } from "@wechat_pay/app/services/wechat_pay_desk";
 import { toFen } from "@wechat_pay/app/utils/fen";
 import { receiptOf } from "@wechat_pay/app/utils/payment/payment_view";
 import { WechatPayment } from "@wechat_pay/app/utils/payment/wechat_payment";
 import { WechatRefund } from "@wechat_pay/app/utils/payment/wechat_refund";
 import { generateQRCodeDataUrl } from "@point_of_sale/utils";
+import { ConnectionLostError } from "@web/core/network/rpc";
 import { _t } from "@web/core/l10n/translation";
 
 // Refusals that a cashier must not overlook: somebody else takes money for the order.
@@ -80,6 +82,57 @@ export class PaymentWechatPay extends PaymentInterface {
     }
 
     /**
+     * Before a line is dropped. Whatever the till takes it for: what was ever sent is
+     * cancelled, and a payment that turns out to be made makes the line paid.
+     *
+     * @returns {Promise<boolean>} whether no money moves by the line; otherwise the
+     *     cashier has been told why
+     */
+    async letGo(line) {
+        const payment = this.desk.paymentOf(line.uuid);
+        if (this.desk.isUnderWay(line)) {
+            return payment.isRefund ? false : this.sendPaymentCancel(line.pos_order_id, line.uuid);
+        }
+        if (line.amount < 0 || payment?.isRefund) {
+            return this._letGoRefund(line, payment);
+        }
+        const wasSent = payment || line.getPaymentStatus() !== "pending";
+        return !wasSent || this._letGoSent(line, payment);
+    }
+
+    async _letGoSent(line, payment) {
+        let status;
+        try {
+            status = await this.server.cancel(line.uuid);
+        } catch (error) {
+            const sentence = this.server.sentenceOf(
+                error,
+                _t(
+                    "No connection to the server: whether the customer has paid is not known. The payment stays here until the server answers."
+                )
+            );
+            if (error instanceof ConnectionLostError && payment?.isRefused) {
+                // The server's last word on it was that nothing is paid.
+                return true;
+            }
+            this.desk.notify(sentence, "danger");
+            return false;
+        }
+        return !this._takeUp(line, status);
+    }
+
+    _letGoRefund(line, refund) {
+        const wasSent = refund || line.getPaymentStatus();
+        if (!wasSent || refund?.state === "failed") {
+            return true;
+        }
+        this._alert(
+            _t("Whether the money has gone back is not known. Press Refund again to find out.")
+        );
+        return false;
+    }
+
+    /**
      * Find out what became of a line that this page has not followed: after a reload,
      * or when another till began it. It never charges.
      */
@@ -112,7 +165,7 @@ export class PaymentWechatPay extends PaymentInterface {
             return;
         }
         this.desk.keep(
-            new WechatRefund(line).fail(
+            new WechatRefund(line).lose(
                 _t(
                     "The page was reloaded. Press Refund again to see what became of it; the money goes back only once."
                 )
@@ -130,12 +183,25 @@ export class PaymentWechatPay extends PaymentInterface {
             this.server.sentenceOf(error, "");
             return;
         }
+        this._takeUp(line, status);
+    }
+
+    /**
+     * Go on with a line that seemed to be free.
+     *
+     * @returns {boolean} whether the customer pays, or has paid, by it
+     */
+    _takeUp(line, status) {
         const isFree = ["none", "failed", "cancelled"].includes(status.state);
-        if (isFree || status.abandoned || this.desk.isUnderWay(line) || line.isDone()) {
-            return;
+        if (this.desk.isUnderWay(line) || isSettled(line)) {
+            return true;
+        }
+        if (isFree || status.abandoned || !this._lineOf(line.uuid)) {
+            return false;
         }
         line.setPaymentStatus("waiting");
         this._follow(line, {}).take(status);
+        return true;
     }
 
     _lineOf(uuid) {
@@ -216,8 +282,10 @@ export class PaymentWechatPay extends PaymentInterface {
     _ended(payment, isPaid) {
         const { uuid, status } = payment;
         const line = this._lineOf(uuid);
-        if (isPaid && line) {
+        if (isPaid && line && status.state === "done") {
             this._writePaid(line, status);
+        } else if (isPaid && line) {
+            this._writeForced(line);
         } else if (TO_BE_READ.includes(status.error)) {
             this._alert(status.message);
         }
@@ -233,11 +301,13 @@ export class PaymentWechatPay extends PaymentInterface {
         }
     }
 
-    /** Forced lines have no transaction. */
+    /** Without a number of WeChat's the line counts as not confirmed. */
+    _writeForced(line) {
+        line.ticket = _t("Not confirmed by WeChat; it is checked later.");
+        this.desk.notify(line.ticket);
+    }
+
     _writePaid(line, status) {
-        if (status.state !== "done") {
-            return;
-        }
         if (toFen(line.amount) !== status.amount) {
             // What was paid is paid, whatever the line has become.
             line.setAmount(status.amount / 100);
@@ -248,21 +318,55 @@ export class PaymentWechatPay extends PaymentInterface {
         line.ticket = receiptOf(status, this.env.utils.formatCurrency);
     }
 
-    /** @returns {Promise<boolean>} whether the money goes back */
+    /** @returns {Promise<boolean>} whether money goes back */
     async _refund(line) {
-        const refund = this.desk.keep(new WechatRefund(line));
+        const earlier = this.desk.paymentOf(line.uuid);
+        const refund = this.desk.keep(new WechatRefund(line, earlier?.inDoubt));
         const isDone = await refund.send(this.server, {
             config: this.pos.config.id,
             ...line.pos_order_id.wechatRefundOf(line),
         });
-        if (isDone && refund.status.message) {
-            this.desk.notify(refund.status.message, "info");
-        }
-        if (isDone && refund.status.numbers) {
-            line.payment_ref_no = refund.status.numbers.join(" ");
-            line.card_type = "WeChat Pay";
+        if (refund.state === "forced") {
+            this._writeForced(line);
+        } else if (isDone) {
+            this._writeRefunded(line, refund.status);
         }
         return isDone;
+    }
+
+    /** What the server says counts: the money of a line may come from several payments. */
+    _writeRefunded(line, { amount, message, numbers }) {
+        const asked = -toFen(line.amount);
+        if (amount !== asked) {
+            line.setAmount(-amount / 100);
+        }
+        if (amount < asked) {
+            const [part, all] = [amount, asked].map((fen) =>
+                this.env.utils.formatCurrency(fen / 100)
+            );
+            this._alert(
+                _t(
+                    "Only %(part)s of %(all)s goes back with WeChat. Choose how the rest goes back. %(reason)s",
+                    { part, all, reason: message }
+                )
+            );
+        } else if (message) {
+            this.desk.notify(message, "info");
+        }
+        line.payment_ref_no = numbers.join(" ");
+        line.card_type = "WeChat Pay";
+    }
+
+    /** The cashier goes on without the server's answer to a refund. */
+    forceRefund(line) {
+        const refund = this.desk.paymentOf(line.uuid);
+        const isAwaited = !refund.isOver;
+        refund.force();
+        if (!isAwaited) {
+            this._writeForced(line);
+            line.handlePaymentResponse(true);
+            this.desk.paid(line);
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 import { Reactive } from "@web/core/utils/reactive";
-import { ConnectionLostError, RPCError } from "@web/core/network/rpc";
+import { ConnectionLostError } from "@web/core/network/rpc";
 import { _t } from "@web/core/l10n/translation";
 import { markRaw } from "@odoo/owl";
 
@@ -7,6 +7,8 @@ const POLL_MS = 2000;
 // A payment code is good for a minute: a call that is lost on the way charges nobody
 // later than that.
 export const CODE_LIFE_MS = 60000;
+// A call whose connection broke reaches the server within moments, or never.
+export const DOUBT_MS = 2 * POLL_MS;
 const OPEN = ["draft", "sending", "waiting", "unknown", "closing"];
 
 /**
@@ -43,11 +45,17 @@ export class WechatPayment extends Reactive {
         this.reason = "";
         this.offline = false;
         this.cancelling = false;
+        // Whether the cashier has given it up, as far as the server has not denied it.
+        this.cancelAsked = false;
         this.isOver = false;
+        // Whether the server has said that nothing comes of it any more.
+        this.isRefused = false;
         // Since when nobody can say what becomes of it.
         this.troubleSince = 0;
         this.deadline = 0;
+        // Calls that begin it and have no answer yet.
         this.calls = 0;
+        this.doubtUntil = 0;
         this.isPolling = false;
     }
 
@@ -67,9 +75,7 @@ export class WechatPayment extends Reactive {
 
     /** Take up an attempt whose beginning this page has not seen. */
     resume() {
-        // What was under way when the page was closed has arrived after some seconds.
-        this.startedAt -= CODE_LIFE_MS - 2 * POLL_MS;
-        this.calls = 1;
+        this._doubt();
         return this.poll();
     }
 
@@ -89,9 +95,9 @@ export class WechatPayment extends Reactive {
         if (this.isOver || this.cancelling) {
             return;
         }
-        this.cancelling = true;
+        this.cancelling = this.cancelAsked = true;
         try {
-            this._apply(await this.server.inTime(this.server.cancel(this.uuid)));
+            this._apply(await this.server.cancel(this.uuid));
         } catch (error) {
             this._note(error);
         } finally {
@@ -120,19 +126,31 @@ export class WechatPayment extends Reactive {
     }
 
     async _call(answer) {
-        this.calls += 1;
         try {
-            const status = await answer;
-            this.calls -= 1;
-            this._apply(status, true);
+            this._apply(await this._counted(answer), true);
         } catch (error) {
-            this.calls -= 1;
             this._note(error);
-            if (error instanceof RPCError) {
+            if (error instanceof ConnectionLostError) {
+                this._doubt();
+            } else {
                 // What it has come to is the server's to say.
                 await this.poll();
             }
         }
+    }
+
+    async _counted(answer) {
+        this.calls += 1;
+        try {
+            return await answer;
+        } finally {
+            this.calls -= 1;
+        }
+    }
+
+    /** A call that nobody waits for any more may just be arriving at the server. */
+    _doubt() {
+        this.doubtUntil = Date.now() + DOUBT_MS;
     }
 
     _plan() {
@@ -143,13 +161,17 @@ export class WechatPayment extends Reactive {
     }
 
     _note(error) {
-        this.offline = error instanceof ConnectionLostError;
-        this.problem = this.server.sentenceOf(
+        const sentence = this.server.sentenceOf(
             error,
             _t(
                 "No connection to the server; the payment goes on there. It is asked again until it answers. Do not charge again."
             )
         );
+        if (this.isOver) {
+            return;
+        }
+        this.offline = error instanceof ConnectionLostError;
+        this.problem = sentence;
         this.reason = this.offline ? "" : this.problem;
         this._noteTrouble(true);
     }
@@ -159,7 +181,8 @@ export class WechatPayment extends Reactive {
      * nothing is under way, or that the line's last attempt is over, is no answer.
      */
     get mayStillBegin() {
-        return this.calls > 0 && Date.now() - this.startedAt < CODE_LIFE_MS;
+        const now = Date.now();
+        return now < this.doubtUntil || (this.calls > 0 && now < this.startedAt + CODE_LIFE_MS);
     }
 
     /** @param {boolean} [own] whether it answers a call of this attempt */
@@ -173,6 +196,7 @@ export class WechatPayment extends Reactive {
             this._show(status);
             this._end(true);
         } else if (isUnderWay) {
+            this.cancelAsked &&= this.cancelling || status.state === "closing";
             this._show(status);
             this._noteTrouble(["unknown", "closing"].includes(status.state));
         } else if (status.state === "abnormal") {
@@ -204,7 +228,8 @@ export class WechatPayment extends Reactive {
     }
 
     _refused(status) {
-        const isTold = this._isOurs(status) || status.error;
+        this.isRefused = this._isOurs(status);
+        const isTold = this.isRefused || status.error;
         const message =
             (isTold && status.message) ||
             this.reason ||

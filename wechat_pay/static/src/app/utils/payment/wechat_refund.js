@@ -1,18 +1,29 @@
+import { isRefusal } from "@wechat_pay/app/services/till_server";
 import { Reactive } from "@web/core/utils/reactive";
 import { ConnectionLostError } from "@web/core/network/rpc";
 import { _t } from "@web/core/l10n/translation";
 
 const REPEAT_MS = 5000;
+// No longer than a cashier and a customer stand there.
+export const PATIENCE_MS = 60000;
 
 /**
  * Money that goes back for a line. The server knows the line, so the call can be
  * repeated until it is answered.
+ *
+ * Its state is the server's, or `sending`, `forced` (the cashier goes on without an
+ * answer) or `unknown` (nobody can say whether the money goes back).
  */
 export class WechatRefund extends Reactive {
-    constructor(line) {
+    /**
+     * @param {Object} line payment line
+     * @param {boolean} [inDoubt] whether the money may be on its way already
+     */
+    constructor(line, inDoubt = false) {
         super();
         this.uuid = line.uuid;
         this.isRefund = true;
+        this.inDoubt = inDoubt;
         this.isOver = false;
         this.state = "sending";
         this.status = {};
@@ -23,38 +34,55 @@ export class WechatRefund extends Reactive {
     /**
      * @param {import("@wechat_pay/app/services/pay_server").PayServer} server
      * @param {Object} refund see `wechat_pay_refund`
-     * @returns {Promise<boolean>} whether the money goes back
+     * @returns {Promise<boolean>} whether money goes back, perhaps a part of it
      */
     async send(server, refund) {
         while (!this.isOver) {
             try {
-                const status = await server.inTime(server.refund(refund));
+                const status = await server.refund(refund);
+                this.inDoubt = false;
                 this._over(status.state, status);
             } catch (error) {
-                const sentence = server.sentenceOf(
-                    error,
-                    _t(
-                        "No connection to the server; whether the money goes back is not known yet. The refund is repeated until it is; it is paid only once."
-                    )
-                );
-                if (!(error instanceof ConnectionLostError)) {
-                    this.fail(sentence);
-                } else {
-                    await this._wait(sentence);
-                }
+                await this._failedCall(server, error);
             }
         }
-        return this.state !== "failed";
+        return this.state === "failed" ? this.status.amount > 0 : this.state !== "unknown";
     }
 
-    /** @returns {WechatRefund} */
-    fail(message) {
-        return this._over("failed", { message });
+    async _failedCall(server, error) {
+        const sentence = server.sentenceOf(
+            error,
+            _t(
+                "No connection to the server; whether the money goes back is not known yet. The refund is repeated until it is; it is paid only once."
+            )
+        );
+        this.inDoubt ||= !isRefusal(error);
+        if (!(error instanceof ConnectionLostError)) {
+            this._over(this.inDoubt ? "unknown" : "failed", { message: sentence });
+        } else if (this.troubleSince && Date.now() - this.troubleSince >= PATIENCE_MS) {
+            this.lose(
+                _t(
+                    "No connection to the server; whether the money goes back is not known yet. You can go on with the next customer and press Refund again later; the money goes back only once."
+                )
+            );
+        } else {
+            await this._wait(sentence);
+        }
     }
 
-    /** The cashier says that the money goes back. */
+    /**
+     * Nobody can say what becomes of it; it has to be sent again.
+     *
+     * @returns {WechatRefund}
+     */
+    lose(message) {
+        this.inDoubt = true;
+        return this._over("unknown", { message });
+    }
+
+    /** The cashier goes on without an answer. */
     force() {
-        this._over("forced", {});
+        Object.assign(this, { isOver: true, problem: "", state: "forced", status: {} });
         this.wake?.();
     }
 
@@ -63,13 +91,15 @@ export class WechatRefund extends Reactive {
         this.wake?.();
     }
 
-    _wait(problem) {
+    async _wait(problem) {
         this.problem = problem;
         this.troubleSince ||= Date.now();
-        return new Promise((resolve) => {
+        let timer;
+        await new Promise((resolve) => {
             this.wake = resolve;
-            setTimeout(resolve, REPEAT_MS);
+            timer = setTimeout(resolve, REPEAT_MS);
         });
+        clearTimeout(timer);
     }
 
     _over(state, status) {

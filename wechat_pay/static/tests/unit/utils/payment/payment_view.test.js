@@ -69,6 +69,19 @@ test("the cashier may say that it is paid only after a long doubt", () => {
     expect(at(0)).toEqual(["cancel"]);
     expect(at(FORCE_AFTER_MS - 1)).toEqual(["cancel"]);
     expect(at(FORCE_AFTER_MS)).toEqual(["cancel", "force"]);
+    const lost = { state: "unknown", troubleSince: NOW - FORCE_AFTER_MS };
+    expect(look(paying({ ...lost, state: "closing" })).actions).toEqual(["cancel"]);
+    expect(look(paying({ ...lost, cancelling: true })).actions).toEqual([]);
+    expect(look(paying({ ...lost, cancelAsked: true })).actions).toEqual(["cancel"]);
+});
+
+test("what only the cashier says is shown as not confirmed", () => {
+    for (const isRefund of [false, true]) {
+        const forced = look({ isOver: true, status: {} }, { isDone: true, isUnproven: true, isRefund });
+        expect([forced.tone, `${forced.title}`]).toEqual(["unproven", "Not confirmed by WeChat"]);
+        expect(forced.text).toInclude("checked later");
+        expect(forced.actions).toEqual([]);
+    }
 });
 
 test("the seconds left are never negative", () => {
@@ -86,8 +99,15 @@ test("money that goes back", () => {
     const refund = { isRefund: true };
     expect(look(undefined, refund).actions).toEqual(["refund"]);
     expect(look(paying({}), refund).actions).toEqual([]);
-    const lost = paying({ troubleSince: NOW - FORCE_AFTER_MS });
+    const lost = paying({ isRefund: true, troubleSince: NOW - FORCE_AFTER_MS });
     expect(look(lost, refund).actions).toEqual(["force"]);
+    const unknown = { isOver: true, state: "unknown", status: { message: "Go on." } };
+    expect(look(unknown, refund).actions).toEqual(["refund", "force"]);
+    expect(look(unknown, refund).title).toInclude("Not known");
+    const pending = { isOver: true, state: "pending", status: { message: "Not yet." } };
+    const working = look(pending, { isDone: true, isRefund: true });
+    expect(working.title).toInclude("still working");
+    expect(working.text).toInclude("checked later");
     const done = { isOver: true, status: { message: "Within minutes." } };
     const { tone, title, text } = look(done, { isDone: true, isRefund: true });
     expect([tone, `${title}`, text]).toEqual(["done", "Refunded", "Within minutes."]);

@@ -3,6 +3,7 @@ import { tick } from "@odoo/hoot-dom";
 import { advanceTime, Deferred, mockDate } from "@odoo/hoot-mock";
 import { ConnectionLostError, RPCError } from "@web/core/network/rpc";
 import { PayServer } from "@wechat_pay/app/services/pay_server";
+import { isForceable } from "@wechat_pay/app/utils/payment/payment_view";
 import { CODE_LIFE_MS, WechatPayment } from "@wechat_pay/app/utils/payment/wechat_payment";
 import { allowTranslations } from "@web/../tests/web_test_helpers";
 
@@ -211,10 +212,35 @@ describe("the server", () => {
             { oldNumber: "n0" }
         );
         await payment.start({});
-        expect(payment.offline).toBe(true);
+        expect([payment.offline, payment.calls]).toEqual([true, 0]);
+        // It may just be arriving there.
         await pass(2000);
-        expect.verifySteps(["start", "status", "not paid"]);
+        expect([payment.isOver, payment.offline]).toEqual([false, false]);
+        await pass(2000);
+        expect.verifySteps(["start", "status", "status", "not paid"]);
         expect(payment.status.message).toInclude("has not reached the server");
+    });
+
+    test("was reached by the charge, and only the answer was lost", async () => {
+        const { payment, answers } = make({
+            start: () => new ConnectionLostError(),
+            status: { state: "none" },
+        });
+        await payment.start({});
+        await pass(2000);
+        answers.status = status("done");
+        await pass(2000);
+        expect.verifySteps(["start", "status", "status", "paid"]);
+    });
+
+    test("has answered, and we make a mistake: the call is over once", async () => {
+        const { payment } = make({ start: status("waiting") }, { onChange: () => {
+            throw new Error("a mistake of ours");
+        } });
+        await expect(payment.start({})).rejects.toThrow("a mistake of ours");
+        expect(payment.calls).toBe(0);
+        clearTimeout(payment.timer);
+        expect.verifySteps(["start"]);
     });
 });
 
@@ -256,6 +282,20 @@ describe("the end", () => {
         await payment.cancel();
         expect.verifySteps(["start", "cancel"]);
         expect([payment.isOver, payment.cancelling]).toEqual([false, false]);
+        // The server may have got it, and then the money goes back.
+        expect(isForceable(payment)).toBe(false);
+        payment.take(status("waiting"));
+        expect(isForceable(payment)).toBe(true);
+    });
+
+    test("what the server closes cannot be forced", async () => {
+        const { payment } = make({ start: status("unknown") });
+        await payment.start({});
+        expect(isForceable(payment)).toBe(true);
+        payment.take(status("closing"));
+        expect(isForceable(payment)).toBe(false);
+        payment.replace();
+        expect.verifySteps(["start"]);
     });
 
     test("what was paid late and went back is not paid", async () => {
@@ -273,12 +313,18 @@ describe("the end", () => {
     });
 
     test("forced by the cashier", async () => {
-        const { payment } = make({ start: status("unknown"), status: status("unknown") });
+        const { payment, answers } = make({ start: status("unknown") });
         await payment.start({});
+        const asked = new Deferred();
+        answers.status = () => asked;
+        await pass(2000);
         payment.force();
         payment.force();
+        await payment.cancel();
+        // An answer that was under way changes nothing any more.
+        asked.resolve(status("cancelled"));
         await pass(4000);
-        expect.verifySteps(["start", "paid"]);
+        expect.verifySteps(["start", "status", "paid"]);
     });
 
     test("a newer attempt takes the line over", async () => {
