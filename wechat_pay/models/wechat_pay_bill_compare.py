@@ -11,12 +11,26 @@ from .wechat_pay_bill import LOOK_BACK
 MIDNIGHT = timedelta(minutes=15)
 #: refunds that are on their way
 _ON_THE_WAY = ("sending", "waiting", "unknown", "done")
+#: a person has settled it, and it is still what they have seen
+_DECIDED = SQL(
+    """
+    (known.settled_by_id IS NOT NULL
+     AND known.aspect IS NOT DISTINCT FROM EXCLUDED.aspect
+     AND known.ours_fen = EXCLUDED.ours_fen
+     AND known.theirs_fen = EXCLUDED.theirs_fen)
+    """
+)
 
 
 class WechatPayBill(models.Model):
     """How bills are compared with our transactions: one statement for each kind."""
 
     _inherit = "wechat.pay.bill"
+
+    def _renew(self):
+        """Compare again, as far as these bills were read."""
+        for bill in self.filtered(lambda b: b.state in ("done", "none")):
+            bill._compare_around()
 
     def _compare_around(self):
         """Compare what this bill can have changed: its day and those beside it."""
@@ -71,13 +85,11 @@ class WechatPayBill(models.Model):
             SQL(
                 """
                 UPDATE wechat_pay_transaction AS t
-                   SET fee_fen = l.fee_fen, bill_line_id = l.id,
-                       write_date = %(now)s
+                   SET fee_fen = l.fee_fen, write_date = %(now)s
                   FROM wechat_pay_bill_line AS l
                  WHERE l.bill_id = %(bill)s
                    AND t.id = l.transaction_id
-                   AND (t.bill_line_id IS DISTINCT FROM l.id
-                        OR t.fee_fen IS DISTINCT FROM l.fee_fen)
+                   AND t.fee_fen IS DISTINCT FROM l.fee_fen
                 """,
                 bill=self.id,
                 now=fields.Datetime.now(),
@@ -183,7 +195,9 @@ class WechatPayBill(models.Model):
                    t.amount_fen AS ours_fen, 0::bigint AS theirs_fen
               FROM wechat_pay_transaction AS t
              WHERE t.merchant_id = %(merchant)s
-               AND t.success_at >= %(since)s AND t.success_at < %(until)s
+               -- Who has paid is done, also if WeChat did not say when.
+               AND COALESCE(t.success_at, t.create_date) >= %(since)s
+               AND COALESCE(t.success_at, t.create_date) < %(until)s
                AND t.state = 'done'
                AND t.kind = ANY(%(kinds)s)
                AND NOT EXISTS (
@@ -402,17 +416,20 @@ class WechatPayBill(models.Model):
         """Add what is new, renew what is known.
 
         One statement, so that a second import of the same bill adds nothing. What
-        a person has settled stays settled, what has settled itself opens again.
+        a person has settled stays settled as long as it is the same; their note stays
+        where it is not. What has settled itself opens again.
         """
         self.env.cr.execute(
             SQL(
                 """
                 INSERT INTO wechat_pay_difference AS known (
-                    merchant_id, company_id, bill_id, kind, key, number, aspect,
+                    merchant_id, company_id, currency_id, bill_id, kind, key,
+                    number, aspect,
                     line_id, transaction_id, ours_fen, theirs_fen, state, run,
                     create_uid, write_uid, create_date, write_date)
                 SELECT DISTINCT ON (found.kind, found.key)
-                       %(merchant)s, %(company)s, %(bill)s, found.kind, found.key,
+                       %(merchant)s, %(company)s, %(currency)s, %(bill)s,
+                       found.kind, found.key,
                        found.number, found.aspect, found.line_id,
                        found.transaction_id, found.ours_fen, found.theirs_fen,
                        'open', %(run)s, %(uid)s, %(uid)s, %(now)s, %(now)s
@@ -425,20 +442,25 @@ class WechatPayBill(models.Model):
                        aspect = EXCLUDED.aspect,
                        ours_fen = EXCLUDED.ours_fen,
                        theirs_fen = EXCLUDED.theirs_fen,
-                       state = CASE WHEN known.settled_by_id IS NULL
-                           THEN 'open' ELSE known.state END,
-                       note = CASE WHEN known.settled_by_id IS NULL
+                       state = CASE WHEN %(decided)s
+                           THEN known.state ELSE 'open' END,
+                       settled_at = CASE WHEN %(decided)s
+                           THEN known.settled_at END,
+                       settled_by_id = CASE WHEN %(decided)s
+                           THEN known.settled_by_id END,
+                       note = CASE WHEN known.state = 'settled'
+                               AND known.settled_by_id IS NULL
                            THEN NULL ELSE known.note END,
-                       settled_at = CASE WHEN known.settled_by_id IS NULL
-                           THEN NULL ELSE known.settled_at END,
                        write_date = EXCLUDED.write_date
                 """,
                 merchant=self.merchant_id.id,
                 company=self.company_id.id,
+                currency=self.currency_id.id,
                 bill=self.id,
                 run=run,
                 uid=self.env.uid,
                 now=fields.Datetime.now(),
+                decided=_DECIDED,
                 rows=rows,
             )
         )

@@ -14,9 +14,13 @@ class WechatPayFundLine(models.Model):
 
     _name = "wechat.pay.fund.line"
     _description = "WeChat Pay Fund Flow Line"
-    _order = "bill_id desc, line_no"
+    # By the id: the bill's own order would join its table.
+    _order = "bill_id.id desc, line_no"
+    _inherit = "wechat.pay.fen.mixin"
     _rec_name = "flow_no"
     _log_access = False
+
+    _FEN_COLUMNS = {"amount": "amount_fen"}
 
     bill_id = fields.Many2one(
         "wechat.pay.bill", required=True, readonly=True, ondelete="cascade"
@@ -27,7 +31,12 @@ class WechatPayFundLine(models.Model):
     company_id = fields.Many2one(
         "res.company", required=True, readonly=True, ondelete="restrict"
     )
-    currency_id = fields.Many2one("res.currency", compute="_compute_amounts")
+    currency_id = fields.Many2one(
+        "res.currency",
+        required=True,
+        readonly=True,
+        default=lambda self: self.env["wechat.pay.bill"]._yuan(),
+    )
     line_no = fields.Integer(readonly=True)
     booked_at = fields.Datetime(string="Time", readonly=True)
     business_no = fields.Char(
@@ -56,7 +65,7 @@ class WechatPayFundLine(models.Model):
         ondelete="set null",
     )
     amount = fields.Monetary(compute="_compute_amounts")
-    balance = fields.Monetary(compute="_compute_amounts")
+    balance = fields.Monetary(compute="_compute_amounts", aggregator=None)
 
     _by_bill = models.Index("(bill_id, line_no)")
     _by_business_no = models.Index("(merchant_id, business_no)")
@@ -66,9 +75,7 @@ class WechatPayFundLine(models.Model):
 
     @api.depends("amount_fen", "balance_fen")
     def _compute_amounts(self):
-        yuan = self.env["wechat.pay.bill"]._yuan()
         for line in self:
-            line.currency_id = yuan
             line.amount = from_fen(line.amount_fen)
             line.balance = from_fen(line.balance_fen)
 

@@ -1,12 +1,13 @@
 import base64
 import gzip
 import io
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
+from odoo.tools import SQL
 
 from odoo.addons.queue_job.tests.common import trap_jobs
 
@@ -42,7 +43,7 @@ class TestBillMatching(BillCase):
         self.assertFalse(self.kinds())
         self.assertEqual((first.fee_fen, coupons.fee_fen), (0, 48))
         self.assertEqual((last.fee_fen, back.fee_fen), (74, -24))
-        self.assertEqual(back.bill_line_id.bill_id, trade2)
+        self.assertEqual(self.bill_of(back), trade2)
         self.assertEqual(trade.settlement_amount, 80 + 7.77 + 123.45 + 0.01)
         self.assertEqual(trade.amount_fen, trade.settlement_fen + 2000)
         self.assertEqual(trade2.refund_settlement_fen, 4000 + 777 + 5000)
@@ -56,6 +57,10 @@ class TestBillMatching(BillCase):
             .search([("bill_id", "=", trade.id)], limit=1)
             .product,
         )
+
+    def bill_of(self, transaction):
+        lines = self.env["wechat.pay.bill.line"]
+        return lines.search([("transaction_id", "=", transaction.id)]).bill_id
 
     def one(self, kind, number, ours, theirs, aspect=False):
         """There is one difference, and it is this."""
@@ -182,8 +187,8 @@ class TestBillMatching(BillCase):
         transaction = self.transaction(
             "payment",
             "A1",
-            "42A1",
-            f"{self.day}T12:00:00+08:00",
+            remote_no="42A1",
+            success_at=datetime.combine(self.day, time(4)),
             amount_fen=1000,
             settlement_fen=1000,
             state="cancelled",
@@ -233,7 +238,7 @@ class TestBillMatching(BillCase):
         self.change("extra_line", tomorrow, out_trade_no="DUSK-001", amount=123, fee=1)
         [bill] = self.fetch(tomorrow, "trade")
         self.assertFalse(self.kinds())
-        self.assertEqual(transaction.bill_line_id.bill_id, bill)
+        self.assertEqual(self.bill_of(transaction), bill)
 
     def test_midnight_and_really_missing(self):
         tomorrow = self.day + timedelta(days=1)
@@ -282,6 +287,107 @@ class TestBillMatching(BillCase):
         self.fetch(None, "trade")
         self.assertEqual(self.differences(), gone)
         self.assertFalse(gone.note)
+
+    def test_settled_and_changed(self):
+        """What a person has settled is on the list again once it is another thing."""
+        self.at("12:00:00")
+        transaction = self.pay("A-000001", 10000, [("CASH", 1000)])
+        self.change("other_coupon", out_trade_no="A-000001", amount=900)
+        [bill] = self.fetch(None, "trade")
+        found = self.one("amount", "A-000001", 1000, 900, "coupon")
+        found._settle("One yuan, known")
+        bill._compare()
+        self.assertFalse(self.kinds())
+        # Other amounts.
+        self.unchange()
+        self.change("other_coupon", out_trade_no="A-000001", amount=800)
+        self.fetch(None, "trade")
+        self.assertEqual(self.differences(), found)
+        self.assertEqual(found.theirs_fen, 800)
+        self.assertFalse(found.settled_by_id or found.settled_at)
+        self.assertEqual(found.note, "One yuan, known")
+        # As long as nobody decides, it stays open.
+        bill._compare()
+        self.assertEqual(self.differences(), found)
+        found._settle("Now two")
+        # Another kind of the same trade.
+        self.spoil(transaction, state="cancelled")
+        bill._compare()
+        self.assertEqual(self.kinds(), [("state", "A-000001")])
+        self.assertEqual(self.differences("settled"), found)
+
+    def test_done_without_time(self):
+        """A payment is missing also if WeChat did not say when it was done."""
+        moment = datetime.combine(self.day, time(4))
+        payment = self.pay("A-000001")
+        self.spoil(payment, success_at=SQL("NULL"), create_date=moment)
+        self.at("12:00:00")
+        self.pay("A-000002")
+        self.control("clock", reset=True)
+        self.fetch(None, "trade")
+        self.one("payment_missing", "A-000001", 10000, 0)
+
+    def test_query_again(self):
+        """An answer that we never got: asked for from the worklist."""
+        self.at("12:00:00")
+        payment = self.place("A-000001")
+        openid = self.control("users", nickname="小明")["openid"]
+        path = f"pay/orders/{self.merchant.mchid}/A-000001/pay"
+        self.control(path, openid=openid, notify=False)
+        self.fetch(None, "trade")
+        found = self.one("state", "A-000001", 0, 10000, "not_ours")
+        boss = self.new_user("bill_boss", "wechat_pay.pay_group_manager")
+        self.env.flush_all()
+        found.with_user(boss).action_query()
+        self.assertEqual((payment.state, found.state), ("done", "settled"))
+        self.assertFalse(found.settled_by_id)
+        self.change("extra_line", out_trade_no="GHOST-1", amount=123)
+        self.fetch(None, "trade")
+        with self.assertRaisesRegex(UserError, "no transaction"):
+            self.differences().action_query()
+
+    def test_sums(self):
+        """Graphs, pivots and groups sum up every amount that they show."""
+        self.at("12:00:00")
+        self.pay("A-000001", 10000)
+        paid = self.pay("A-000002", 5050)
+        self.refund("B-1", paid, 50)
+        self.change("missing_line", out_trade_no="A-000001")
+        self.fetch()
+        for model, sums in {
+            "wechat.pay.bill": {
+                "settlement_amount": 50.5,
+                "refund_amount": 0.5,
+                "fee_amount": 0.3,
+                "in_amount": 150.5,
+                "out_amount": 1.4,
+            },
+            "wechat.pay.bill.line": {
+                "amount": 51.0,
+                "settlement_amount": 51.0,
+                "fee_amount": 0.3,
+            },
+            "wechat.pay.fund.line": {"amount": 149.1},
+            "wechat.pay.difference": {
+                "ours_amount": 100.0,
+                "theirs_amount": 0.0,
+                "difference_amount": -100.0,
+            },
+        }.items():
+            known = self.env[model].fields_get(list(sums), ["aggregator"])
+            domain = [("merchant_id", "=", self.merchant.id)]
+            [row] = self.env[model].formatted_read_group(
+                domain, [], [*(f"{name}:sum" for name in sums), "currency_id:array_agg"]
+            )
+            for name, value in sums.items():
+                with self.subTest(model, name=name):
+                    self.assertEqual(known[name]["aggregator"], "sum")
+                    self.assertAlmostEqual(row[f"{name}:sum"], value)
+            self.assertEqual(set(row["currency_id:array_agg"]), {self.yuan.id})
+            with self.subTest(model):
+                self.env[model].formatted_read_group(
+                    domain, ["currency_id"], [f"{name}:sum_currency" for name in sums]
+                )
 
 
 @tagged("post_install", "-at_install")

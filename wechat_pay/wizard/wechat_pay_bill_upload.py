@@ -6,6 +6,7 @@ from datetime import timedelta
 from odoo import fields, models
 
 from ..tools import bill as bill_file
+from ..tools.rights import check_manager
 
 
 class WechatPayBillUpload(models.TransientModel):
@@ -22,7 +23,7 @@ class WechatPayBillUpload(models.TransientModel):
         """Read the file and show its bill."""
         self.ensure_one()
         bills = self.env["wechat.pay.bill"]
-        bills._check_manager()
+        check_manager(self.env)
         self.merchant_id.check_access("read")
         content = io.BytesIO(base64.b64decode(self.file))
         # sudo: bills are written by the add-on only.
