@@ -61,7 +61,7 @@ class WechatPayBill(models.Model):
     # === MATCHING === #
 
     def _match_lines(self):
-        """Find the transaction of every line, and tell it its fee."""
+        """Find the transaction of every line, and tell it what only the bill knows."""
         cr = self.env.cr
         cr.execute(
             SQL(
@@ -90,6 +90,31 @@ class WechatPayBill(models.Model):
                  WHERE l.bill_id = %(bill)s
                    AND t.id = l.transaction_id
                    AND t.fee_fen IS DISTINCT FROM l.fee_fen
+                """,
+                bill=self.id,
+                now=fields.Datetime.now(),
+            )
+        )
+
+        # A refund's notice does not say what the merchant gives back, so where
+        # coupons took part it was shared out by us. An answer, which has said it, has
+        # told the coupons, too (contracts 5.8).
+        cr.execute(
+            SQL(
+                """
+                UPDATE wechat_pay_transaction AS t
+                   SET settlement_fen = l.settlement_fen, write_date = %(now)s
+                  FROM wechat_pay_bill_line AS l, wechat_pay_transaction AS payment
+                 WHERE l.bill_id = %(bill)s
+                   AND l.kind = 'refund'
+                   AND t.id = l.transaction_id
+                   AND t.state = 'done'
+                   AND t.settlement_fen != l.settlement_fen
+                   AND payment.id = t.payment_id
+                   AND payment.settlement_fen != payment.amount_fen
+                   AND NOT EXISTS (
+                       SELECT 1 FROM wechat_pay_promotion AS p
+                        WHERE p.transaction_id = t.id)
                 """,
                 bill=self.id,
                 now=fields.Datetime.now(),
