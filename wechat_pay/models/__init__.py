@@ -15,6 +15,7 @@ from . import wechat_pay_transaction_bill
 from . import wechat_pay_fen_mixin
 from . import wechat_pay_bill
 from . import wechat_pay_bill_compare
+from . import wechat_pay_bill_upload
 from . import wechat_pay_bill_line
 from . import wechat_pay_fund_line
 from . import wechat_pay_bill_progress

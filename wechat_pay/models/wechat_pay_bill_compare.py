@@ -375,29 +375,33 @@ class WechatPayBill(models.Model):
         since, until = bill_file.day_bounds(self.date)
         return SQL(
             """
-            WITH flow AS (
-                SELECT f.business_no, sum(f.amount_fen) AS net,
-                       -COALESCE(sum(f.amount_fen)
-                           FILTER (WHERE f.business_type LIKE %(fee)s), 0) AS fee
-                  FROM wechat_pay_fund_line AS f
-                  JOIN wechat_pay_bill AS b ON b.id = f.bill_id
-                 WHERE f.merchant_id = %(merchant)s
-                   AND b.date BETWEEN %(before)s AND %(after)s
-                 GROUP BY f.business_no
-            ), trade AS (
-                SELECT l.fee_fen AS theirs, l.trade_at, flow.business_no,
-                       CASE l.kind WHEN 'payment' THEN flow.fee
-                           ELSE -flow.net - l.settlement_fen END AS taken
+            WITH movement AS (
+                -- Not joined but grouped: quick without statistics, too.
+                SELECT l.remote_no AS no, l.kind, l.fee_fen AS theirs,
+                       l.settlement_fen, l.trade_at, 0 AS net, 0 AS fee
                   FROM wechat_pay_bill_line AS l
-                  LEFT JOIN flow ON flow.business_no = l.remote_no
                  WHERE l.bill_id = %(bill)s
                    AND (l.kind = 'payment' OR l.refund_state IN ('SUCCESS', ''))
+                 UNION ALL
+                SELECT f.business_no, NULL, NULL, NULL, NULL, f.amount_fen,
+                       CASE WHEN f.business_type LIKE %(fee)s
+                           THEN -f.amount_fen ELSE 0 END
+                  FROM wechat_pay_fund_line AS f
+                 WHERE f.bill_id = ANY(%(flows)s)
+            ), trade AS (
+                SELECT sum(theirs) AS theirs,
+                       CASE max(kind) WHEN 'payment' THEN sum(fee)
+                           ELSE -sum(net) - sum(settlement_fen) END AS taken
+                  FROM movement
+                 GROUP BY no
+                -- Of the trades those that were booked, or should have been.
+                HAVING max(kind) IS NOT NULL
+                   AND (count(*) > count(kind)
+                        OR min(trade_at) >= %(since)s AND min(trade_at) < %(until)s)
             ), sums AS (
                 SELECT COALESCE(sum(theirs), 0) AS theirs,
                        COALESCE(sum(taken), 0) AS taken
                   FROM trade
-                 WHERE business_no IS NOT NULL
-                    OR (trade_at >= %(since)s AND trade_at < %(until)s)
             ), others AS (
                 SELECT -COALESCE(sum(f.amount_fen), 0) AS taken
                   FROM wechat_pay_fund_line AS f
@@ -427,12 +431,23 @@ class WechatPayBill(models.Model):
             bill=self.id,
             merchant=self.merchant_id.id,
             day=self.date,
-            before=self.date - timedelta(days=1),
-            after=self.date + timedelta(days=1),
+            flows=self._flows_around().ids,
             since=since + MIDNIGHT,
             until=until - MIDNIGHT,
             fee="%手续费%",
             key=self.date.isoformat(),
+        )
+
+    def _flows_around(self):
+        """Return the fund flows of this day and those beside it."""
+        one = timedelta(days=1)
+        return self.search(
+            [
+                ("merchant_id", "=", self.merchant_id.id),
+                ("bill_type", "=", "fundflow"),
+                ("date", ">=", self.date - one),
+                ("date", "<=", self.date + one),
+            ]
         )
 
     # === THE WORKLIST === #

@@ -442,7 +442,7 @@ class TestBillFetching(BillCase):
 
     def row(self, **change):
         time = f"{self.day} 12:00:00"
-        return payment(商户号=self.merchant.mchid, 交易时间=time, **change)
+        return payment(**{"商户号": self.merchant.mchid, "交易时间": time, **change})
 
     def test_address_of_another_host(self):
         """A signed offer that leads elsewhere is not followed."""
@@ -469,6 +469,10 @@ class TestBillFetching(BillCase):
         self.fetch()
         with trap_jobs() as trap:
             self.bills._cron_fetch_bills()
+            trap.assert_jobs_count(1)
+        [order] = trap.enqueued_jobs
+        with trap_jobs() as trap:
+            order.perform()
             self.assertEqual(self.fetches(trap), 12)
             trap.assert_jobs_count(12)
         bills = self.bills.search([("merchant_id", "=", self.merchant.id)])
@@ -476,10 +480,35 @@ class TestBillFetching(BillCase):
         self.assertEqual(min(bills.mapped("date")), today - timedelta(days=7))
         self.assertEqual(max(bills.mapped("date")), today - timedelta(days=1))
 
-    def test_not_before_the_merchant(self):
+    def test_one_merchant_of_many(self):
+        """A merchant whose bills cannot be ordered does not stop the others."""
+        self.merchant.copy({"name": "Second", "mchid": "1900000999"})
         with trap_jobs() as trap:
             self.bills._cron_fetch_bills()
+            merchants = {job.args[0].name for job in trap.enqueued_jobs}
+            self.assertLessEqual({"Shop"}, merchants)
+            keys = [job.identity_key for job in trap.enqueued_jobs]
+            self.assertEqual(len(keys), len(set(keys)))
+
+    def test_not_before_the_merchant(self):
+        with trap_jobs() as trap:
+            self.bills._order_missing(self.merchant)
             self.assertEqual(self.fetches(trap), 0)
+
+    def test_what_was_not_foreseen(self):
+        """A mistake of ours is kept on the bill, with the number of attempts."""
+        [bill] = self.bills._get_bills(self.merchant, [self.day], ["trade"])
+        with (
+            patch.object(type(bill), "_ask", lambda self: {}["download_url"]),
+            self.assertLogs("odoo.addons.wechat_pay.models.wechat_pay_bill", "ERROR"),
+        ):
+            bill._fetch()
+            bill._fetch()
+        self.assertEqual((bill.state, bill.attempts), ("failed", 2))
+        self.assertEqual(bill.error, "KeyError: 'download_url'")
+        self.assertTrue(bill._is_wanted())
+        bill._fetch()
+        self.assertEqual((bill.state, bill.error), ("none", False))
 
     def test_by_hand(self):
         wizard = self.env["wechat.pay.bill.fetch"].create(
@@ -501,14 +530,18 @@ class TestBillFetching(BillCase):
             wizard.date_to = self.bills._today()
 
     def upload(self, content, user=None):
-        return (
+        wizard = (
             self.env["wechat.pay.bill.upload"]
             .with_user(user or self.env.user)
             .create(
                 {"merchant_id": self.merchant.id, "file": base64.b64encode(content)}
             )
-            .action_read()
         )
+        with trap_jobs() as trap:
+            action = wizard.action_read()
+            self.assertEqual(trap.enqueued_jobs[0].method_name, "_read_upload")
+            trap.perform_enqueued_jobs()
+        return action
 
     def test_from_a_file(self):
         self.at("12:00:00")
@@ -540,6 +573,27 @@ class TestBillFetching(BillCase):
             with self.subTest(text), self.assertRaisesRegex(UserError, text):
                 self.upload(content)
         self.assertFalse(self.bills.search([("merchant_id", "=", self.merchant.id)]))
+
+    def test_long_file(self):
+        """What is wrong far down in a file is said by the job, on the bill."""
+        rows = [self.row(商户订单号=f"A{n:06}") for n in range(1100)]
+        sums = ("1100", "11000.00", "0.00", "0.00", "66.00000", "11000.00", "0.00")
+        for content, text in (
+            (trade_file(rows, [*sums[:-1], "1.00"]), "does not add up"),
+            (trade_file([*rows[:-1], self.row(商户号="1900000001")], sums), "belongs"),
+        ):
+            with self.subTest(text):
+                bill = self.bills.browse(self.upload(content)["res_id"])
+                self.assertEqual((bill.state, bill.line_count), ("failed", 0))
+                self.assertIn(text, bill.error)
+                self.assertFalse(
+                    self.env["ir.attachment"].search([("res_id", "=", bill.id)])
+                    & bill.attachment_id
+                )
+                bill.unlink()
+        bill = self.bills.browse(self.upload(trade_file(rows, sums))["res_id"])
+        self.assertEqual((bill.state, bill.line_count), ("done", 1100))
+        self.assertEqual((bill.error, bill.source), (False, "file"))
 
     def test_rights(self):
         self.at("12:00:00")
@@ -656,6 +710,72 @@ class TestBillStatement(BillCase):
             [("pos_payment_method_id", "=", self.method.id)]
         )
         self.assertEqual(payments.state, "paid")
+
+    def test_trades_come_first(self):
+        """They say what a refund takes; a fund flow that is faster waits for them."""
+        self.sold_day()
+        with trap_jobs():
+            [flow] = self.fetch(None, "fundflow")
+            [trade] = self.bills._get_bills(self.merchant, [self.day], ["trade"])
+            flow._make_statement()
+        self.assertFalse(flow.statement_count)
+        with trap_jobs() as trap:
+            trade._fetch()
+            woken = [j for j in trap.enqueued_jobs if j.method_name != "_fetch"]
+            self.assertEqual([j.method_name for j in woken], ["_make_statement"])
+            self.assertEqual(woken[0].recordset, flow)
+        flow._make_statement()
+        self.assertEqual(len(self.lines(flow)), flow.line_count)
+
+    def test_refund_told_by_a_notice(self):
+        """It does not say what the merchant gives back; the bill does."""
+        self.at("12:00:00")
+        paid = self.pay("A-000001", 10000, [("NOCASH", 333)])
+        refund = self.refund("B-1", paid, 3000)
+        self.assertEqual(refund.settlement_fen, 2900)
+        refund.promotion_ids.unlink()
+        self.spoil(refund, settlement_fen=2901)
+        self.fetch()
+        self.assertFalse(self.kinds())
+        self.assertEqual(refund.settlement_fen, 2900)
+        # What WeChat has told stays, and is compared.
+        self.spoil(paid, settlement_fen=9666)
+        self.bills.search([("bill_type", "=", "trade")])._renew()
+        self.assertEqual(self.kinds(), [("amount", "A-000001")])
+
+    def test_long_reconciliation(self):
+        """A job that runs out of time leaves the rest to the next."""
+        self.close_session(self.sold_day())
+        _trade, flow = self.fetch()
+        flow._make_statement()
+        items = self.lines(flow).move_id.line_ids
+        items.remove_move_reconcile()
+        waiting = self.merchant._open_fund_lines(0)
+        self.assertEqual(len(waiting), 3)
+        second = waiting[1].id
+        self.assertEqual(self.merchant._open_fund_lines(second), waiting[2])
+        path = "odoo.addons.wechat_pay.models.wechat_merchant"
+        with (
+            patch(f"{path}.SECONDS", -1),
+            patch(f"{path}.CHUNK", 2),
+            trap_jobs() as trap,
+        ):
+            self.assertEqual(self.merchant._reconcile_open(), 2)
+            [job] = trap.enqueued_jobs
+            self.assertEqual(job.args, (second,))
+            job.perform()
+            trap.assert_jobs_count(1)
+        self.assertFalse(self.open_items())
+
+    def test_piece_by_piece(self):
+        """However few lines are booked at once, the session's payments are settled."""
+        self.close_session(self.sold_day())
+        _trade, flow = self.fetch()
+        with patch("odoo.addons.wechat_pay.models.wechat_pay_bill.CHUNK", 1):
+            flow._make_statement()
+        self.assertEqual(self.balance(self.outstanding), 0)
+        self.assertFalse(self.open_items())
+        self.assertTrue(flow.statement_id.is_complete)
 
     def test_once(self):
         self.close_session(self.sold_day())
