@@ -12,4 +12,6 @@ class WechatPayTransaction(models.Model):
         string="Fee (fen)", readonly=True, copy=False, help="As the bill tells it."
     )
 
+    # WeChat's number first: people search by it, too.
+    _by_remote_no = models.Index("(remote_no, merchant_id)")
     _bill_by_success = models.Index("(merchant_id, COALESCE(success_at, create_date))")
