@@ -34,10 +34,17 @@ class BillCase(TransactionCase):
             context={**cls.env.context, "allowed_company_ids": cls.company.ids}
         )
         cls.make_books()
-        cls.merchant = cls.env["wechat.merchant"].create(
+        cls.merchant = cls.new_merchant("Shop", MCHID)
+        cls.bills = cls.env["wechat.pay.bill"]
+        cls.yuan = cls.env.ref("base.CNY")
+        cls.day = cls.bills._today() - timedelta(days=3)
+
+    @classmethod
+    def new_merchant(cls, name, mchid):
+        return cls.env["wechat.merchant"].create(
             {
-                "name": "Shop",
-                "mchid": MCHID,
+                "name": name,
+                "mchid": mchid,
                 "apiv3_key": APIV3_KEY,
                 "private_key": make_keys("merchant").private_pem,
                 "certificate": make_keys("merchant").certificate_pem,
@@ -48,9 +55,6 @@ class BillCase(TransactionCase):
                 "discount_account_id": cls.discount_account.id,
             }
         )
-        cls.bills = cls.env["wechat.pay.bill"]
-        cls.yuan = cls.env.ref("base.CNY")
-        cls.day = cls.bills._today() - timedelta(days=3)
 
     @classmethod
     def new_company(cls, name):

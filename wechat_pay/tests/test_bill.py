@@ -482,13 +482,20 @@ class TestBillFetching(BillCase):
 
     def test_one_merchant_of_many(self):
         """A merchant whose bills cannot be ordered does not stop the others."""
-        self.merchant.copy({"name": "Second", "mchid": "1900000999"})
+        second = self.new_merchant("Second", "1900000999")
         with trap_jobs() as trap:
             self.bills._cron_fetch_bills()
-            merchants = {job.args[0].name for job in trap.enqueued_jobs}
-            self.assertLessEqual({"Shop"}, merchants)
-            keys = [job.identity_key for job in trap.enqueued_jobs]
-            self.assertEqual(len(keys), len(set(keys)))
+            jobs = {job.args[0]: job for job in trap.enqueued_jobs}
+        self.assertLessEqual({self.merchant, second}, set(jobs))
+        self.assertEqual(len({job.identity_key for job in jobs.values()}), len(jobs))
+        with (
+            trap_jobs(),
+            patch.object(type(self.merchant), "create_date", None),
+            self.assertRaises(TypeError),
+        ):
+            jobs[self.merchant].perform()
+        with trap_jobs():
+            jobs[second].perform()
 
     def test_not_before_the_merchant(self):
         with trap_jobs() as trap:
