@@ -283,12 +283,13 @@ class WechatPayBill(models.Model):
         """Open the bank statement lines of the bill."""
         self.ensure_one()
         journal = self.statement_id.journal_id or self.merchant_id.journal_id
+        day = [("journal_id", "=", journal.id), ("date", "=", self.date)]
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Bank Statement Lines"),
             "res_model": "account.bank.statement.line",
             "view_mode": "list,form",
-            "domain": [("journal_id", "=", journal.id), ("date", "=", self.date)],
+            "domain": day,
         }
 
     def _open(self, name):
