@@ -75,6 +75,7 @@ def proof(database: postgres.Database, _rest: list[str]) -> int:
         "payments": lambda: pytest_part(
             "payments", ["tests/proofs/test_payments.py"], database
         ),
+        "bills": lambda: pytest_part("bills", ["tests/proofs/test_bills.py"], database),
         "odoo": lambda: odoo_part(database, "odoo", paths.addons(), ODOO_SUITES),
     }
     os.environ["PROOF"] = "full"

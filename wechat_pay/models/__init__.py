@@ -12,8 +12,10 @@ from . import pos_payment_method
 from . import pos_payment
 from . import pos_order
 from . import wechat_pay_transaction_bill
+from . import wechat_pay_fen_mixin
 from . import wechat_pay_bill
 from . import wechat_pay_bill_compare
+from . import wechat_pay_bill_upload
 from . import wechat_pay_bill_line
 from . import wechat_pay_fund_line
 from . import wechat_pay_bill_progress

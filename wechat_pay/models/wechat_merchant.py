@@ -1,3 +1,4 @@
+import time
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -8,8 +9,8 @@ from odoo.addons.wechat_base.tools.exceptions import WechatConfigError, make_err
 
 from ..tools.codepay_v2 import CodepayV2
 from ..tools.pay_api import CodepayV3
+from .wechat_pay_bill import CHUNK, SECONDS
 
-_CHUNK = 200
 #: days that a payment may wait for its session to be closed
 OPEN_DAYS = 60
 
@@ -126,21 +127,38 @@ class WechatMerchant(models.Model):
 
     # === BANK STATEMENT === #
 
-    def _enqueue_reconcile(self):
+    def _enqueue_reconcile(self, after=0):
         self.ensure_one()
         if not self.journal_id:
             return
         self.with_delay(
-            identity_key=f"wechat.merchant:reconcile:{self.id}",
+            identity_key=f"wechat.merchant:reconcile:{self.id}:{after}",
             description=self.env._("Reconcile payments of %s", self.name),
-        )._reconcile_open()
+        )._reconcile_open(after)
 
-    def _reconcile_open(self):
+    def _reconcile_open(self, after=0):
         """Job: reconcile what had to wait, e.g. for a session that was open.
 
+        What one job does not manage is left to the next.
+
+        :param int after: id of the fund line that the job before has come to
         :return: the number of lines that were looked at
         """
         self.ensure_one()
+        deadline = time.monotonic() + SECONDS
+        lines, done = self._open_fund_lines(after), 0
+        while done < len(lines):
+            if done and time.monotonic() > deadline:
+                self._enqueue_reconcile(lines[done - 1].id)
+                break
+            chunk = lines[done : done + CHUNK]
+            chunk._rebook()
+            chunk._reconcile()
+            done += len(chunk)
+        return done
+
+    def _open_fund_lines(self, after):
+        """Return the movements that are in the books but not reconciled."""
         self.env.flush_all()
         self.env.cr.execute(
             SQL(
@@ -149,6 +167,7 @@ class WechatMerchant(models.Model):
                   FROM wechat_pay_fund_line AS f
                   JOIN account_bank_statement_line AS s ON s.id = f.statement_line_id
                  WHERE f.merchant_id = %(merchant)s
+                   AND f.id > %(after)s
                    AND f.booked_at > %(since)s
                    AND f.transaction_id IS NOT NULL
                    AND f.business_type NOT LIKE %(fee)s
@@ -165,14 +184,10 @@ class WechatMerchant(models.Model):
                  ORDER BY f.id
                 """,
                 merchant=self.id,
+                after=after,
                 since=fields.Datetime.now() - timedelta(days=OPEN_DAYS),
                 fee="%手续费%",
             )
         )
         ids = [row[0] for row in self.env.cr.fetchall()]
-        lines = self.env["wechat.pay.fund.line"].browse(ids)
-        for start in range(0, len(lines), _CHUNK):
-            chunk = lines[start : start + _CHUNK]
-            chunk._rebook()
-            chunk._reconcile()
-        return len(lines)
+        return self.env["wechat.pay.fund.line"].browse(ids)

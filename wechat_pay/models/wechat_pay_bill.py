@@ -1,15 +1,16 @@
 import gzip
 import hmac
+import logging
 import shutil
 import tempfile
 import time
 from datetime import timedelta
 from itertools import islice
 
-from psycopg2 import sql
+from psycopg2 import OperationalError, sql
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.fields import Command
 from odoo.tools import SQL
 
@@ -20,8 +21,12 @@ from odoo.addons.wechat_base.tools.exceptions import (
     WechatUnavailable,
 )
 from odoo.addons.wechat_base.tools.money import from_fen
+from odoo.addons.wechat_base.tools.text import storable
 
 from ..tools import bill as bill_file
+from ..tools.rights import check_manager
+
+_logger = logging.getLogger(__name__)
 
 #: days that the daily job looks back for bills that are not in yet
 LOOK_BACK = 7
@@ -65,7 +70,13 @@ class WechatPayBill(models.Model):
     company_id = fields.Many2one(
         related="merchant_id.company_id", store=True, index=True
     )
-    currency_id = fields.Many2one("res.currency", compute="_compute_currency_id")
+    # Stored: without that the amounts could not be summed up.
+    currency_id = fields.Many2one(
+        "res.currency",
+        required=True,
+        readonly=True,
+        default=lambda self: self._yuan(),
+    )
     date = fields.Date(
         string="Day", required=True, readonly=True, help="In Beijing time."
     )
@@ -173,9 +184,6 @@ class WechatPayBill(models.Model):
             kind = kinds.get(bill.bill_type, "")
             bill.display_name = f"{bill.merchant_id.name} {bill.date} {kind}"
 
-    def _compute_currency_id(self):
-        self.currency_id = self._yuan()
-
     @api.depends(
         "amount_fen",
         "settlement_fen",
@@ -235,22 +243,21 @@ class WechatPayBill(models.Model):
 
     def action_fetch(self):
         """Fetch the bills again."""
-        self._check_manager()
+        check_manager(self.env)
         # sudo: bills are written by the add-on only.
         self.sudo()._enqueue()
         return True
 
     def action_compare(self):
         """Compare the bills with our transactions again."""
-        self._check_manager()
+        check_manager(self.env)
         # sudo: see above.
-        for bill in self.sudo().filtered(lambda b: b.state in ("done", "none")):
-            bill._compare_around()
+        self.sudo()._renew()
         return True
 
     def action_make_statement(self):
         """Make the bank statement lines that are not there yet."""
-        self._check_manager()
+        check_manager(self.env)
         for bill in self:
             if bill.bill_type != "fundflow" or bill.state != "done":
                 raise UserError(self.env._("Choose a fund flow that was read."))
@@ -275,32 +282,19 @@ class WechatPayBill(models.Model):
     def action_view_statement(self):
         """Open the bank statement lines of the bill."""
         self.ensure_one()
-        lines = self.env["wechat.pay.fund.line"].search(
-            [("bill_id", "=", self.id), ("statement_line_id", "!=", False)]
-        )
+        journal = self.statement_id.journal_id or self.merchant_id.journal_id
+        day = [("journal_id", "=", journal.id), ("date", "=", self.date)]
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Bank Statement Lines"),
             "res_model": "account.bank.statement.line",
             "view_mode": "list,form",
-            "domain": [("id", "in", lines.statement_line_id.ids)],
+            "domain": day,
         }
 
     def _open(self, name):
         action = self.env["ir.actions.act_window"]._for_xml_id(name)
         return {**action, "domain": [("bill_id", "=", self.id)], "context": {}}
-
-    @api.model
-    def _check_manager(self):
-        """Refuse users who may not work with bills.
-
-        :raises AccessError: if the user lacks the group
-        """
-        manager = self.env.user.has_group("wechat_pay.pay_group_manager")
-        if not self.env.su and not manager:
-            raise AccessError(
-                self.env._("You may not fetch bills. Ask for the right “Manager”.")
-            )
 
     # === BUSINESS METHODS - FETCHING === #
 
@@ -344,9 +338,14 @@ class WechatPayBill(models.Model):
     def _enqueue(self):
         """Have these bills fetched, each by a job of its own."""
         for bill in self:
-            if bill.state not in ("done", "none"):
-                bill.write({"state": "waiting", "error": False, "attempts": 0})
+            bill._expect()
             bill._enqueue_fetch(bill._seconds_until_ready())
+
+    def _expect(self):
+        """Something new will come for this bill; what was read stays until then."""
+        self.attempts = 0
+        if self.state not in ("done", "none"):
+            self.write({"state": "waiting", "error": False})
 
     def _seconds_until_ready(self):
         ready = bill_file.day_bounds(self.date)[1] + READY
@@ -361,23 +360,51 @@ class WechatPayBill(models.Model):
 
     @api.model
     def _cron_fetch_bills(self):
-        """Fetch what the last days have not brought yet."""
-        today = self._today()
+        """Have the last days' bills fetched: a job for each merchant.
+
+        So one that fails does not stop the others; queue_job keeps its error and the
+        number of its attempts.
+        """
         for merchant in self.env["wechat.merchant"].search(
             [("environment", "!=", "disabled")]
         ):
-            first = bill_file.beijing_day(merchant.create_date)
-            days = [today - timedelta(days=back) for back in range(1, LOOK_BACK + 1)]
-            bills = self._get_bills(
-                merchant, [d for d in days if d >= first], _TABLES.keys()
-            )
-            bills.filtered(lambda bill: bill._is_wanted())._enqueue()
-            merchant._enqueue_reconcile()
+            self.with_delay(
+                identity_key=f"wechat.pay.bill:order:{merchant.id}",
+                description=self.env._("Order the bills of %s", merchant.name),
+            )._order_missing(merchant)
+
+    @api.model
+    def _order_missing(self, merchant):
+        """Job: see to what the last days have not brought yet."""
+        today = self._today()
+        first = bill_file.beijing_day(merchant.create_date)
+        days = [today - timedelta(days=back) for back in range(1, LOOK_BACK + 1)]
+        bills = self._get_bills(merchant, [d for d in days if d >= first], _TABLES)
+        bills.filtered(lambda bill: bill._is_wanted())._enqueue()
+        if merchant.journal_id:
+            bills.filtered(lambda bill: bill._is_unbooked())._enqueue_statement()
         # Whose neighbours did not come in time (see `_missing_window`).
         left = [today - timedelta(days=LOOK_BACK + back) for back in (1, 2)]
-        for bill in self.search([("date", "in", left), ("bill_type", "=", "trade")]):
-            if bill.state in ("done", "none"):
-                bill._compare()
+        for bill in self.search(
+            [
+                ("merchant_id", "=", merchant.id),
+                ("date", "in", left),
+                ("bill_type", "=", "trade"),
+                ("state", "in", ("done", "none")),
+            ]
+        ):
+            bill._enqueue_compare()
+        merchant._enqueue_reconcile()
+
+    def _enqueue_compare(self):
+        self.with_delay(
+            identity_key=f"wechat.pay.bill:compare:{self.id}",
+            description=self.env._("Compare the bill %s", self.display_name),
+        )._compare()
+
+    def _is_unbooked(self):
+        flow = self.bill_type == "fundflow" and self.state == "done"
+        return flow and not self.statement_id
 
     def _is_wanted(self):
         """Whether the daily job should ask for this bill."""
@@ -393,20 +420,43 @@ class WechatPayBill(models.Model):
             return self.env._("The bill was deleted.")
         if self.merchant_id.environment == "disabled":
             return self._fail(self.env._("The merchant is disabled."))
+        return self._attempt(self._fetch_now)
+
+    def _attempt(self, read):
+        """Try to read the bill; what goes wrong is kept on it.
+
+        :param read: function that reads it
+        :return: what came of it, for the job
+        """
+        self.attempts += 1
         try:
-            offer = self._ask()
-            if self.state == "done" and offer.get("hash_value") == self.sha1:
-                self._after_reading()
-                return self.env._("Nothing has changed.")
-            with tempfile.TemporaryFile() as file:
-                client = self.merchant_id._get_pay_client()
-                client.download(offer.get("download_url"), file, bill_file.MAX_BYTES)
-                file.seek(0)
-                self._read_file(file, offer)
+            with self.env.cr.savepoint():
+                return read()
         except WechatError as error:
             return self._handle_refusal(error)
+        except bill_file.BillError as error:
+            return self._fail(str(self._explain(error)))
         except UserError as error:
             return self._fail(str(error))
+        except OperationalError:
+            # Another transaction was in the way: queue_job repeats it.
+            raise
+        except Exception as error:
+            # The accountant sees it on the bill; tomorrow it is tried again.
+            _logger.exception("The bill %s could not be read", self.display_name)
+            return self._fail(storable(f"{type(error).__name__}: {error}")[:300])
+
+    def _fetch_now(self):
+        offer = self._ask()
+        if self.state == "done" and offer.get("hash_value") == self.sha1:
+            self.error = False
+            self._after_reading()
+            return self.env._("Nothing has changed.")
+        with tempfile.TemporaryFile() as file:
+            client = self.merchant_id._get_pay_client()
+            client.download(offer.get("download_url"), file, bill_file.MAX_BYTES)
+            file.seek(0)
+            self._read_file(file, offer)
         return self.env._("%s lines", self.line_count)
 
     def _ask(self):
@@ -435,7 +485,7 @@ class WechatPayBill(models.Model):
         again = isinstance(error, WechatUnavailable)
         if again or error.code == "STATEMENT_CREATING":
             if self.attempts < ATTEMPTS:
-                self.write({"attempts": self.attempts + 1, "error": str(error)})
+                self.error = str(error)
                 self._enqueue_fetch(int(error.retry_after or 0) or PAUSE)
                 return self.env._("Not yet: %s", error)
         return self._fail(str(error))
@@ -456,6 +506,7 @@ class WechatPayBill(models.Model):
         if self.state not in ("done", "none"):
             vals["state"] = "failed"
         self.write(vals)
+        self._wake_statement()
         return message
 
     # === BUSINESS METHODS - READING === #
@@ -526,8 +577,6 @@ class WechatPayBill(models.Model):
         self._insert_lines(reader)
         self._check_hash(reader, sha1)
         self._set_covers(reader.covers)
-        # The plans of the comparison depend on how many rows there are.
-        self.env.cr.execute(SQL("ANALYZE %s", table))
         self.env.invalidate_all()
         self.write(self._count_lines(reader))
 
@@ -537,12 +586,18 @@ class WechatPayBill(models.Model):
         Plain SQL: a record of the ORM costs about a hundred times as much, and of
         these lines nothing is computed, tracked or checked.
         """
-        columns = ["bill_id", "merchant_id", "company_id", *_COLUMNS[self.bill_type]]
+        head = {
+            "bill_id": self.id,
+            "merchant_id": self.merchant_id.id,
+            "company_id": self.company_id.id,
+            "currency_id": self.currency_id.id,
+        }
+        columns = [*head, *_COLUMNS[self.bill_type]]
         query = sql.SQL("INSERT INTO {} ({}) VALUES %s").format(
             sql.Identifier(_TABLES[self.bill_type]),
             sql.SQL(", ").join(map(sql.Identifier, columns)),
         )
-        head = (self.id, self.merchant_id.id, self.company_id.id)
+        head = tuple(head.values())
         progress, count, told = self.env["wechat.pay.bill.progress"], 0, 0
         lines = iter(reader)
         while batch := list(islice(lines, BATCH)):
@@ -679,13 +734,19 @@ class WechatPayBill(models.Model):
         return UserError(sentences[error.code])
 
     def _after_reading(self):
-        """Compare, and go on with the bank statement."""
+        """Compare, and go on with the bank statement.
+
+        No ANALYZE here, although the table may just have grown by a day: its lock
+        would make the next bill wait for this one's commit. The comparison's plans go
+        by index whatever PostgreSQL believes.
+        """
         moves = self.bill_type == "fundflow" and self.state == "done"
         if moves:
             self._link_fund_lines()
         self._compare_around()
         if moves and self.merchant_id.journal_id:
             self._enqueue_statement()
+        self._wake_statement()
 
     # === BUSINESS METHODS - BANK STATEMENT === #
 
@@ -701,11 +762,34 @@ class WechatPayBill(models.Model):
                 )
             )
 
-    def _enqueue_statement(self):
-        self.with_delay(
-            identity_key=f"wechat.pay.bill:statement:{self.id}",
-            description=self.env._("Bank statement of %s", self.display_name),
-        )._make_statement()
+    def _enqueue_statement(self, identity="statement"):
+        for bill in self:
+            bill.with_delay(
+                identity_key=f"wechat.pay.bill:{identity}:{bill.id}",
+                description=self.env._("Bank statement of %s", bill.display_name),
+            )._make_statement()
+
+    def _wake_statement(self):
+        """The trades are known, or will not be: the fund flow need not wait for them.
+
+        Under an identity of its own: a job that waits already may start before this
+        is committed.
+        """
+        if self.bill_type == "trade" and self.merchant_id.journal_id:
+            flow = self._beside("fundflow")
+            flow.filtered(lambda bill: bill._is_unbooked())._enqueue_statement(
+                "statement_woken"
+            )
+
+    def _beside(self, bill_type):
+        """Return the bill of the other type of the same day, if there is one."""
+        return self.search(
+            [
+                ("merchant_id", "=", self.merchant_id.id),
+                ("date", "=", self.date),
+                ("bill_type", "=", bill_type),
+            ]
+        )
 
     def _make_statement(self):
         """Job: make one bank statement line of each movement, once.
@@ -716,6 +800,9 @@ class WechatPayBill(models.Model):
         self.ensure_one()
         if not self.exists() or self.state != "done":
             return self.env._("There is nothing to do.")
+        if self._beside("trade").state == "waiting":
+            # It says what refunds take, and of which payment a reversal is.
+            return self.env._("The trades of the day come first.")
         self._check_journal()
         self._link_fund_lines()
         deadline = time.monotonic() + SECONDS
@@ -736,8 +823,7 @@ class WechatPayBill(models.Model):
 
     def _close_statement(self):
         """Tie the lines together with the balances that the bill states."""
-        lines = self.env["wechat.pay.fund.line"].search([("bill_id", "=", self.id)])
-        free = lines.statement_line_id.filtered(lambda line: not line.statement_id)
+        free = self._loose_lines()
         if not free or self.statement_id:
             free.statement_id = self.statement_id
             return
@@ -753,3 +839,21 @@ class WechatPayBill(models.Model):
                 "balance_end_real": from_fen(self.balance_end_fen),
             }
         )
+
+    def _loose_lines(self):
+        """Return this bill's lines in the journal that are in no statement yet."""
+        lines = self.env["account.bank.statement.line"]
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT s.id
+                  FROM wechat_pay_fund_line AS f
+                  JOIN account_bank_statement_line AS s ON s.id = f.statement_line_id
+                 WHERE f.bill_id = %s AND s.journal_id = %s AND s.statement_id IS NULL
+                """,
+                self.id,
+                self.merchant_id.journal_id.id,
+            )
+        )
+        return lines.browse(row[0] for row in self.env.cr.fetchall())

@@ -11,12 +11,26 @@ from .wechat_pay_bill import LOOK_BACK
 MIDNIGHT = timedelta(minutes=15)
 #: refunds that are on their way
 _ON_THE_WAY = ("sending", "waiting", "unknown", "done")
+#: a person has settled it, and it is still what they have seen
+_DECIDED = SQL(
+    """
+    (known.settled_by_id IS NOT NULL
+     AND known.aspect IS NOT DISTINCT FROM EXCLUDED.aspect
+     AND known.ours_fen = EXCLUDED.ours_fen
+     AND known.theirs_fen = EXCLUDED.theirs_fen)
+    """
+)
 
 
 class WechatPayBill(models.Model):
     """How bills are compared with our transactions: one statement for each kind."""
 
     _inherit = "wechat.pay.bill"
+
+    def _renew(self):
+        """Compare again, as far as these bills were read."""
+        for bill in self.filtered(lambda b: b.state in ("done", "none")):
+            bill._compare_around()
 
     def _compare_around(self):
         """Compare what this bill can have changed: its day and those beside it."""
@@ -47,7 +61,7 @@ class WechatPayBill(models.Model):
     # === MATCHING === #
 
     def _match_lines(self):
-        """Find the transaction of every line, and tell it its fee."""
+        """Find the transaction of every line, and tell it what only the bill knows."""
         cr = self.env.cr
         cr.execute(
             SQL(
@@ -71,13 +85,36 @@ class WechatPayBill(models.Model):
             SQL(
                 """
                 UPDATE wechat_pay_transaction AS t
-                   SET fee_fen = l.fee_fen, bill_line_id = l.id,
-                       write_date = %(now)s
+                   SET fee_fen = l.fee_fen, write_date = %(now)s
                   FROM wechat_pay_bill_line AS l
                  WHERE l.bill_id = %(bill)s
                    AND t.id = l.transaction_id
-                   AND (t.bill_line_id IS DISTINCT FROM l.id
-                        OR t.fee_fen IS DISTINCT FROM l.fee_fen)
+                   AND t.fee_fen IS DISTINCT FROM l.fee_fen
+                """,
+                bill=self.id,
+                now=fields.Datetime.now(),
+            )
+        )
+
+        # A refund's notice does not say what the merchant gives back, so where
+        # coupons took part it was shared out by us. An answer, which has said it, has
+        # told the coupons, too (contracts 5.8).
+        cr.execute(
+            SQL(
+                """
+                UPDATE wechat_pay_transaction AS t
+                   SET settlement_fen = l.settlement_fen, write_date = %(now)s
+                  FROM wechat_pay_bill_line AS l, wechat_pay_transaction AS payment
+                 WHERE l.bill_id = %(bill)s
+                   AND l.kind = 'refund'
+                   AND t.id = l.transaction_id
+                   AND t.state = 'done'
+                   AND t.settlement_fen != l.settlement_fen
+                   AND payment.id = t.payment_id
+                   AND payment.settlement_fen != payment.amount_fen
+                   AND NOT EXISTS (
+                       SELECT 1 FROM wechat_pay_promotion AS p
+                        WHERE p.transaction_id = t.id)
                 """,
                 bill=self.id,
                 now=fields.Datetime.now(),
@@ -183,7 +220,9 @@ class WechatPayBill(models.Model):
                    t.amount_fen AS ours_fen, 0::bigint AS theirs_fen
               FROM wechat_pay_transaction AS t
              WHERE t.merchant_id = %(merchant)s
-               AND t.success_at >= %(since)s AND t.success_at < %(until)s
+               -- Who has paid is done, also if WeChat did not say when.
+               AND COALESCE(t.success_at, t.create_date) >= %(since)s
+               AND COALESCE(t.success_at, t.create_date) < %(until)s
                AND t.state = 'done'
                AND t.kind = ANY(%(kinds)s)
                AND NOT EXISTS (
@@ -336,29 +375,33 @@ class WechatPayBill(models.Model):
         since, until = bill_file.day_bounds(self.date)
         return SQL(
             """
-            WITH flow AS (
-                SELECT f.business_no, sum(f.amount_fen) AS net,
-                       -COALESCE(sum(f.amount_fen)
-                           FILTER (WHERE f.business_type LIKE %(fee)s), 0) AS fee
-                  FROM wechat_pay_fund_line AS f
-                  JOIN wechat_pay_bill AS b ON b.id = f.bill_id
-                 WHERE f.merchant_id = %(merchant)s
-                   AND b.date BETWEEN %(before)s AND %(after)s
-                 GROUP BY f.business_no
-            ), trade AS (
-                SELECT l.fee_fen AS theirs, l.trade_at, flow.business_no,
-                       CASE l.kind WHEN 'payment' THEN flow.fee
-                           ELSE -flow.net - l.settlement_fen END AS taken
+            WITH movement AS (
+                -- Not joined but grouped: quick without statistics, too.
+                SELECT l.remote_no AS no, l.kind, l.fee_fen AS theirs,
+                       l.settlement_fen, l.trade_at, 0 AS net, 0 AS fee
                   FROM wechat_pay_bill_line AS l
-                  LEFT JOIN flow ON flow.business_no = l.remote_no
                  WHERE l.bill_id = %(bill)s
                    AND (l.kind = 'payment' OR l.refund_state IN ('SUCCESS', ''))
+                 UNION ALL
+                SELECT f.business_no, NULL, NULL, NULL, NULL, f.amount_fen,
+                       CASE WHEN f.business_type LIKE %(fee)s
+                           THEN -f.amount_fen ELSE 0 END
+                  FROM wechat_pay_fund_line AS f
+                 WHERE f.bill_id = ANY(%(flows)s)
+            ), trade AS (
+                SELECT sum(theirs) AS theirs,
+                       CASE max(kind) WHEN 'payment' THEN sum(fee)
+                           ELSE -sum(net) - sum(settlement_fen) END AS taken
+                  FROM movement
+                 GROUP BY no
+                -- Of the trades those that were booked, or should have been.
+                HAVING max(kind) IS NOT NULL
+                   AND (count(*) > count(kind)
+                        OR min(trade_at) >= %(since)s AND min(trade_at) < %(until)s)
             ), sums AS (
                 SELECT COALESCE(sum(theirs), 0) AS theirs,
                        COALESCE(sum(taken), 0) AS taken
                   FROM trade
-                 WHERE business_no IS NOT NULL
-                    OR (trade_at >= %(since)s AND trade_at < %(until)s)
             ), others AS (
                 SELECT -COALESCE(sum(f.amount_fen), 0) AS taken
                   FROM wechat_pay_fund_line AS f
@@ -388,12 +431,23 @@ class WechatPayBill(models.Model):
             bill=self.id,
             merchant=self.merchant_id.id,
             day=self.date,
-            before=self.date - timedelta(days=1),
-            after=self.date + timedelta(days=1),
+            flows=self._flows_around().ids,
             since=since + MIDNIGHT,
             until=until - MIDNIGHT,
             fee="%手续费%",
             key=self.date.isoformat(),
+        )
+
+    def _flows_around(self):
+        """Return the fund flows of this day and those beside it."""
+        one = timedelta(days=1)
+        return self.search(
+            [
+                ("merchant_id", "=", self.merchant_id.id),
+                ("bill_type", "=", "fundflow"),
+                ("date", ">=", self.date - one),
+                ("date", "<=", self.date + one),
+            ]
         )
 
     # === THE WORKLIST === #
@@ -402,17 +456,20 @@ class WechatPayBill(models.Model):
         """Add what is new, renew what is known.
 
         One statement, so that a second import of the same bill adds nothing. What
-        a person has settled stays settled, what has settled itself opens again.
+        a person has settled stays settled as long as it is the same; their note stays
+        where it is not. What has settled itself opens again.
         """
         self.env.cr.execute(
             SQL(
                 """
                 INSERT INTO wechat_pay_difference AS known (
-                    merchant_id, company_id, bill_id, kind, key, number, aspect,
+                    merchant_id, company_id, currency_id, bill_id, kind, key,
+                    number, aspect,
                     line_id, transaction_id, ours_fen, theirs_fen, state, run,
                     create_uid, write_uid, create_date, write_date)
                 SELECT DISTINCT ON (found.kind, found.key)
-                       %(merchant)s, %(company)s, %(bill)s, found.kind, found.key,
+                       %(merchant)s, %(company)s, %(currency)s, %(bill)s,
+                       found.kind, found.key,
                        found.number, found.aspect, found.line_id,
                        found.transaction_id, found.ours_fen, found.theirs_fen,
                        'open', %(run)s, %(uid)s, %(uid)s, %(now)s, %(now)s
@@ -425,20 +482,25 @@ class WechatPayBill(models.Model):
                        aspect = EXCLUDED.aspect,
                        ours_fen = EXCLUDED.ours_fen,
                        theirs_fen = EXCLUDED.theirs_fen,
-                       state = CASE WHEN known.settled_by_id IS NULL
-                           THEN 'open' ELSE known.state END,
-                       note = CASE WHEN known.settled_by_id IS NULL
+                       state = CASE WHEN %(decided)s
+                           THEN known.state ELSE 'open' END,
+                       settled_at = CASE WHEN %(decided)s
+                           THEN known.settled_at END,
+                       settled_by_id = CASE WHEN %(decided)s
+                           THEN known.settled_by_id END,
+                       note = CASE WHEN known.state = 'settled'
+                               AND known.settled_by_id IS NULL
                            THEN NULL ELSE known.note END,
-                       settled_at = CASE WHEN known.settled_by_id IS NULL
-                           THEN NULL ELSE known.settled_at END,
                        write_date = EXCLUDED.write_date
                 """,
                 merchant=self.merchant_id.id,
                 company=self.company_id.id,
+                currency=self.currency_id.id,
                 bill=self.id,
                 run=run,
                 uid=self.env.uid,
                 now=fields.Datetime.now(),
+                decided=_DECIDED,
                 rows=rows,
             )
         )

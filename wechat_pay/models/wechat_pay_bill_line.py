@@ -9,9 +9,17 @@ class WechatPayBillLine(models.Model):
 
     _name = "wechat.pay.bill.line"
     _description = "WeChat Pay Trade Bill Line"
-    _order = "bill_id desc, line_no"
+    # By the id: the bill's own order would join its table.
+    _order = "bill_id.id desc, line_no"
+    _inherit = "wechat.pay.fen.mixin"
     _rec_name = "number"
     _log_access = False
+
+    _FEN_COLUMNS = {
+        "amount": "amount_fen",
+        "settlement_amount": "settlement_fen",
+        "fee_amount": "fee_fen",
+    }
 
     bill_id = fields.Many2one(
         "wechat.pay.bill", required=True, readonly=True, ondelete="cascade"
@@ -22,7 +30,12 @@ class WechatPayBillLine(models.Model):
     company_id = fields.Many2one(
         "res.company", required=True, readonly=True, ondelete="restrict"
     )
-    currency_id = fields.Many2one("res.currency", compute="_compute_amounts")
+    currency_id = fields.Many2one(
+        "res.currency",
+        required=True,
+        readonly=True,
+        default=lambda self: self.env["wechat.pay.bill"]._yuan(),
+    )
     line_no = fields.Integer(readonly=True)
     kind = fields.Selection(
         [("payment", "Payment"), ("refund", "Refund")], required=True, readonly=True
@@ -65,13 +78,12 @@ class WechatPayBillLine(models.Model):
 
     _by_bill = models.Index("(bill_id, line_no)")
     _by_number = models.Index("(merchant_id, kind, number)")
+    _by_remote_no = models.Index("(merchant_id, remote_no)")
     _revoked = models.Index("(merchant_id, order_number) WHERE trade_state = 'REVOKED'")
 
     @api.depends("amount_fen", "settlement_fen", "fee_fen")
     def _compute_amounts(self):
-        yuan = self.env["wechat.pay.bill"]._yuan()
         for line in self:
-            line.currency_id = yuan
             line.amount = from_fen(line.amount_fen)
             line.settlement_amount = from_fen(line.settlement_fen)
             line.fee_amount = from_fen(line.fee_fen)

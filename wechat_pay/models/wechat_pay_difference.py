@@ -1,8 +1,11 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.tools import SQL
 
 from odoo.addons.wechat_base.tools.columns import Fen
 from odoo.addons.wechat_base.tools.money import format_fen, from_fen
+
+from ..tools.rights import check_manager
 
 
 class WechatPayDifference(models.Model):
@@ -10,8 +13,11 @@ class WechatPayDifference(models.Model):
 
     _name = "wechat.pay.difference"
     _description = "WeChat Pay Difference"
+    _inherit = "wechat.pay.fen.mixin"
     _order = "state, bill_date desc, id desc"
     _rec_name = "number"
+
+    _FEN_COLUMNS = {"ours_amount": "ours_fen", "theirs_amount": "theirs_fen"}
 
     merchant_id = fields.Many2one(
         "wechat.merchant", required=True, readonly=True, ondelete="restrict"
@@ -19,7 +25,12 @@ class WechatPayDifference(models.Model):
     company_id = fields.Many2one(
         "res.company", required=True, readonly=True, index=True, ondelete="restrict"
     )
-    currency_id = fields.Many2one("res.currency", compute="_compute_amounts")
+    currency_id = fields.Many2one(
+        "res.currency",
+        required=True,
+        readonly=True,
+        default=lambda self: self.env["wechat.pay.bill"]._yuan(),
+    )
     bill_id = fields.Many2one(
         "wechat.pay.bill", required=True, readonly=True, index=True, ondelete="cascade"
     )
@@ -95,9 +106,7 @@ class WechatPayDifference(models.Model):
 
     @api.depends("ours_fen", "theirs_fen")
     def _compute_amounts(self):
-        yuan = self.env["wechat.pay.bill"]._yuan()
         for difference in self:
-            difference.currency_id = yuan
             difference.ours_amount = from_fen(difference.ours_fen)
             difference.theirs_amount = from_fen(difference.theirs_fen)
             difference.difference_amount = from_fen(
@@ -115,6 +124,16 @@ class WechatPayDifference(models.Model):
             sentences = difference._sentences(values)
             key = (difference.kind, difference.aspect or "")
             difference.explanation = sentences.get(key) or sentences[difference.kind]
+
+    def _field_to_sql(self, alias, field_expr, query=None):
+        """Override of `wechat.pay.fen.mixin`: a difference is theirs less ours."""
+        if field_expr != "difference_amount":
+            return super()._field_to_sql(alias, field_expr, query)
+        return SQL(
+            "(%s - %s)",
+            self._field_to_sql(alias, "theirs_amount", query),
+            self._field_to_sql(alias, "ours_amount", query),
+        )
 
     def _sentences(self, values):
         """Return why, and what to do, by kind and where needed by aspect.
@@ -189,7 +208,7 @@ class WechatPayDifference(models.Model):
 
     def action_settle(self):
         """Open the dialogue that takes differences off the worklist."""
-        self.env["wechat.pay.bill"]._check_manager()
+        check_manager(self.env)
         return {
             "type": "ir.actions.act_window",
             "name": self.env._("Settle"),
@@ -201,7 +220,7 @@ class WechatPayDifference(models.Model):
 
     def action_take(self):
         """Become responsible."""
-        self.env["wechat.pay.bill"]._check_manager()
+        check_manager(self.env)
         self.check_access("read")
         # sudo: nobody writes the worklist directly.
         self.sudo().user_id = self.env.user
@@ -209,14 +228,17 @@ class WechatPayDifference(models.Model):
 
     def action_query(self):
         """Ask WeChat about the transactions again, then compare again."""
-        self.env["wechat.pay.bill"]._check_manager()
+        check_manager(self.env)
+        self.check_access("read")
         transactions = self.transaction_id
-        if not transactions or not hasattr(transactions, "action_query"):
+        if not transactions:
             raise UserError(self.env._("There is no transaction to ask about."))
-        for transaction in transactions:
-            transaction.action_query()
-        for bill in self.bill_id:
-            bill.action_compare()
+        transactions.action_query()
+        # The answers were committed beside us: our own look at the database is older.
+        transactions._drain_in_own_transaction(
+            lambda model: model.env["wechat.pay.bill"].browse(self.bill_id.ids)._renew()
+        )
+        self.env.invalidate_all(flush=False)
         return True
 
     def _settle(self, note):
@@ -224,7 +246,7 @@ class WechatPayDifference(models.Model):
 
         :param str note: what was decided
         """
-        self.env["wechat.pay.bill"]._check_manager()
+        check_manager(self.env)
         self.check_access("read")
         # sudo: see above.
         self.sudo().filtered(lambda d: d.state == "open").write(

@@ -2,6 +2,7 @@ from collections import defaultdict
 
 from odoo import api, fields, models
 from odoo.fields import Command
+from odoo.tools import SQL
 
 from odoo.addons.wechat_base.tools.columns import Fen
 from odoo.addons.wechat_base.tools.money import from_fen
@@ -14,9 +15,13 @@ class WechatPayFundLine(models.Model):
 
     _name = "wechat.pay.fund.line"
     _description = "WeChat Pay Fund Flow Line"
-    _order = "bill_id desc, line_no"
+    # By the id: the bill's own order would join its table.
+    _order = "bill_id.id desc, line_no"
+    _inherit = "wechat.pay.fen.mixin"
     _rec_name = "flow_no"
     _log_access = False
+
+    _FEN_COLUMNS = {"amount": "amount_fen"}
 
     bill_id = fields.Many2one(
         "wechat.pay.bill", required=True, readonly=True, ondelete="cascade"
@@ -27,7 +32,12 @@ class WechatPayFundLine(models.Model):
     company_id = fields.Many2one(
         "res.company", required=True, readonly=True, ondelete="restrict"
     )
-    currency_id = fields.Many2one("res.currency", compute="_compute_amounts")
+    currency_id = fields.Many2one(
+        "res.currency",
+        required=True,
+        readonly=True,
+        default=lambda self: self.env["wechat.pay.bill"]._yuan(),
+    )
     line_no = fields.Integer(readonly=True)
     booked_at = fields.Datetime(string="Time", readonly=True)
     business_no = fields.Char(
@@ -56,7 +66,7 @@ class WechatPayFundLine(models.Model):
         ondelete="set null",
     )
     amount = fields.Monetary(compute="_compute_amounts")
-    balance = fields.Monetary(compute="_compute_amounts")
+    balance = fields.Monetary(compute="_compute_amounts", aggregator=None)
 
     _by_bill = models.Index("(bill_id, line_no)")
     _by_business_no = models.Index("(merchant_id, business_no)")
@@ -66,9 +76,7 @@ class WechatPayFundLine(models.Model):
 
     @api.depends("amount_fen", "balance_fen")
     def _compute_amounts(self):
-        yuan = self.env["wechat.pay.bill"]._yuan()
         for line in self:
-            line.currency_id = yuan
             line.amount = from_fen(line.amount_fen)
             line.balance = from_fen(line.balance_fen)
 
@@ -239,15 +247,26 @@ class WechatPayFundLine(models.Model):
         return (account.browse() if wrong else account), payments
 
     def _pos_outstanding(self, pos_payment):
-        """The session's payments of one method are one entry, or one each."""
-        method = pos_payment.payment_method_id
-        payments = self.env["account.payment"].search(
-            [
-                ("pos_session_id", "=", pos_payment.session_id.id),
-                ("pos_payment_method_id", "=", method.id),
-            ]
+        """The session's payments of one method are one entry, or one each.
+
+        Found once for all lines of a transaction: a session has thousands of them.
+        """
+        session, method = pos_payment.session_id, pos_payment.payment_method_id
+        known = self.env.cr.cache.setdefault("wechat_pay_outstanding", {})
+        key = (session.id, session.state, method.id, method.outstanding_account_id.id)
+        if key not in known:
+            payments = self.env["account.payment"].search(
+                [
+                    ("pos_session_id", "=", session.id),
+                    ("pos_payment_method_id", "=", method.id),
+                ]
+            )
+            known[key] = self._method_outstanding(method).id, payments.ids
+        account_id, payment_ids = known[key]
+        return (
+            self.env["account.account"].browse(account_id or ()),
+            self.env["account.payment"].browse(payment_ids),
         )
-        return self._method_outstanding(method), payments
 
     def _method_outstanding(self, method):
         account = method.outstanding_account_id
@@ -261,23 +280,57 @@ class WechatPayFundLine(models.Model):
         """Reconcile with the payments, as far as they are there."""
         for payment in {line._given_up() for line in self if line.transaction_id}:
             self._reconcile_given_up(payment)
-        groups = defaultdict(self.env["account.move.line"].browse)
+        groups = defaultdict(self.browse)
         for line in self.filtered(lambda f: f.transaction_id and not f._is_fee):
             account, payments = line._outstanding(line.statement_line_id.journal_id)
             if account and payments:
-                items = line.statement_line_id.move_id.line_ids
-                groups[account, payments] |= items.filtered(
-                    lambda item, account=account: item.account_id == account
-                )
-        for (account, payments), items in groups.items():
-            waiting = payments.move_id.line_ids.filtered(
+                groups[account, payments] |= line
+        for (account, payments), lines in groups.items():
+            items = payments.move_id.line_ids.filtered(
                 lambda item, account=account: item.account_id == account
             )
-            both = (items + waiting).filtered(
+            items |= lines._items_on(account)
+            items = items.filtered(
                 lambda item: not item.reconciled and item.parent_state == "posted"
             )
-            if both & waiting and both & items:
-                both.reconcile()
+            if len(set(items.mapped(lambda item: item.amount_residual > 0))) > 1:
+                items.reconcile()
+
+    def _items_on(self, account):
+        """Return the journal items of these lines on an account.
+
+        And what is open of other lines of the same session: the session's payments
+        are one entry, less its refunds, so what comes in may be more than that until
+        the refunds have gone out.
+        """
+        items = self.statement_line_id.move_id.line_ids.filtered(
+            lambda item: item.account_id == account
+        )
+        pos_payments = self.transaction_id.pos_payment_id
+        if not pos_payments:
+            return items
+        self.env.flush_all()
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT m.id
+                  FROM account_move_line AS m
+                  JOIN account_bank_statement_line AS s ON s.move_id = m.move_id
+                  JOIN wechat_pay_fund_line AS f ON f.statement_line_id = s.id
+                  JOIN wechat_pay_transaction AS t ON t.id = f.transaction_id
+                  JOIN pos_payment AS p ON p.id = t.pos_payment_id
+                 WHERE m.account_id = %(account)s
+                   AND m.reconciled IS NOT TRUE
+                   AND m.parent_state = 'posted'
+                   AND p.session_id = ANY(%(sessions)s)
+                   AND p.payment_method_id = ANY(%(methods)s)
+                """,
+                account=account.id,
+                sessions=pos_payments.session_id.ids,
+                methods=pos_payments.payment_method_id.ids,
+            )
+        )
+        return items | items.browse(row[0] for row in self.env.cr.fetchall())
 
     def _reconcile_given_up(self, payment):
         """What came and went again settles itself."""

@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import models
 
 from odoo.addons.wechat_base.tools.columns import Fen
 
@@ -8,18 +8,10 @@ class WechatPayTransaction(models.Model):
 
     _inherit = "wechat.pay.transaction"
 
-    bill_line_id = fields.Many2one(
-        "wechat.pay.bill.line",
-        string="Bill line",
-        readonly=True,
-        copy=False,
-        index="btree_not_null",
-        ondelete="set null",
-    )
-
     fee_fen = Fen(
         string="Fee (fen)", readonly=True, copy=False, help="As the bill tells it."
     )
 
-    _bill_by_success = models.Index("(merchant_id, success_at)")
-    _bill_by_remote_no = models.Index("(merchant_id, remote_no)")
+    # WeChat's number first: people search by it, too.
+    _by_remote_no = models.Index("(remote_no, merchant_id)")
+    _bill_by_success = models.Index("(merchant_id, COALESCE(success_at, create_date))")

@@ -1,12 +1,13 @@
 import base64
 import gzip
 import io
-from datetime import timedelta
+from datetime import datetime, time, timedelta
 from unittest.mock import patch
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
+from odoo.tools import SQL
 
 from odoo.addons.queue_job.tests.common import trap_jobs
 
@@ -42,7 +43,7 @@ class TestBillMatching(BillCase):
         self.assertFalse(self.kinds())
         self.assertEqual((first.fee_fen, coupons.fee_fen), (0, 48))
         self.assertEqual((last.fee_fen, back.fee_fen), (74, -24))
-        self.assertEqual(back.bill_line_id.bill_id, trade2)
+        self.assertEqual(self.bill_of(back), trade2)
         self.assertEqual(trade.settlement_amount, 80 + 7.77 + 123.45 + 0.01)
         self.assertEqual(trade.amount_fen, trade.settlement_fen + 2000)
         self.assertEqual(trade2.refund_settlement_fen, 4000 + 777 + 5000)
@@ -56,6 +57,10 @@ class TestBillMatching(BillCase):
             .search([("bill_id", "=", trade.id)], limit=1)
             .product,
         )
+
+    def bill_of(self, transaction):
+        lines = self.env["wechat.pay.bill.line"]
+        return lines.search([("transaction_id", "=", transaction.id)]).bill_id
 
     def one(self, kind, number, ours, theirs, aspect=False):
         """There is one difference, and it is this."""
@@ -182,8 +187,8 @@ class TestBillMatching(BillCase):
         transaction = self.transaction(
             "payment",
             "A1",
-            "42A1",
-            f"{self.day}T12:00:00+08:00",
+            remote_no="42A1",
+            success_at=datetime.combine(self.day, time(4)),
             amount_fen=1000,
             settlement_fen=1000,
             state="cancelled",
@@ -233,7 +238,7 @@ class TestBillMatching(BillCase):
         self.change("extra_line", tomorrow, out_trade_no="DUSK-001", amount=123, fee=1)
         [bill] = self.fetch(tomorrow, "trade")
         self.assertFalse(self.kinds())
-        self.assertEqual(transaction.bill_line_id.bill_id, bill)
+        self.assertEqual(self.bill_of(transaction), bill)
 
     def test_midnight_and_really_missing(self):
         tomorrow = self.day + timedelta(days=1)
@@ -282,6 +287,107 @@ class TestBillMatching(BillCase):
         self.fetch(None, "trade")
         self.assertEqual(self.differences(), gone)
         self.assertFalse(gone.note)
+
+    def test_settled_and_changed(self):
+        """What a person has settled is on the list again once it is another thing."""
+        self.at("12:00:00")
+        transaction = self.pay("A-000001", 10000, [("CASH", 1000)])
+        self.change("other_coupon", out_trade_no="A-000001", amount=900)
+        [bill] = self.fetch(None, "trade")
+        found = self.one("amount", "A-000001", 1000, 900, "coupon")
+        found._settle("One yuan, known")
+        bill._compare()
+        self.assertFalse(self.kinds())
+        # Other amounts.
+        self.unchange()
+        self.change("other_coupon", out_trade_no="A-000001", amount=800)
+        self.fetch(None, "trade")
+        self.assertEqual(self.differences(), found)
+        self.assertEqual(found.theirs_fen, 800)
+        self.assertFalse(found.settled_by_id or found.settled_at)
+        self.assertEqual(found.note, "One yuan, known")
+        # As long as nobody decides, it stays open.
+        bill._compare()
+        self.assertEqual(self.differences(), found)
+        found._settle("Now two")
+        # Another kind of the same trade.
+        self.spoil(transaction, state="cancelled")
+        bill._compare()
+        self.assertEqual(self.kinds(), [("state", "A-000001")])
+        self.assertEqual(self.differences("settled"), found)
+
+    def test_done_without_time(self):
+        """A payment is missing also if WeChat did not say when it was done."""
+        moment = datetime.combine(self.day, time(4))
+        payment = self.pay("A-000001")
+        self.spoil(payment, success_at=SQL("NULL"), create_date=moment)
+        self.at("12:00:00")
+        self.pay("A-000002")
+        self.control("clock", reset=True)
+        self.fetch(None, "trade")
+        self.one("payment_missing", "A-000001", 10000, 0)
+
+    def test_query_again(self):
+        """An answer that we never got: asked for from the worklist."""
+        self.at("12:00:00")
+        payment = self.place("A-000001")
+        openid = self.control("users", nickname="小明")["openid"]
+        path = f"pay/orders/{self.merchant.mchid}/A-000001/pay"
+        self.control(path, openid=openid, notify=False)
+        self.fetch(None, "trade")
+        found = self.one("state", "A-000001", 0, 10000, "not_ours")
+        boss = self.new_user("bill_boss", "wechat_pay.pay_group_manager")
+        self.env.flush_all()
+        found.with_user(boss).action_query()
+        self.assertEqual((payment.state, found.state), ("done", "settled"))
+        self.assertFalse(found.settled_by_id)
+        self.change("extra_line", out_trade_no="GHOST-1", amount=123)
+        self.fetch(None, "trade")
+        with self.assertRaisesRegex(UserError, "no transaction"):
+            self.differences().action_query()
+
+    def test_sums(self):
+        """Graphs, pivots and groups sum up every amount that they show."""
+        self.at("12:00:00")
+        self.pay("A-000001", 10000)
+        paid = self.pay("A-000002", 5050)
+        self.refund("B-1", paid, 50)
+        self.change("missing_line", out_trade_no="A-000001")
+        self.fetch()
+        for model, sums in {
+            "wechat.pay.bill": {
+                "settlement_amount": 50.5,
+                "refund_amount": 0.5,
+                "fee_amount": 0.3,
+                "in_amount": 150.5,
+                "out_amount": 1.4,
+            },
+            "wechat.pay.bill.line": {
+                "amount": 51.0,
+                "settlement_amount": 51.0,
+                "fee_amount": 0.3,
+            },
+            "wechat.pay.fund.line": {"amount": 149.1},
+            "wechat.pay.difference": {
+                "ours_amount": 100.0,
+                "theirs_amount": 0.0,
+                "difference_amount": -100.0,
+            },
+        }.items():
+            known = self.env[model].fields_get(list(sums), ["aggregator"])
+            domain = [("merchant_id", "=", self.merchant.id)]
+            [row] = self.env[model].formatted_read_group(
+                domain, [], [*(f"{name}:sum" for name in sums), "currency_id:array_agg"]
+            )
+            for name, value in sums.items():
+                with self.subTest(model, name=name):
+                    self.assertEqual(known[name]["aggregator"], "sum")
+                    self.assertAlmostEqual(row[f"{name}:sum"], value)
+            self.assertEqual(set(row["currency_id:array_agg"]), {self.yuan.id})
+            with self.subTest(model):
+                self.env[model].formatted_read_group(
+                    domain, ["currency_id"], [f"{name}:sum_currency" for name in sums]
+                )
 
 
 @tagged("post_install", "-at_install")
@@ -336,7 +442,7 @@ class TestBillFetching(BillCase):
 
     def row(self, **change):
         time = f"{self.day} 12:00:00"
-        return payment(商户号=self.merchant.mchid, 交易时间=time, **change)
+        return payment(**{"商户号": self.merchant.mchid, "交易时间": time, **change})
 
     def test_address_of_another_host(self):
         """A signed offer that leads elsewhere is not followed."""
@@ -363,6 +469,10 @@ class TestBillFetching(BillCase):
         self.fetch()
         with trap_jobs() as trap:
             self.bills._cron_fetch_bills()
+            trap.assert_jobs_count(1)
+        [order] = trap.enqueued_jobs
+        with trap_jobs() as trap:
+            order.perform()
             self.assertEqual(self.fetches(trap), 12)
             trap.assert_jobs_count(12)
         bills = self.bills.search([("merchant_id", "=", self.merchant.id)])
@@ -370,10 +480,42 @@ class TestBillFetching(BillCase):
         self.assertEqual(min(bills.mapped("date")), today - timedelta(days=7))
         self.assertEqual(max(bills.mapped("date")), today - timedelta(days=1))
 
-    def test_not_before_the_merchant(self):
+    def test_one_merchant_of_many(self):
+        """A merchant whose bills cannot be ordered does not stop the others."""
+        second = self.new_merchant("Second", "1900000999")
         with trap_jobs() as trap:
             self.bills._cron_fetch_bills()
+            jobs = {job.args[0]: job for job in trap.enqueued_jobs}
+        self.assertLessEqual({self.merchant, second}, set(jobs))
+        self.assertEqual(len({job.identity_key for job in jobs.values()}), len(jobs))
+        with (
+            trap_jobs(),
+            patch.object(type(self.merchant), "create_date", None),
+            self.assertRaises(TypeError),
+        ):
+            jobs[self.merchant].perform()
+        with trap_jobs():
+            jobs[second].perform()
+
+    def test_not_before_the_merchant(self):
+        with trap_jobs() as trap:
+            self.bills._order_missing(self.merchant)
             self.assertEqual(self.fetches(trap), 0)
+
+    def test_what_was_not_foreseen(self):
+        """A mistake of ours is kept on the bill, with the number of attempts."""
+        [bill] = self.bills._get_bills(self.merchant, [self.day], ["trade"])
+        with (
+            patch.object(type(bill), "_ask", lambda self: {}["download_url"]),
+            self.assertLogs("odoo.addons.wechat_pay.models.wechat_pay_bill", "ERROR"),
+        ):
+            bill._fetch()
+            bill._fetch()
+        self.assertEqual((bill.state, bill.attempts), ("failed", 2))
+        self.assertEqual(bill.error, "KeyError: 'download_url'")
+        self.assertTrue(bill._is_wanted())
+        bill._fetch()
+        self.assertEqual((bill.state, bill.error), ("none", False))
 
     def test_by_hand(self):
         wizard = self.env["wechat.pay.bill.fetch"].create(
@@ -395,14 +537,18 @@ class TestBillFetching(BillCase):
             wizard.date_to = self.bills._today()
 
     def upload(self, content, user=None):
-        return (
+        wizard = (
             self.env["wechat.pay.bill.upload"]
             .with_user(user or self.env.user)
             .create(
                 {"merchant_id": self.merchant.id, "file": base64.b64encode(content)}
             )
-            .action_read()
         )
+        with trap_jobs() as trap:
+            action = wizard.action_read()
+            self.assertEqual(trap.enqueued_jobs[0].method_name, "_read_upload")
+            trap.perform_enqueued_jobs()
+        return action
 
     def test_from_a_file(self):
         self.at("12:00:00")
@@ -434,6 +580,27 @@ class TestBillFetching(BillCase):
             with self.subTest(text), self.assertRaisesRegex(UserError, text):
                 self.upload(content)
         self.assertFalse(self.bills.search([("merchant_id", "=", self.merchant.id)]))
+
+    def test_long_file(self):
+        """What is wrong far down in a file is said by the job, on the bill."""
+        rows = [self.row(商户订单号=f"A{n:06}") for n in range(1100)]
+        sums = ("1100", "11000.00", "0.00", "0.00", "66.00000", "11000.00", "0.00")
+        for content, text in (
+            (trade_file(rows, [*sums[:-1], "1.00"]), "does not add up"),
+            (trade_file([*rows[:-1], self.row(商户号="1900000001")], sums), "belongs"),
+        ):
+            with self.subTest(text):
+                bill = self.bills.browse(self.upload(content)["res_id"])
+                self.assertEqual((bill.state, bill.line_count), ("failed", 0))
+                self.assertIn(text, bill.error)
+                self.assertFalse(
+                    self.env["ir.attachment"].search([("res_id", "=", bill.id)])
+                    & bill.attachment_id
+                )
+                bill.unlink()
+        bill = self.bills.browse(self.upload(trade_file(rows, sums))["res_id"])
+        self.assertEqual((bill.state, bill.line_count), ("done", 1100))
+        self.assertEqual((bill.error, bill.source), (False, "file"))
 
     def test_rights(self):
         self.at("12:00:00")
@@ -550,6 +717,72 @@ class TestBillStatement(BillCase):
             [("pos_payment_method_id", "=", self.method.id)]
         )
         self.assertEqual(payments.state, "paid")
+
+    def test_trades_come_first(self):
+        """They say what a refund takes; a fund flow that is faster waits for them."""
+        self.sold_day()
+        with trap_jobs():
+            [flow] = self.fetch(None, "fundflow")
+            [trade] = self.bills._get_bills(self.merchant, [self.day], ["trade"])
+            flow._make_statement()
+        self.assertFalse(flow.statement_count)
+        with trap_jobs() as trap:
+            trade._fetch()
+            woken = [j for j in trap.enqueued_jobs if j.method_name != "_fetch"]
+            self.assertEqual([j.method_name for j in woken], ["_make_statement"])
+            self.assertEqual(woken[0].recordset, flow)
+        flow._make_statement()
+        self.assertEqual(len(self.lines(flow)), flow.line_count)
+
+    def test_refund_told_by_a_notice(self):
+        """It does not say what the merchant gives back; the bill does."""
+        self.at("12:00:00")
+        paid = self.pay("A-000001", 10000, [("NOCASH", 333)])
+        refund = self.refund("B-1", paid, 3000)
+        self.assertEqual(refund.settlement_fen, 2900)
+        refund.promotion_ids.unlink()
+        self.spoil(refund, settlement_fen=2901)
+        self.fetch()
+        self.assertFalse(self.kinds())
+        self.assertEqual(refund.settlement_fen, 2900)
+        # What WeChat has told stays, and is compared.
+        self.spoil(paid, settlement_fen=9666)
+        self.bills.search([("bill_type", "=", "trade")])._renew()
+        self.assertEqual(self.kinds(), [("amount", "A-000001")])
+
+    def test_long_reconciliation(self):
+        """A job that runs out of time leaves the rest to the next."""
+        self.close_session(self.sold_day())
+        _trade, flow = self.fetch()
+        flow._make_statement()
+        items = self.lines(flow).move_id.line_ids
+        items.remove_move_reconcile()
+        waiting = self.merchant._open_fund_lines(0)
+        self.assertEqual(len(waiting), 3)
+        second = waiting[1].id
+        self.assertEqual(self.merchant._open_fund_lines(second), waiting[2])
+        path = "odoo.addons.wechat_pay.models.wechat_merchant"
+        with (
+            patch(f"{path}.SECONDS", -1),
+            patch(f"{path}.CHUNK", 2),
+            trap_jobs() as trap,
+        ):
+            self.assertEqual(self.merchant._reconcile_open(), 2)
+            [job] = trap.enqueued_jobs
+            self.assertEqual(job.args, (second,))
+            job.perform()
+            trap.assert_jobs_count(1)
+        self.assertFalse(self.open_items())
+
+    def test_piece_by_piece(self):
+        """However few lines are booked at once, the session's payments are settled."""
+        self.close_session(self.sold_day())
+        _trade, flow = self.fetch()
+        with patch("odoo.addons.wechat_pay.models.wechat_pay_bill.CHUNK", 1):
+            flow._make_statement()
+        self.assertEqual(self.balance(self.outstanding), 0)
+        self.assertFalse(self.open_items())
+        self.assertTrue(flow.statement_id.is_complete)
 
     def test_once(self):
         self.close_session(self.sold_day())

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from ..models.wechat_pay_bill import MAX_DAYS
+from ..tools.rights import check_manager
 
 
 class WechatPayBillFetch(models.TransientModel):
@@ -52,7 +53,7 @@ class WechatPayBillFetch(models.TransientModel):
         """Order the bills and show them."""
         self.ensure_one()
         bills = self.env["wechat.pay.bill"]
-        bills._check_manager()
+        check_manager(self.env)
         self.merchant_id.check_access("read")
         if self.merchant_id.environment == "disabled":
             raise UserError(self.env._("The merchant is disabled."))
