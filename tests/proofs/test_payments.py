@@ -23,7 +23,8 @@ from tests.support.world import World, running, wait_until
 FULL = os.environ.get("PROOF") == "full"
 PAYMENTS = 10_000 if FULL else 120
 SEQUENCES = 1_000 if FULL else 12
-TILLS = 8
+# They wait most of the time, for customers and for WeChat.
+TILLS = 24 if FULL else 8
 FINAL = ("done", "failed", "cancelled", "abnormal")
 # Sweepers run every minute, and orders that ended unpaid are watched for a while.
 SETTLED_AFTER = 900 if FULL else 240

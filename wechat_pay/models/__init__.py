@@ -1,3 +1,4 @@
+from . import wechat_pay_fen_mixin
 from . import wechat_merchant
 from . import wechat_pay_promotion
 from . import wechat_pay_transaction
@@ -12,7 +13,6 @@ from . import pos_payment_method
 from . import pos_payment
 from . import pos_order
 from . import wechat_pay_transaction_bill
-from . import wechat_pay_fen_mixin
 from . import wechat_pay_bill
 from . import wechat_pay_bill_compare
 from . import wechat_pay_bill_upload

@@ -1,6 +1,7 @@
-from odoo import fields, models
+from odoo import api, fields, models
 
 from odoo.addons.wechat_base.tools.columns import Fen
+from odoo.addons.wechat_base.tools.money import from_fen
 
 
 class WechatPayPromotion(models.Model):
@@ -11,8 +12,16 @@ class WechatPayPromotion(models.Model):
 
     _name = "wechat.pay.promotion"
     _description = "WeChat Coupon in a Payment"
+    _inherit = "wechat.pay.fen.mixin"
     _order = "id"
     _rec_name = "name"
+
+    _FEN_COLUMNS = {
+        "amount": "amount_fen",
+        "wechatpay_contribute": "wechatpay_contribute_fen",
+        "merchant_contribute": "merchant_contribute_fen",
+        "other_contribute": "other_contribute_fen",
+    }
 
     transaction_id = fields.Many2one(
         "wechat.pay.transaction",
@@ -22,6 +31,7 @@ class WechatPayPromotion(models.Model):
         ondelete="cascade",
     )
     company_id = fields.Many2one(related="transaction_id.company_id", store=True)
+    currency_id = fields.Many2one(related="transaction_id.currency_id", store=True)
     name = fields.Char(readonly=True)
     coupon_id = fields.Char(string="Coupon number", readonly=True)
     stock_id = fields.Char(string="Stock number", readonly=True)
@@ -39,4 +49,20 @@ class WechatPayPromotion(models.Model):
     wechatpay_contribute_fen = Fen(string="Paid by WeChat (fen)", readonly=True)
     merchant_contribute_fen = Fen(string="Paid by the merchant (fen)", readonly=True)
     other_contribute_fen = Fen(string="Paid by others (fen)", readonly=True)
+    amount = fields.Monetary(compute="_compute_amounts")
+    wechatpay_contribute = fields.Monetary(
+        string="Paid by WeChat", compute="_compute_amounts"
+    )
+    merchant_contribute = fields.Monetary(
+        string="Paid by the merchant", compute="_compute_amounts"
+    )
+    other_contribute = fields.Monetary(
+        string="Paid by others", compute="_compute_amounts"
+    )
     goods_detail = fields.Json(readonly=True)
+
+    @api.depends(lambda self: list(self._FEN_COLUMNS.values()))
+    def _compute_amounts(self):
+        for promotion in self:
+            for name, column in self._FEN_COLUMNS.items():
+                promotion[name] = from_fen(promotion[column])

@@ -5,7 +5,7 @@ from datetime import timedelta
 from psycopg2.errors import UniqueViolation
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 from odoo.tools.misc import clean_context
 
@@ -20,6 +20,7 @@ from odoo.addons.wechat_base.tools.text import storable
 
 from .. import const
 from ..tools.pay_api import NOT_FOUND, PayApi
+from ..tools.rights import check_manager
 from ..tools.sentences import sentence
 
 _logger = logging.getLogger(__name__)
@@ -52,11 +53,17 @@ class WechatPayTransaction(models.Model):
 
     _name = "wechat.pay.transaction"
     _description = "WeChat Pay Transaction"
-    _inherit = "wechat.drain.mixin"
+    _inherit = ["wechat.drain.mixin", "wechat.pay.fen.mixin"]
     _order = "id desc"
     _rec_name = "number"
 
     _drain_method = "_pay_drain"
+    _FEN_COLUMNS = {
+        "amount": "amount_fen",
+        "payer_total": "payer_total_fen",
+        "settlement": "settlement_fen",
+        "refunded": "refunded_fen",
+    }
 
     kind = fields.Selection(
         [("payment", "Payment"), ("refund", "Refund")],
@@ -84,7 +91,6 @@ class WechatPayTransaction(models.Model):
         string="WeChat's number",
         readonly=True,
         copy=False,
-        index="btree_not_null",
         help="transaction_id of a payment, refund_id of a refund. The customer's "
         "phone shows it, too.",
     )
@@ -116,21 +122,19 @@ class WechatPayTransaction(models.Model):
     )
     description = fields.Char(readonly=True)
     amount_fen = Fen(string="Amount (fen)", required=True, readonly=True)
-    amount = fields.Monetary(compute="_compute_amounts", store=True)
+    amount = fields.Monetary(compute="_compute_amounts")
     payer_total_fen = Fen(string="Paid by the customer (fen)", readonly=True)
     payer_total = fields.Monetary(
-        string="Paid by the customer", compute="_compute_amounts", store=True
+        string="Paid by the customer", compute="_compute_amounts"
     )
     settlement_fen = Fen(string="The merchant receives (fen)", readonly=True)
     settlement = fields.Monetary(
         string="The merchant receives",
         compute="_compute_amounts",
-        store=True,
         help="Before WeChat's fee: the amount without coupons that nobody funded.",
     )
     refunded_fen = Fen(string="Refunded (fen)", readonly=True, default=0, copy=False)
-    # Not stored: one statement of SQL guards what it is computed from.
-    refunded = fields.Monetary(compute="_compute_refunded")
+    refunded = fields.Monetary(compute="_compute_amounts")
     promotion_ids = fields.One2many(
         "wechat.pay.promotion", "transaction_id", string="WeChat coupons", readonly=True
     )
@@ -196,16 +200,12 @@ class WechatPayTransaction(models.Model):
 
     # === COMPUTE METHODS === #
 
-    @api.depends("amount_fen", "payer_total_fen", "settlement_fen")
+    @api.depends("amount_fen", "payer_total_fen", "settlement_fen", "refunded_fen")
     def _compute_amounts(self):
         for row in self:
             row.amount = money.from_fen(row.amount_fen)
             row.payer_total = money.from_fen(row.payer_total_fen)
             row.settlement = money.from_fen(row.settlement_fen)
-
-    @api.depends("refunded_fen")
-    def _compute_refunded(self):
-        for row in self:
             row.refunded = money.from_fen(row.refunded_fen)
 
     @api.depends("needs_help", "error_code", "error")
@@ -288,10 +288,7 @@ class WechatPayTransaction(models.Model):
         self.sudo().write({"needs_help": False})
 
     def _check_manager(self):
-        if not self.env.su and not self.env.user.has_group(
-            "wechat_pay.pay_group_manager"
-        ):
-            raise AccessError(self.env._("Only a manager of WeChat Pay may do that."))
+        check_manager(self.env)
         self.check_access("read")
 
     # === NUMBERS === #
