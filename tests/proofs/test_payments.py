@@ -229,8 +229,8 @@ def _compare(world: World, orders: list[str], results: dict) -> dict:
             back[refund["out_trade_no"]] += refund["refund"]
     rows = world.sql(
         "SELECT pos_order_uuid, number, state, abandoned, amount_fen, refunded_fen, "
-        "needs_help AND error_code IS DISTINCT FROM 'no_order' FROM wechat_pay_transaction "
-        "WHERE kind = 'payment'"
+        "needs_help AND error_code IS DISTINCT FROM 'no_order' "
+        "FROM wechat_pay_transaction WHERE kind = 'payment'"
     )
     charged, counted = collections.Counter(), collections.Counter()
     figures = collections.Counter(
