@@ -18,6 +18,7 @@
         "wizard/wechat_pay_refund_wizard_views.xml",
         "views/wechat_pay_transaction_views.xml",
         "views/pos_payment_method_views.xml",
+        "views/account_bank_statement_line_views.xml",
         "views/pos_payment_views.xml",
         "views/wechat_merchant_views.xml",
         "data/queue_job_bill_data.xml",

@@ -77,6 +77,21 @@ NUMBER_KNOWN: tuple[str, ...] = (
     "RESOURCE_ALREADY_EXISTS",
 )
 
+# Refusals that no cashier can do anything about.
+SETUP_CODES: tuple[str, ...] = (
+    "config",
+    "incomplete",
+    "certificate",
+    "NO_AUTH",
+    "NOAUTH",
+    "SIGN_ERROR",
+    "SIGNERROR",
+    "MCH_NOT_EXISTS",
+    "MCHID_NOT_EXIST",
+    "APPID_NOT_EXIST",
+    "APPID_MCHID_NOT_MATCH",
+)
+
 # A payment code has to be answered within this many seconds, then it is reversed.
 CODE_SECONDS = 45
 # The APIv2 may not reverse earlier than this after the charge.

@@ -82,6 +82,9 @@ class WechatSecretMixin(models.AbstractModel):
             if value == MASK:
                 continue
             value = record._clean_secret(name, value)
+            # sudo: whether there is one to be emptied.
+            if not value and not record.sudo()[f"{name}_cipher"]:
+                continue
             cipher = value and self._secret_encrypt(value)
             # sudo: nobody may write the encrypted columns directly.
             record.sudo()[f"{name}_cipher"] = cipher

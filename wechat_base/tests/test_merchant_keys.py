@@ -163,6 +163,13 @@ class TestMerchantKeys(ServerCase):
                 "expired",
             ),
             ({"public_key_id": "PUB_KEY_ID_1"}, "both"),
+            (
+                {
+                    "public_key_id": "PUB_KEY_ID_1",
+                    "public_key_file": base64.b64encode(b"\x89PNG\0\0"),
+                },
+                "not WeChat's public key",
+            ),
             ({}, "first"),
         ):
             with self.subTest(sentence), self.assertRaisesRegex(UserError, sentence):

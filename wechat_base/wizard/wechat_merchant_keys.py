@@ -10,7 +10,12 @@ from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 
 from ..tools import pay_crypto
-from ..tools.exceptions import WechatConfigError, WechatError, WechatRefused
+from ..tools.exceptions import (
+    WechatConfigError,
+    WechatError,
+    WechatRefused,
+    WechatSignatureError,
+)
 
 _LETTERS = string.ascii_letters + string.digits
 _MAX_FILE = 1024 * 1024
@@ -268,8 +273,16 @@ class WechatMerchantKeys(models.TransientModel):
             raise UserError(
                 self.env._("WeChat's public key needs its file and its ID, both.")
             )
+        pem = content.decode(errors="replace")
+        if "\0" in pem or "-----BEGIN" not in pem:
+            raise UserError(
+                self.env._(
+                    "The file is not WeChat's public key. Take pub_key.pem from the "
+                    "merchant platform."
+                )
+            )
         known = self.merchant_id.key_ids.filtered(lambda k: k.serial == serial)
-        vals = {"kind": "public_key", "pem": content.decode(errors="replace")}
+        vals = {"kind": "public_key", "pem": pem}
         if known:
             return {"key_ids": [Command.update(known.id, vals)]}
         return {"key_ids": [Command.create({**vals, "serial": serial})]}
@@ -294,6 +307,14 @@ class WechatMerchantKeys(models.TransientModel):
             # A signed "no such order": both signatures are good.
             return
         except WechatError as error:
+            if isinstance(error.__cause__, WechatSignatureError):
+                raise UserError(
+                    self.env._(
+                        "Nothing was changed: WeChat's answer cannot be checked with "
+                        "these keys. Compare the merchant number, the APIv3 key, and "
+                        "WeChat's public key with its ID, with the merchant platform."
+                    )
+                ) from error
             raise UserError(
                 self.env._(
                     "Nothing was changed, the old keys stay in use: %(error)s",

@@ -7,6 +7,7 @@ from . import wechat_pay_transaction_refund
 from . import wechat_pay_transaction_pos
 from . import wechat_pay_transaction_web
 from . import wechat_event
+from . import ir_http
 from . import payment_provider
 from . import payment_transaction
 from . import pos_payment_method

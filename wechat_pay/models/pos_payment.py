@@ -2,6 +2,8 @@ from odoo import api, fields, models
 
 from odoo.addons.wechat_base.tools import money
 
+from ..tools.rights import check_manager
+
 
 class PosPayment(models.Model):
     _inherit = "pos.payment"
@@ -20,14 +22,71 @@ class PosPayment(models.Model):
         help="The till says that it was paid with WeChat, and WeChat has not said so.",
     )
 
+    wechat_state = fields.Char(
+        string="At WeChat",
+        compute="_compute_wechat_state",
+        groups="wechat_pay.pay_group_user",
+        help="What WeChat has said last about the payment.",
+    )
+
     _wechat_unproven_idx = models.Index("(id) WHERE wechat_unproven IS TRUE")
 
     @api.model_create_multi
     def create(self, vals_list):
-        return super().create([self._without_proof(vals) for vals in vals_list])
+        payments = super().create([self._without_proof(vals) for vals in vals_list])
+        # A payment of a finished order is one that somebody has edited.
+        payments.filtered(lambda p: p.pos_order_id.state != "draft")._wechat_link()
+        return payments
 
     def write(self, vals):
-        return super().write(self._without_proof(vals))
+        result = super().write(self._without_proof(vals))
+        if {"payment_method_id", "amount"} & vals.keys():
+            self.filtered(lambda p: p.pos_order_id.state != "draft")._wechat_relink()
+        return result
+
+    def _wechat_relink(self):
+        """Somebody has edited a finished order: what counts now?
+
+        Money that WeChat has confirmed and no payment stands for any more is shown
+        to people, like that of an order that was never saved.
+        """
+        for payment in self:
+            # sudo: see _wechat_link.
+            payment_sudo = payment.sudo()
+            payment_sudo.wechat_transaction_ids.filtered(
+                lambda row, payment_sudo=payment_sudo: (
+                    row.pos_method_id != payment_sudo.payment_method_id
+                )
+            ).pos_payment_id = False
+            if payment.payment_method_id.use_payment_terminal != "wechat_pay":
+                payment_sudo.wechat_unproven = False
+        self._wechat_link()
+
+    @api.depends("wechat_transaction_ids.state")
+    @api.depends_context("lang")
+    def _compute_wechat_state(self):
+        labels = dict(
+            self.env["wechat.pay.transaction"]
+            ._fields["state"]
+            ._description_selection(self.env)
+        )
+        for payment in self:
+            last = payment.wechat_transaction_ids[:1]
+            payment.wechat_state = labels.get(last.state) or self.env._("Not known")
+
+    def action_wechat_transactions(self):
+        """Open what WeChat knows about the payments."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "wechat_pay.wechat_pay_transaction_action"
+        )
+        return {**action, "domain": [("pos_payment_id", "in", self.ids)]}
+
+    def action_wechat_settled(self):
+        """Take payments off the worklist that a person has looked into."""
+        check_manager(self.env)
+        self.check_access("read")
+        # sudo: accountants do not write the till's payments; nothing else is written.
+        self.sudo().wechat_unproven = False
 
     def _without_proof(self, vals):
         """Whether WeChat has confirmed a payment is for nobody to say.

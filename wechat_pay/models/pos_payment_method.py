@@ -9,6 +9,7 @@ from odoo.addons.wechat_base.tools import money
 from odoo.addons.wechat_base.tools.exceptions import WechatConfigError
 
 from .. import const
+from ..tools.sentences import sentence
 
 AUTH_CODE = re.compile(r"1[0-5][0-9]{16}")
 _MAX_FEN = 10**10
@@ -37,7 +38,7 @@ class PosPaymentMethod(models.Model):
 
     def _get_payment_terminal_selection(self):
         return super()._get_payment_terminal_selection() + [
-            ("wechat_pay", "WeChat Pay")
+            ("wechat_pay", self.env._("WeChat Pay"))
         ]
 
     @api.model
@@ -278,7 +279,8 @@ class PosPaymentMethod(models.Model):
             appid = merchant_sudo._pay_appid()
             merchant_sudo._check_enabled()
         except WechatConfigError as error:
-            return None, self._wechat_refusal(str(error), "config")
+            message = f"{sentence(self.env._, 'config')} ({error})"
+            return None, self._wechat_refusal(message, "config")
         vals = {
             "kind": "payment",
             "way": way,

@@ -288,7 +288,13 @@ class WechatPayBill(models.Model):
             "type": "ir.actions.act_window",
             "name": self.env._("Bank Statement Lines"),
             "res_model": "account.bank.statement.line",
-            "view_mode": "list,form",
+            "view_mode": "list",
+            "views": [
+                (
+                    self.env.ref("wechat_pay.account_bank_statement_line_view_list").id,
+                    "list",
+                )
+            ],
             "domain": day,
         }
 

@@ -205,7 +205,9 @@ class WechatPayTransaction(models.Model):
             "amount": self.amount_fen,
             "payer_total": self.payer_total_fen,
             "message": self._pos_message(),
-            "error": self.error_code or "",
+            "error": "config"
+            if self.error_code in const.SETUP_CODES
+            else self.error_code or "",
             "code_url": self.code_url if self.state == "waiting" else False,
             "seconds": max(0, int(left.total_seconds())) if left else False,
             "transaction_id": self.remote_no or "",

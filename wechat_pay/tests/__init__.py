@@ -1,6 +1,7 @@
 from . import test_bill
 from . import test_bill_parser
 from . import test_codepay
+from . import test_connection_check
 from . import test_codepay_v2
 from . import test_day
 from . import test_native

@@ -92,11 +92,18 @@ class PayCase(PayShop, TransactionCase):
         if not issubclass(cls, HttpCase):
             cls.registry_enter_test_mode_cls()
         cls.make_shop(cls.company)
+        cls.card = cls.env["pos.payment.method"].create(
+            {
+                "name": "Card",
+                "company_id": cls.company.id,
+                "journal_id": cls.method.journal_id.id,
+            }
+        )
         cls.config = cls.env["pos.config"].create(
             {
                 "name": "Shop 1",
                 "company_id": cls.company.id,
-                "payment_method_ids": [Command.set(cls.method.ids)],
+                "payment_method_ids": [Command.set((cls.method | cls.card).ids)],
             }
         )
         cls.config.open_ui()

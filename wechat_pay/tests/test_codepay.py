@@ -142,6 +142,28 @@ class TestCodepay(PayCase):
         self.assertFalse(payment.wechat_unproven)
         self.assertEqual(self.remote(number)["trade_state"], "SUCCESS")
 
+    def test_card_becomes_wechat(self):
+        """Whoever edits a finished order cannot have WeChat's word for it."""
+        product = self.env["product.product"].create({"name": "Tea", "taxes_id": []})
+        order = self.sell(product, 1, 12.34, [(self.line, self.method, 12.34)])
+        payment = order.payment_ids
+        payment.write({"payment_method_id": self.card.id})
+        self.assertFalse(payment.wechat_unproven)
+        payment.write({"payment_method_id": self.method.id})
+        self.assertTrue(payment.wechat_unproven)
+
+    def test_wechat_becomes_card(self):
+        """The money is at WeChat all the same: shown to people."""
+        self.assertEqual(self.charge()["state"], "done")
+        payment = self.save_order().payment_ids
+        payment.write({"payment_method_id": self.card.id})
+        self.assertFalse(payment.wechat_unproven)
+        row = self.row()
+        self.assertFalse(row.pos_payment_id)
+        self.make_old(row)
+        row._cron_find_unsaved()
+        self.assertTrue(row.needs_help)
+
     def test_forced_while_it_was_closed(self):
         """The same, when the till's time was over before the order was saved."""
         self.ask_password()
@@ -429,7 +451,15 @@ class TestCodepay(PayCase):
         self.merchant.environment = "disabled"
         answer = self.charge()
         self.assertEqual((answer["state"], answer["error"]), ("failed", "config"))
+        self.assertIn("call the manager", answer["message"])
         self.assertFalse(self.row())
+
+    def test_wechat_has_not_opened_it(self):
+        self.fault(CODEPAY, "http_status", status=403, code="NO_AUTH")
+        answer = self.charge()
+        self.assertEqual((answer["state"], answer["error"]), ("failed", "config"))
+        self.assertIn("call the manager", answer["message"])
+        self.assertEqual(self.row().error_code, "NO_AUTH")
 
     def test_promotions(self):
         self.sandbox.post(

@@ -201,7 +201,7 @@ class TestTillTours(PayShop, TestPointOfSaleHttpCommon):
         elsewhere = self._payments().filtered(lambda row: not row.pos_order_id)
         self.assertEqual(len(elsewhere), 1)
         self._assert_paid(3, self._payments() - elsewhere)
-        self.assertEqual(len(self._payments("failed")), 1)
+        self.assertEqual(len(self._payments("failed")), 2)
 
     def test_password(self):
         self._run("WechatPayPassword")

@@ -191,6 +191,11 @@ class TestTillRefund(PayCase):
         )
         self.assertTrue(payment.wechat_unproven)
         self.assertEqual(payment.card_type, "none")
+        reader = self.new_user("pay_looks", "wechat_pay.pay_group_user")
+        with self.assertRaises(AccessError):
+            payment.with_user(reader).action_wechat_settled()
+        payment.with_user(self.manager).action_wechat_settled()
+        self.assertFalse(payment.wechat_unproven)
 
     def give_back(self, amount, goods=None, line="1" * 8, last="2", **vals):
         return self.call(

@@ -5,6 +5,8 @@ WeChat's own text is Chinese and written for developers; these say what to do.
 
 from odoo.tools.translate import LazyGettext, LazyTranslate
 
+from ..const import SETUP_CODES
+
 _lt = LazyTranslate(__name__)
 
 _NEW_CODE = _lt(
@@ -32,6 +34,13 @@ REFUSALS: dict[str, LazyGettext] = {
             "REQUEST_BLOCKED",
         ),
         _OTHER_WAY,
+    ),
+    **dict.fromkeys(
+        SETUP_CODES,
+        _lt(
+            "WeChat Pay is not set up rightly, or WeChat has not opened it to the shop. "
+            "Take the money another way, and call the manager."
+        ),
     ),
     "RULE_LIMIT": _lt(
         "WeChat's rules do not allow this payment (a limit of the customer or of the "

@@ -44,6 +44,13 @@ tours.add("WechatPayStory", {
             // The server lets go of what was refused, then the line goes away.
             PaymentScreen.clickPaymentlineDelButton("WeChat Pay", "60.00"),
             Pay.noLine(),
+            // Refused again: the cashier takes the money another way, and thinks better of it.
+            Pay.scanPhone({ used: 1 }),
+            Pay.says("Scan the customer's new payment code"),
+            PaymentScreen.clickPaymentMethod("Cash"),
+            PaymentScreen.selectedPaymentlineHas("Cash", "60.00"),
+            PaymentScreen.clickPaymentlineDelButton("Cash", "60.00"),
+            Pay.noLine(),
             Pay.scanPhone(),
             Pay.receiptSays("WeChat Pay number: 4"),
             Pay.nextOrder(),

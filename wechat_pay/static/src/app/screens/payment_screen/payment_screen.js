@@ -40,6 +40,17 @@ patch(PaymentScreen.prototype, {
             this.addNewPaymentLine(method);
         }
     },
+    /** What WeChat has refused does not keep the cashier from taking the money another way. */
+    async addNewPaymentLine(paymentMethod) {
+        for (const line of this.paymentLines.filter((line) => this._wechatIsRefused(line))) {
+            await this._wechatDelete(line);
+        }
+        return super.addNewPaymentLine(...arguments);
+    },
+    _wechatIsRefused(line) {
+        const payment = isWechatPay(line) && this.pos.wechatPay.paymentOf(line.uuid);
+        return Boolean(payment?.isOver) && !isSettled(line) && payment.state === "failed";
+    },
     /**
      * A payment code was scanned here: charge it.
      *

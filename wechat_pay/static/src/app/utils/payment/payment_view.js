@@ -41,7 +41,9 @@ export function viewOf({ payment, ways, isDone, isUnproven, isRefund, now }) {
         return view({ tone, title, text, actions });
     }
     const actions = ways === "codepay" ? [] : ["qr"];
-    return view({ tone, title: idleTitle(ways, text), text, actions });
+    const isSetup = payment?.status.error === "config";
+    const title = isSetup ? _t("WeChat Pay does not work here") : idleTitle(ways, text);
+    return view({ tone, title, text, actions });
 }
 
 function view({ tone = "busy", title, text = "", seconds = 0, actions = [] }) {
