@@ -41,16 +41,17 @@ export function viewOf({ payment, ways, isDone, isUnproven, isRefund, now }) {
         return view({ tone, title, text, actions });
     }
     const actions = ways === "codepay" ? [] : ["qr"];
-    const isSetup = payment?.status.error === "config";
-    const title = isSetup ? _t("WeChat Pay does not work here") : idleTitle(ways, text);
-    return view({ tone, title, text, actions });
+    return view({ tone, title: idleTitle(ways, text, payment?.status.error), text, actions });
 }
 
 function view({ tone = "busy", title, text = "", seconds = 0, actions = [] }) {
     return { tone, title, text, seconds, actions };
 }
 
-function idleTitle(ways, refused) {
+function idleTitle(ways, refused, error) {
+    if (error === "config") {
+        return _t("WeChat Pay does not work here");
+    }
     if (ways === "native") {
         return refused ? _t("Not paid") : _t("Show the customer a QR code");
     }
