@@ -38,8 +38,8 @@ REFUSALS: dict[str, LazyGettext] = {
     **dict.fromkeys(
         SETUP_CODES,
         _lt(
-            "WeChat Pay is not set up rightly, or WeChat has not opened it to the shop. "
-            "Take the money another way, and call the manager."
+            "WeChat Pay is not set up rightly, or WeChat has not opened it to the "
+            "shop. Take the money another way, and call the manager."
         ),
     ),
     "RULE_LIMIT": _lt(
