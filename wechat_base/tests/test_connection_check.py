@@ -129,6 +129,7 @@ class TestConnectionCheck(HttpCase):
 
     @mute_logger("odoo.addons.wechat_base.controllers.main")
     def test_merchant_all_good(self):
+        self.merchant.account_ids = self.account
         self.env["wechat.event"]._receive("pay", self.merchant.id, 1, "k", "x", {})
         lines, check = self.run_check(self.merchant)
         self.assertEqual({line.state for line in lines.values()}, {"ok"}, lines)
