@@ -411,7 +411,7 @@ class WechatPayTransaction(models.Model):
     def _next_poll(self):
         since = self.sent_at or self.create_date or fields.Datetime.now()
         age = (fields.Datetime.now() - since).total_seconds()
-        if age > const.KEPT_SECONDS:
+        if age > const.KEPT_SECONDS and self._is_kept():
             # It stays on the worklist of what WeChat has not confirmed.
             return False
         total = 0

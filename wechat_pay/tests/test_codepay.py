@@ -164,6 +164,24 @@ class TestCodepay(PayCase):
         row._cron_find_unsaved()
         self.assertTrue(row.needs_help)
 
+    def test_wechat_is_silent_for_a_day(self):
+        """A row that is open is due again, unless people have it on their list."""
+        self.fault(CODEPAY, "http_status", status=500)
+        self.charge()
+        row = self.row()
+        row.sent_at = fields.Datetime.now() - timedelta(days=2)
+        self.fault("out-trade-no", "http_status", status=500, times=9, method="GET")
+        self.let_time_pass()
+        self.drain()
+        self.assertEqual(row.state, "unknown")
+        self.assertTrue(row.next_at)
+        payment = self.save_order().payment_ids
+        self.let_time_pass()
+        self.drain()
+        self.assertEqual(row.state, "unknown")
+        self.assertFalse(row.next_at)
+        self.assertTrue(payment.wechat_unproven)
+
     def test_forced_while_it_was_closed(self):
         """The same, when the till's time was over before the order was saved."""
         self.ask_password()
