@@ -135,7 +135,7 @@ class PosPayment(models.Model):
             kind = "payment" if payment.amount >= 0 else "refund"
             good = ("done",) if kind == "payment" else ("done", "waiting")
             proven = sum(
-                row.amount_fen
+                row.amount_fen - row._refunded_by_hand_fen(payment.create_date)
                 for row in rows_sudo
                 if row.kind == kind and row.state in good and not row.abandoned
             )

@@ -9,7 +9,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 from odoo.tools.misc import clean_context
 
-from odoo.addons.wechat_base.const import JOB_PATIENCE, TILL_PATIENCE
+from odoo.addons.wechat_base.const import JOB_PATIENCE, TILL_PATIENCE, TILL_SECONDS
 from odoo.addons.wechat_base.tools import money
 from odoo.addons.wechat_base.tools.columns import Fen
 from odoo.addons.wechat_base.tools.exceptions import (
@@ -17,6 +17,7 @@ from odoo.addons.wechat_base.tools.exceptions import (
     make_error,
 )
 from odoo.addons.wechat_base.tools.text import storable
+from odoo.addons.wechat_base.tools.transport import within
 
 from .. import const
 from ..tools.pay_api import NOT_FOUND, PayApi
@@ -368,7 +369,8 @@ class WechatPayTransaction(models.Model):
         :param args: for the call; e.g. the payment code, which is kept nowhere
         :return: whether anything was done; not if somebody else works on it
         """
-        with self._drain_alive(row_id) as alone:
+        seconds = TILL_SECONDS if patience == TILL_PATIENCE else None
+        with self._drain_alive(row_id) as alone, within(seconds):
             return alone and self._work_alone(row_id, wish, args, patience)
 
     @api.model

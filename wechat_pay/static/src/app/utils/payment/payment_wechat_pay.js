@@ -12,7 +12,7 @@ import { ConnectionLostError } from "@web/core/network/rpc";
 import { _t } from "@web/core/l10n/translation";
 
 // Refusals that a cashier must not overlook: somebody else takes money for the order.
-const TO_BE_READ = ["busy", "paid_already"];
+const TO_BE_READ = ["busy", "closed", "paid_already"];
 
 /**
  * WeChat Pay: the customer's payment code is scanned, or the customer scans ours.
