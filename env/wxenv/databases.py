@@ -114,7 +114,6 @@ def _rename(database: Database, old: str, new: str) -> None:
     database.execute(f'ALTER DATABASE "{old}" RENAME TO "{new}"')
     # The server does not wait for the disk: a machine that is cut off now would
     # keep a template with half of its pages.
-    database.execute("CHECKPOINT")
     os.sync()
 
 
