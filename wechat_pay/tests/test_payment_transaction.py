@@ -254,6 +254,27 @@ class TestPaymentTransaction(WebCase):
         self.drain()
         self.assertEqual(self.mails(tx), mail)
 
+    def test_told_once_a_day(self):
+        """A visitor may begin any number of payments of one invoice."""
+        first = self.invoice_tx()
+        second = self.make_tx(invoice_ids=[Command.set(first.invoice_ids.ids)])
+        for tx in (first, second):
+            self.open_page(tx)
+            self.let_time_pass(self.rows(tx))
+            self.drain()
+            self.assertEqual(tx.state, "error")
+        self.assertTrue(self.mails(first))
+        self.assertFalse(self.mails(second))
+
+    def test_day_of_the_payment_is_beijings(self):
+        tx = self.invoice_tx()
+        self.open_page(tx)
+        row = self.rows(tx)
+        self.pay(row.number, notify=True)
+        row.success_at = "2026-11-30 16:30:00"
+        tx._post_process()
+        self.assertEqual(str(tx.payment_id.date), "2026-12-01")
+
     def test_not_told_what_the_customer_knows(self):
         tx = self.make_tx()
         self.open_page(tx)

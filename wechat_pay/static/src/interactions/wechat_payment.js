@@ -78,7 +78,12 @@ export class WechatPayment extends Interaction {
     show(status) {
         if (["paid", "over"].includes(status.state)) {
             this.el.dataset.state = "paid" === status.state ? "paid" : "checking";
-            window.location = DONE;
+            // Others than the customer may pay; the document is not theirs to see.
+            if (this.el.dataset.own) {
+                window.location = DONE;
+            } else if (status.state === "over") {
+                window.location.reload();
+            }
             return;
         }
         if (status.number !== this.number) {
