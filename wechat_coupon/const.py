@@ -68,6 +68,7 @@ USER_CARD_STATES: dict[str, str] = {
 }
 # State of the coupon -> why it is refused.
 STATE_REASONS: dict[str, str] = {
+    "waiting": "not_received",
     "used": "used",
     "expired": "expired",
     "gifting": "gifting",
@@ -122,6 +123,14 @@ LOGO_URL = re.compile(r"https?://([a-z0-9-]+\.)*(qpic|qlogo)\.cn/\S*")
 CARD_MIN_AMOUNT_FEN = 100
 CARD_MAX_GET_LIMIT = 50
 CARD_MAX_STOCK = 100_000_000
+CARD_DEPOSIT_MODE = "GET_CUSTOM_CODE_MODE_DEPOSIT"
+# Codes that one `card/code/deposit` takes.
+CARD_DEPOSIT_CODES = 100
+# Customers of a test list (contracts 2.1), and days of one question for figures.
+CARD_TESTERS = 10
+CARD_STAT_DAYS = 62
+# How long a QR code without `expire_seconds` is good (contracts 2.6), less a margin.
+CARD_QR_DAYS = 360
 CARD_MAX_CODE = 20
 # 512 bytes.
 CARD_MAX_REASON = 170

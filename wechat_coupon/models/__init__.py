@@ -2,12 +2,15 @@ from . import coupon_reason
 from . import coupon_channel
 from . import coupon_channel_local
 from . import coupon_channel_card
+from . import coupon_channel_card_upkeep
 from . import coupon_terms_mixin
 from . import loyalty_program
 from . import loyalty_rule
 from . import loyalty_reward
 from . import coupon_template
+from . import coupon_template_card
 from . import coupon_task
+from . import coupon_card_stat
 from . import loyalty_card
 from . import coupon_redemption
 from . import coupon_redemption_line

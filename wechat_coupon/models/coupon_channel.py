@@ -18,6 +18,8 @@ class CouponChannel(models.AbstractModel):
     _can_generate = False  # we make the codes
     _asks_before_reserve = False  # knows better than we whether a code is good
     _needs_write_off = False  # has to be told that a coupon is used
+    # Fields of a published template that may still change; the channel is told.
+    _updatable = frozenset()
 
     # === TEMPLATES === #
 
@@ -41,6 +43,47 @@ class CouponChannel(models.AbstractModel):
         :param datetime since: when it was ordered
         :return: values to write on the template, or ``None`` if it is not there
         """
+        return None
+
+    def _update(self, template):
+        """Tell the channel what a published template shows now.
+
+        :return: values to write on the template
+        :rtype: dict
+        """
+        return {}
+
+    def _is_updated(self, template):
+        """Whether the channel shows what the template says."""
+        return True
+
+    def _change_stock(self, template):
+        """Have the channel hand out as many coupons in all as the template says.
+
+        :return: values to write on the template
+        :rtype: dict
+        """
+        return {}
+
+    def _is_stock_changed(self, template):
+        """Whether the channel has the template's stock.
+
+        :return: as ``wechat.operation._operation_query``, or a boolean
+        """
+        return True
+
+    def _deposit_codes(self, template, codes):
+        """Bring codes of our own to the channel; those that it has are left alone.
+
+        :param list codes: as many as the channel takes at once
+        """
+
+    def _are_deposited(self, template, codes):
+        """Whether the channel has all of these codes."""
+        return True
+
+    def _claim_url(self, template):
+        """Return the address that a customer opens to receive a coupon, or ``None``."""
         return None
 
     def _end(self, template):

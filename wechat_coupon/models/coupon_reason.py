@@ -104,6 +104,12 @@ class CouponReason(models.AbstractModel):
             "This coupon is on another open order. Finish or empty that order first."
         )
 
+    def _reason_not_received(self, **_kw):
+        return self.env._(
+            "Nobody has received this coupon yet. The customer has to put it into the "
+            "WeChat wallet first."
+        )
+
     def _reason_gifting(self, **_kw):
         return self.env._(
             "The customer is giving this coupon to a friend. It can be used once the "

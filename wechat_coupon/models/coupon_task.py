@@ -16,6 +16,9 @@ class CouponTask(models.Model):
         selection=[
             ("publish", "Publish"),
             ("end", "Stop handing out"),
+            ("update", "Change what the phone shows"),
+            ("stock", "Change the stock"),
+            ("deposit", "Bring codes"),
             ("void", "Make invalid"),
         ],
         required=True,
@@ -31,11 +34,28 @@ class CouponTask(models.Model):
         related="template_id.company_id", store=True, index=True
     )
     reason = fields.Char(readonly=True)
+    coupon_ids = fields.Many2many(
+        "loyalty.card", string="Codes", readonly=True, help="Those that are brought."
+    )
 
     # The last order to WeChat about a template, among one task for each void coupon.
     _template_idx = models.Index(
-        "(template_id, id) WHERE kind IN ('publish', 'end')",
+        "(template_id, id) WHERE kind IN ('publish', 'end', 'update', 'stock')",
     )
+
+    @api.model
+    def _start_once(self, kind, template):
+        """Order a change that tells how things shall be; one that waits is enough."""
+        # sudo: see _start.
+        waiting = self.sudo().search(
+            [
+                ("kind", "=", kind),
+                ("template_id", "=", template.id),
+                ("remote_state", "=", "pending"),
+            ],
+            limit=1,
+        )
+        return waiting or self._start(kind, template)
 
     @api.model
     def _start(self, kind, template, coupons=None, reason=None):
@@ -73,37 +93,70 @@ class CouponTask(models.Model):
     def _operation_call(self):
         """Override of ``wechat.operation``."""
         self.ensure_one()
-        channel = self.template_id._channel()
-        if self.kind == "publish":
-            return {"result": channel._publish(self.template_id)}
-        if self.kind == "end":
-            channel._end(self.template_id)
-        elif self.kind == "void":
-            channel._void(self.coupon_id, self.reason)
-        return {}
+        return getattr(self, f"_call_{self.kind}")(self.template_id._channel()) or {}
+
+    def _call_publish(self, channel):
+        return {"result": channel._publish(self.template_id)}
+
+    def _call_end(self, channel):
+        channel._end(self.template_id)
+
+    def _call_update(self, channel):
+        return {"result": channel._update(self.template_id)}
+
+    def _call_stock(self, channel):
+        return {"result": channel._change_stock(self.template_id)}
+
+    def _call_deposit(self, channel):
+        channel._deposit_codes(self.template_id, self.coupon_ids.mapped("code"))
+
+    def _call_void(self, channel):
+        channel._void(self.coupon_id, self.reason)
 
     def _operation_query(self):
         """Override of ``wechat.operation``."""
         self.ensure_one()
-        channel = self.template_id._channel()
-        if self.kind == "publish":
-            found = channel._find_published(self.template_id, self.create_date)
-            return ("done", {"result": found}) if found else "not_done"
-        done = (
-            channel._is_ended(self.template_id)
-            if self.kind == "end"
-            else channel._is_void(self.coupon_id)
-        )
-        return "done" if done else "not_done"
+        found = getattr(self, f"_query_{self.kind}")(self.template_id._channel())
+        if isinstance(found, bool):
+            return "done" if found else "not_done"
+        return found
+
+    def _query_publish(self, channel):
+        found = channel._find_published(self.template_id, self.create_date)
+        return ("done", {"result": found}) if found else "not_done"
+
+    def _query_end(self, channel):
+        return channel._is_ended(self.template_id)
+
+    def _query_update(self, channel):
+        return channel._is_updated(self.template_id)
+
+    def _query_stock(self, channel):
+        return channel._is_stock_changed(self.template_id)
+
+    def _query_deposit(self, channel):
+        return channel._are_deposited(self.template_id, self.coupon_ids.mapped("code"))
+
+    def _query_void(self, channel):
+        return channel._is_void(self.coupon_id)
 
     def _operation_record_done(self, vals):
         """Override of ``wechat.operation``: the result is the template's."""
         vals = dict(vals)
         result = dict(vals.pop("result", None) or {})
         done = super()._operation_record_done(vals)
-        if result:
+        if self.kind == "publish" and result:
             self._published(result)
+        elif result:
+            self.template_id._write_guarded(result)
         return done
+
+    def _operation_done(self, vals):
+        """Override of ``wechat.operation``: what follows the order."""
+        super()._operation_done(vals)
+        if self.kind == "deposit":
+            # Codes that WeChat has, and no pieces: nobody could receive one.
+            self.template_id._codes_deposited()
 
     def _published(self, result):
         """Write what was made at the channel on the template.

@@ -58,6 +58,7 @@ _PUBLISHED = {
     "logo",
     "logo_url",
     "notice",
+    "own_codes",
     "service_phone",
     "stock",
     "title",
@@ -65,8 +66,11 @@ _PUBLISHED = {
 # What our own code writes and nobody else: ``readonly=True`` hides a field in views,
 # it does not keep it from RPC.
 _GUARDED = {
+    "claim_url",
+    "claim_url_until",
     "custom_code",
     "limits_confirmed",
+    "logo_changed",
     "needs_benefit",
     "needs_setup",
     "program_id",
@@ -396,7 +400,7 @@ class CouponTemplate(models.Model):
             last_sudo = tasks.search(
                 [
                     ("template_id", "in", template.ids),
-                    ("kind", "in", ("publish", "end")),
+                    ("kind", "in", ("publish", "end", "update", "stock")),
                 ],
                 limit=1,
             )
@@ -576,6 +580,8 @@ class CouponTemplate(models.Model):
             self._check_terms_open(changed)
             self._check_published(_PUBLISHED & vals.keys())
         res = super().write(vals)
+        if not is_ledger(self.env):
+            self._tell_channel(_PUBLISHED & vals.keys())
         if "company_id" in vals:
             # Nobody moves a template to a company that is not theirs.
             self.check_access("write")
@@ -803,21 +809,42 @@ class CouponTemplate(models.Model):
         return names | _SCOPE if self.needs_setup else names
 
     def _check_published(self, names):
-        """Refuse changes of what WeChat shows: it would not learn of them.
+        """Refuse changes of what WeChat shows, and would not change.
 
         :param set names: fields about to change
         """
         if is_ledger(self.env) or not names:
             return
         for template in self:
-            if template._channel()._is_remote and template.state != "draft":
+            fixed = names - template._channel()._updatable
+            if fixed and template._channel()._is_remote and template.state != "draft":
                 raise UserError(
                     self.env._(
-                        "“%(template)s” is published: what the phone shows can be "
-                        "changed on WeChat's own site only.",
+                        "“%(template)s” is published: WeChat does not let these be "
+                        "changed: %(fields)s.",
                         template=template.name,
+                        fields=", ".join(
+                            template._fields[name]._description_string(self.env)
+                            for name in sorted(fixed)
+                        ),
                     )
                 )
+
+    def _tell_channel(self, names):
+        """Have the channel take over what has changed on published templates.
+
+        :param set names: fields that have changed
+        """
+        for template in self.filtered(lambda one: one.remote_id and names):
+            if template.state == "ended":
+                continue
+            if names - {"stock"}:
+                if "logo" in names:
+                    template._write_guarded({"logo_changed": bool(template.logo)})
+                template._channel()._check_texts(template)
+                self.env["coupon.task"]._start_once("update", template)
+            if "stock" in names:
+                self.env["coupon.task"]._start_once("stock", template)
 
     def _has_coupons(self):
         """Whether somebody may hold a coupon of the template."""
@@ -1052,7 +1079,7 @@ class CouponTemplate(models.Model):
         :return: ``loyalty.card`` records
         """
         self.ensure_one()
-        if not self._channel()._can_generate:
+        if not self._can_make_codes():
             raise UserError(
                 self.env._(
                     "WeChat makes the codes of this coupon; customers get them "
@@ -1077,7 +1104,9 @@ class CouponTemplate(models.Model):
                     }
                     for owner in chunk
                 ],
+                state="waiting" if self.own_codes else "usable",
             )
+            self._codes_made(made)
             # A code that was taken already is made anew.
             taken = made.partner_id.ids if partners else []
             owners = [*_missing(chunk, len(made), taken), *rest]

@@ -56,6 +56,7 @@ class LoyaltyCard(models.Model):
     )
     wechat_state = fields.Selection(
         selection=[
+            ("waiting", "Not received yet"),
             ("usable", "Usable"),
             ("gifting", "Being given to a friend"),
             ("gifted", "Given to a friend"),
@@ -70,6 +71,7 @@ class LoyaltyCard(models.Model):
     )
     wechat_status = fields.Selection(
         selection=[
+            ("waiting", "Not received yet"),
             ("usable", "Usable"),
             ("reserved", "On an open order"),
             ("gifting", "Being given to a friend"),
@@ -241,7 +243,7 @@ class LoyaltyCard(models.Model):
         self._wechat_lock()
         self._wechat_check_free()
         for card in self:
-            if card.wechat_state not in ("usable", "gifting"):
+            if card.wechat_state not in ("waiting", "usable", "gifting"):
                 raise UserError(
                     self.env._("Coupon %(code)s is not usable.", code=card.code)
                 )

@@ -327,6 +327,13 @@ class PosConfig(models.Model):
         cards = self.env["loyalty.card"]
         coupon = cards._wechat_find(code)
         if coupon:
+            if coupon.wechat_state == "waiting":
+                # Perhaps received a moment ago, and the callback is on its way.
+                self.env["coupon.redemption"]._ask_channel(
+                    coupon.coupon_template_id._channel(),
+                    coupon,
+                    time.monotonic() + const.TILL_DEADLINE,
+                )
             return coupon, None
         if self._wechat_count_miss():
             return cards, "too_many_tries"

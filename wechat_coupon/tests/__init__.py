@@ -1,4 +1,5 @@
 from . import test_card_channel
+from . import test_card_upkeep
 from . import test_events
 from . import test_guard
 from . import test_pos_tours
