@@ -427,13 +427,19 @@ class CouponRedemption(models.Model):
             held = self._holds(holders.get(coupon.id), order)
             if not channel._asks_before_reserve or held:
                 continue
-            reason = self._ask_channel(channel, coupon, deadline)
+            reason = self._ask_channel(channel, coupon, deadline, order=order)
             if reason:
                 refusals.append((coupon, reason, {}))
         return refusals
 
     @api.model
-    def _ask_channel(self, channel, coupon, deadline):
+    def _ask_channel(self, channel, coupon, deadline, order=None):
+        """Ask a channel whether a coupon is good now.
+
+        :param float deadline: ``time.monotonic()`` by which to answer
+        :param order: :class:`~.tools.cart.OrderRef` it is asked for, if for one
+        :return: ``None`` if it is, otherwise a reason code
+        """
         left = deadline - time.monotonic()
         if left <= 0:
             return "remote_unavailable"
@@ -1118,13 +1124,20 @@ class CouponRedemption(models.Model):
     def _responsible(self):
         """Return the user who looks after a redemption, maybe none."""
         self.ensure_one()
+        return self._manager_of(self.company_id, self.template_id.create_uid)
+
+    @api.model
+    def _manager_of(self, company, preferred=None):
+        """Return the user who looks after a company's coupons, maybe none.
+
+        :param preferred: ``res.users`` record that is taken if it may do so
+        """
         # sudo: who belongs to a group is not for cashiers to read.
         group = self.env.ref("wechat_coupon.coupon_group_manager").sudo()
-        owner = self.template_id.create_uid
         managers = group.all_user_ids.filtered(
-            lambda user: self.company_id in user.company_ids and user.active
+            lambda user: company in user.company_ids and user.active
         )
-        return owner if owner in managers else managers[:1]
+        return preferred if preferred and preferred in managers else managers[:1]
 
     def _retry_conflict(self):
         """Redeem a conflict whose coupon is free again."""

@@ -81,7 +81,8 @@ class PosConfig(models.Model):
         :param dict cart: see :mod:`~.tools.cart`
         :param int partner_id: customer on the order, or ``False``
         :return: ``ok``; if it is: ``expires_at`` (ISO, UTC) and ``redemption_ids``;
-            if not: ``refusals`` (``coupon_id``, ``code`` and ``message`` each)
+            if not: ``refusals`` (``coupon_id``, ``code``, ``message`` and
+            ``can_release`` each, see :meth:`wechat_coupon_release_offline`)
         :rtype: dict
         """
         order = self._wechat_order(order_uuid, partner_id)
@@ -107,6 +108,8 @@ class PosConfig(models.Model):
                         "coupon_id": coupon.id,
                         "code": reason,
                         "message": self._wechat_message(reason, **values),
+                        "can_release": reason == "remote_unavailable"
+                        and coupon.coupon_template_id.offline_policy == "release",
                     }
                     for coupon, reason, values in refusals
                 ],
@@ -363,9 +366,11 @@ class PosConfig(models.Model):
     def _wechat_count_miss(self):
         """Count a code that nobody knows.
 
-        :return: seconds to wait if there were too many, otherwise 0
+        :return: whether there were too many
         """
-        return self.env["wechat.rate.guard"]._acquire(*self._wechat_miss_limit())
+        return self.env["coupon.risk.rule"]._judge_miss(self) or self.env[
+            "wechat.rate.guard"
+        ]._acquire(*self._wechat_miss_limit())
 
     def _wechat_reasons(self, coupon, order, cart):
         """Return why a coupon does not fit, as the till is told."""
