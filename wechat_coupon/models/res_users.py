@@ -55,6 +55,8 @@ class ResUsers(models.Model):
             user.sudo().wechat_release_pin_hash = (
                 self._crypt_context().hash(pin) if pin else False
             )
+        # What was typed is not to be read again.
+        self.invalidate_recordset(["wechat_release_pin"], flush=False)
 
     @api.model
     def _wechat_releasers(self, company):

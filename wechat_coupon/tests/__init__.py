@@ -5,6 +5,7 @@ from . import test_guard
 from . import test_pos_tours
 from . import test_redemption
 from . import test_rights
+from . import test_safety
 from . import test_sale
 from . import test_security
 from . import test_template
