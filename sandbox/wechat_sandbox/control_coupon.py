@@ -134,11 +134,11 @@ def get_favor_stock(box: "Sandbox", request: web.Request, data: dict) -> dict:
     }
 
 
-@control("POST", "/sandbox/pay/favor/stocks/{stock_id}/status")
-def set_favor_status(box: "Sandbox", request: web.Request, data: dict) -> dict:
-    """Set a state: {"status": unactivated | audit | running | stoped | paused}."""
+@control("POST", "/sandbox/pay/favor/stocks/{stock_id}/state")
+def set_favor_state(box: "Sandbox", request: web.Request, data: dict) -> dict:
+    """Set a state: {"state": unactivated | audit | running | stoped | paused}."""
     stock = _favor_stock(box, request.match_info["stock_id"])
-    stock["status"] = _choose(data, "status", pay_favor.STATES)
+    stock["status"] = _choose(data, "state", pay_favor.STATES)
     return stock
 
 
