@@ -1,5 +1,6 @@
 """商家券: stocks, budgets, uploaded codes, and who may not."""
 
+import hashlib
 import json
 
 import pytest
@@ -10,13 +11,14 @@ STOCKS = f"{BUSI}/stocks"
 
 
 def test_create(pay):
-    answer = pay.call("POST", STOCKS, stock())
+    body = stock()
+    answer = pay.call("POST", STOCKS, body)
     assert answer.status_code == 200 and pay.verify(answer.headers, answer.content)
     made = answer.json()
     assert made["stock_id"].isdigit() and made["create_time"].endswith("+08:00")
     # The same number with the same body is the same stock; it is never "creating".
-    assert pay.call("POST", STOCKS, stock()).json() == made
-    other = pay.call("POST", STOCKS, stock(comment="other"))
+    assert pay.call("POST", STOCKS, body).json() == made
+    other = pay.call("POST", STOCKS, {**body, "comment": "other"})
     assert code_of(other) == (400, "RESOURCE_ALREADY_EXISTS")
 
 
@@ -174,6 +176,26 @@ def test_budget_below_what_was_sent(box, pay, user):
     assert code_of(answer) == (400, "INVALID_REQUEST")
 
 
+def test_the_way_of_use(box, pay):
+    """An online coupon needs its mini program, now and after a change."""
+    body = stock()
+    body["coupon_use_rule"]["use_method"] = "MINI_PROGRAMS"
+    assert code_of(pay.call("POST", STOCKS, body)) == (400, "PARAM_ERROR")
+    path = f"{STOCKS}/{make_stock(box, pay)}"
+    rule = {"use_method": "MINI_PROGRAMS", "mini_programs_appid": "wx1"}
+    change = {"out_request_no": "M1", "coupon_use_rule": rule}
+    assert code_of(pay.call("PATCH", path, change)) == (400, "PARAM_ERROR")
+    rule["mini_programs_path"] = "/pages/x"
+    assert pay.call("PATCH", path, change).status_code == 204
+    later = {"mini_programs_path": "/pages/y"}
+    change = {"out_request_no": "M2", "coupon_use_rule": later}
+    assert pay.call("PATCH", path, change).status_code == 204
+    shown = pay.call("GET", path).json()["coupon_use_rule"]
+    assert shown["use_method"] == "MINI_PROGRAMS"
+    assert shown["mini_programs_path"] == "/pages/y"
+    assert shown["fixed_normal_coupon"]["discount_amount"] == 1000
+
+
 # -- uploaded codes
 @pytest.fixture
 def codes(box, pay):
@@ -254,21 +276,66 @@ def test_callback_address(pay):
     assert pay.call("POST", path, other).status_code == 400
 
 
+# -- pictures
+IMAGE = "/v3/marketing/favor/media/image-upload"
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+
+
+def upload_image(pay, data=PNG, name="a.png", sha256=None, signed=None):
+    """Send a picture of which only the JSON of ``meta`` is signed."""
+    digest = sha256 or hashlib.sha256(data).hexdigest()
+    meta = json.dumps({"filename": name, "sha256": digest}).encode()
+    parts = [
+        b'--b0\r\nContent-Disposition: form-data; name="meta"\r\n'
+        b"Content-Type: application/json\r\n\r\n" + meta + b"\r\n",
+        b'--b0\r\nContent-Disposition: form-data; name="file"; filename="'
+        + name.encode()
+        + b'"\r\nContent-Type: image/png\r\n\r\n'
+        + data
+        + b"\r\n--b0--\r\n",
+    ]
+    headers = {"Content-Type": "multipart/form-data; boundary=b0"}
+    body = meta if signed is None else signed
+    return pay.call("POST", IMAGE, None, headers, body, sent=b"".join(parts))
+
+
+def test_pictures(box, pay, user, browser):
+    answer = upload_image(pay)
+    assert answer.status_code == 200 and pay.verify(answer.headers, answer.content)
+    url = answer.json()["media_url"]
+    assert url.startswith("https://wxpaylogo.qpic.cn/")
+    pattern = {"merchant_logo_url": url}
+    number = make_stock(box, pay, display_pattern_info=pattern)
+    box.post(f"phone/{user}/busifavor", stock_id=number)
+    assert "data:image/png;base64," in browser.get(f"/phone/{user}")
+    large = PNG + bytes(2 * 1024 * 1024 - len(PNG))
+    assert upload_image(pay, large).status_code == 200
+    for change in (
+        {"data": b"GIF89a"},
+        {"name": "a.gif"},
+        {"sha256": "0" * 64},
+        {"data": large + b"0"},
+    ):
+        assert code_of(upload_image(pay, **change)) == (400, "PARAM_ERROR"), change
+    assert code_of(upload_image(pay, signed=b"{}")) == (401, "SIGN_ERROR")
+
+
 # -- faults
 def test_faults(box, pay):
+    body = stock()
     path = {"path": "busifavor/stocks$", "method": "POST"}
     box.fault(**path, kind="http_status", status=500)
-    answer = pay.call("POST", STOCKS, stock())
+    answer = pay.call("POST", STOCKS, body)
     assert code_of(answer) == (500, "SYSTEM_ERROR")
     assert "Wechatpay-Signature" not in answer.headers
     box.fault(**path, kind="http_status", status=429)
-    assert pay.call("POST", STOCKS, stock()).status_code == 429
+    assert pay.call("POST", STOCKS, body).status_code == 429
     box.fault(**path, kind="http_status", status=500, commit=True)
-    assert pay.call("POST", STOCKS, stock()).status_code == 500
+    assert pay.call("POST", STOCKS, body).status_code == 500
     # It was made all the same: another body under its number is refused.
-    other = pay.call("POST", STOCKS, stock(comment="other"))
+    other = pay.call("POST", STOCKS, {**body, "comment": "other"})
     assert code_of(other) == (400, "RESOURCE_ALREADY_EXISTS")
     box.fault(**path, kind="bad_signature")
-    answer = pay.call("POST", STOCKS, stock())
+    answer = pay.call("POST", STOCKS, body)
     assert not pay.verify(answer.headers, answer.content)
     assert json.loads(answer.content)["stock_id"]

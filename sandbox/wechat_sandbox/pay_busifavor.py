@@ -233,8 +233,8 @@ def modify(call: PayCall) -> Reply:
     key = f"modify|{stock['stock_id']}|{data['out_request_no']}"
     if common.replayed(box, FAMILY, key, data):
         return 204, None
-    if "coupon_use_rule" in data:
-        check_use_method(data["coupon_use_rule"])
+    changed = data.get("coupon_use_rule", {})
+    check_use_method({**stock["request"]["coupon_use_rule"], **changed})
     notify_appid = data.get("notify_config", {}).get("notify_appid")
     if notify_appid:
         common.check_appid(call, notify_appid)

@@ -32,12 +32,8 @@ _available = schema.group(
     irregulary_avaliable_time=schema.array(_between, high=100),
 )
 _minimum = schema.integer(required=True, low=1, high=MAX_FEN)
-_use_method = {
-    "use_method": schema.string(
-        32,
-        required=True,
-        choices=("OFF_LINE", "MINI_PROGRAMS", "SELF_CONSUME", "PAYMENT_CODE"),
-    ),
+_METHODS = ("OFF_LINE", "MINI_PROGRAMS", "SELF_CONSUME", "PAYMENT_CODE")
+_program = {
     "mini_programs_appid": schema.string(32),
     "mini_programs_path": schema.string(128),
 }
@@ -57,7 +53,8 @@ _use_rule = schema.group(
         exchange_price=schema.integer(required=True, low=0, high=MAX_FEN),
         transaction_minimum=_minimum,
     ),
-    **_use_method,
+    use_method=schema.string(32, required=True, choices=_METHODS),
+    **_program,
 )
 _send_rule = schema.group(
     required=True,
@@ -126,7 +123,9 @@ MODIFY = schema.group(
     goods_name=schema.string(15),
     custom_entrance=_entrance,
     display_pattern_info=schema.group(**_pattern),
-    coupon_use_rule=schema.group(**_use_method),
+    coupon_use_rule=schema.group(
+        use_method=schema.string(32, choices=_METHODS), **_program
+    ),
     stock_send_rule=schema.group(prevent_api_abuse=schema.boolean()),
     notify_config=_notify,
 )
