@@ -27,6 +27,8 @@ from . import (  # noqa: F401  (each module registers its routes)
     pay_bill,
     pay_busifavor,
     pay_busifavor_coupon,
+    pay_busifavor_list,
+    pay_busifavor_use,
     pay_codepay,
     pay_core,
     pay_favor,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 FAMILY = "busifavor"
 PATH = "/v3/marketing/busifavor"
 STATES = ("UNAUDIT", "RUNNING", "STOPED", "PAUSED")
+CREATING = 60
 MAX_YEAR = 366 * common.DAY
 _RULES = {
     "NORMAL": "fixed_normal_coupon",
@@ -54,7 +55,8 @@ def may_handle(call: PayCall, stock: dict[str, Any]) -> bool:
 def find_stock(call: PayCall, stock_id: str) -> dict[str, Any]:
     """Return a stock for another call than its creation.
 
-    Contract 6.2: right after the creation the first such call is STATEMENT_CREATING.
+    Contract 6.2: right after the creation the first such call is STATEMENT_CREATING;
+    a minute later it is not "right after" any more.
     """
     check_onboarded(call)
     stock = stocks(call.box).get(stock_id)
@@ -62,7 +64,8 @@ def find_stock(call: PayCall, stock_id: str) -> dict[str, Any]:
         raise common.not_found("批次不存在")
     if not may_handle(call, stock):
         raise common.no_auth()
-    if stock.pop("creating", False):
+    fresh = call.box.clock.now() < stock["created"] + CREATING
+    if stock.pop("creating", False) and fresh:
         call.box.state.touch()
         message = "批次创建处理中，请稍后"
         raise PayError(400, "STATEMENT_CREATING", message, schema.BAD_PARAM)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import pay_busifavor as stocks
 from . import pay_busifavor_coupon as busifavor
+from . import pay_busifavor_use as using
 from . import pay_favor_money as money
 from . import pay_marketing as common
 from . import pay_refund
@@ -117,7 +118,7 @@ def pay(call: PayCall) -> Reply:
     WeChat docs: POST /v3/marketing/busifavor/subsidy/pay-receipts
     """
     box, data = call.box, call.data
-    coupon = busifavor.find_coupon(call, data["stock_id"], data["coupon_code"])
+    coupon = using.find_coupon(call, data["stock_id"], data["coupon_code"])
     key = f"subsidy|{call.merchant.mchid}|{data['out_subsidy_no']}"
     known = common.replayed(box, FAMILY, key, data)
     if known:
@@ -169,7 +170,7 @@ def list_receipts(call: PayCall) -> Reply:
     """WeChat docs: GET /v3/marketing/busifavor/subsidy/pay-receipts"""
     wanted = {name: call.need_query(name) for name in ("stock_id", "coupon_code")}
     number = call.query.get("out_subsidy_no")
-    busifavor.find_coupon(call, **_finder(wanted))
+    using.find_coupon(call, **_finder(wanted))
     rows = [
         _show(call.box, entry)
         for entry in receipts(call.box).values()
@@ -217,7 +218,7 @@ def give_back(call: PayCall) -> Reply:
     WeChat docs: POST /v3/marketing/busifavor/subsidy/return-receipts
     """
     box, data = call.box, call.data
-    busifavor.find_coupon(call, data["stock_id"], data["coupon_code"])
+    using.find_coupon(call, data["stock_id"], data["coupon_code"])
     key = f"subsidy_return|{call.merchant.mchid}|{data['out_subsidy_return_no']}"
     known = common.replayed(box, FAMILY, key, data)
     if known:
