@@ -387,6 +387,11 @@ def test_receive_by_link(box, pay, user, browser, receiver):
     assert "已使用" in page
 
 
+def test_scanned_link(box, user, browser, number):
+    page = browser.post(f"/phone/{user}/scan", url=f"https://x{link(number, user)}")
+    assert "八月迎新" in page and "领取到卡包" in page
+
+
 def test_links_that_are_refused(box, pay, user, browser, number):
     good = link(number, user)
     browser.get(f"/phone/{user}")

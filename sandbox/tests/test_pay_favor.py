@@ -8,11 +8,27 @@ from datetime import datetime
 
 import pytest
 from coupon_harness import BEIJING, FAVOR, at, favor_stock
-from pay_harness import APPID, MCHID, NATIVE, code_of, number_of, order, unseal
+from harness import Process
+from pay_harness import (
+    APPID,
+    MCHID,
+    NATIVE,
+    Merchant,
+    code_of,
+    number_of,
+    order,
+    unseal,
+)
 
 CREATE = f"{FAVOR}/coupon-stocks"
 STOCKS = f"{FAVOR}/stocks"
 OWN = {"stock_creator_mchid": MCHID}
+MERCHANT = {
+    "mchid": MCHID,
+    "appids": [APPID],
+    "apiv3_key": "k" * 32,
+    "generate": True,
+}
 REFUNDS = "/v3/refund/domestic/refunds"
 
 
@@ -363,6 +379,67 @@ def test_single_articles(box, pay, user):
     assert promotion["scope"] == "SINGLE" and promotion["amount"] == 100
     parts = {i["goods_id"]: i["discount_amount"] for i in promotion["goods_detail"]}
     assert parts == {"TEA": 66, "MILK": 34}
+
+
+def test_payment_by_code(box, pay, user, receiver):
+    """A payment by code has no notification of its own, its voucher has."""
+    address = {"mchid": MCHID, "notify_url": receiver.url}
+    assert pay.call("POST", f"{FAVOR}/callbacks", address).ok
+    send(pay, started(box, pay, use_rule={"trade_type": ["CARD"]}), user)
+    body = order(
+        payer={"auth_code": box.post(f"phone/{user}/pay_code")["auth_code"]},
+        scene_info={"store_info": {"id": "1"}},
+        notify_url=None,
+    )
+    paid = pay.call("POST", "/v3/pay/transactions/codepay", body).json()
+    assert discounts(paid) == [500] and paid["amount"]["payer_total"] == 500
+    (request,) = receiver.wait(1)
+    assert json.loads(request["body"])["event_type"] == "COUPON.USE"
+    # A reversal pays all of it back.
+    path = "/v3/pay/transactions/out-trade-no/ORDER-0001/reverse"
+    assert pay.call("POST", path, {"appid": APPID, "mchid": MCHID}).ok
+    (voucher,) = box.get(f"phone/{user}/vouchers")
+    assert voucher["state"] == "SENDED"
+
+
+def test_at_a_sub_merchant(box, pay, user):
+    """In partner mode it is the sub-merchant that takes a voucher."""
+    box.post("merchants", mchid=MCHID, sub_mchids=["1900000009", "1900000010"])
+    rule = {"available_merchants": ["1900000009"]}
+    number = started(box, pay, use_rule=rule)
+    coupon = send(pay, number, user).json()["coupon_id"]
+    for sub, amounts in (("1900000010", []), ("1900000009", [500])):
+        body = order(out_trade_no=f"ORDER-{sub}", appid=None, mchid=None)
+        body.update(sp_appid=APPID, sp_mchid=MCHID, sub_mchid=sub)
+        answer = pay.call("POST", "/v3/pay/partner/transactions/native", body)
+        assert answer.ok, answer.text
+        path = f"pay/orders/{MCHID}/ORDER-{sub}/pay"
+        assert discounts(box.post(path, openid=user, notify=False)) == amounts
+    use = one(pay, user, coupon).json()["consume_information"]
+    assert use["consume_mchid"] == "1900000009"
+
+
+def test_vouchers_survive_a_restart(tmp_path):
+    box = Process("--data", str(tmp_path))
+    try:
+        box.post("accounts", appid=APPID, secret="s" * 32)
+        pay = Merchant(box, box.post("merchants", **MERCHANT))
+        user = box.post("users", nickname="a")["openid"]
+        number = started(box, pay)
+        coupon = send(pay, number, user).json()["coupon_id"]
+        paid = pay_for(box, pay, user)
+        assert discounts(paid) == [500]
+    finally:
+        box.stop()
+    box = Process("--data", str(tmp_path))
+    try:
+        pay.box = box
+        assert one(pay, user, coupon).json()["status"] == "USED"
+        assert send(pay, number, user).json()["coupon_id"] == coupon
+        refund(box, pay, 1000, "R1")
+        assert one(pay, user, coupon).json()["status"] == "SENDED"
+    finally:
+        box.stop()
 
 
 def test_combining(box, pay, user):

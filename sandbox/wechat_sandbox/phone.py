@@ -633,6 +633,8 @@ def scan_text(view: View) -> Any:
     payable = _PAYABLE.search(url)
     if payable:
         return view.go(f"/phone/{user.openid}/pay/{quote(payable.group(1))}")
+    if urlsplit(url).path == "/busifavor/getcouponinfo":
+        return view.go(f"/phone/{user.openid}/busifavor?{urlsplit(url).query}")
     ticket = oa_qrcode.find_ticket(view.box, url)
     if ticket is None:
         return view.message(
