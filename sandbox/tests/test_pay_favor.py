@@ -442,17 +442,20 @@ def test_vouchers_survive_a_restart(tmp_path):
         box.stop()
 
 
-def test_combining(box, pay, user):
+@pytest.mark.parametrize(
+    ("alone", "uses"), [(400, [[400], [300, 5]]), (200, [[300, 5], [200]])]
+)
+def test_combining(box, pay, user, alone, uses):
     """What must not be combined is used alone; the largest goes first."""
-    alone = started(box, pay, amount=400)
-    mixes = started(
-        box, pay, out_request_no="F-2", amount=300, use_rule={"combine_use": True}
-    )
-    send(pay, alone, user, "1")
-    send(pay, mixes, user, "2")
+    first = started(box, pay, amount=alone)
+    rule = {"combine_use": True}
+    second = started(box, pay, out_request_no="F-2", amount=300, use_rule=rule)
+    send(pay, first, user, "1")
+    send(pay, second, user, "2")
     box.post(f"phone/{user}/vouchers", type="CASH", amount=5)
-    assert discounts(pay_for(box, pay, user, "ORDER-0001")) == [400]
-    assert discounts(pay_for(box, pay, user, "ORDER-0002")) == [300, 5]
+    for number, amounts in enumerate(uses):
+        paid = pay_for(box, pay, user, f"ORDER-000{number}")
+        assert discounts(paid) == amounts
 
 
 def test_hours_of_vouchers(box, pay, user):
