@@ -13,6 +13,7 @@ from aiohttp import web
 
 from . import (  # noqa: F401  (each module registers its routes)
     control,
+    control_coupon,
     control_pay,
     oa_card,
     oa_code,
@@ -24,13 +25,23 @@ from . import (  # noqa: F401  (each module registers its routes)
     oa_token,
     oa_user,
     pay_bill,
+    pay_busifavor,
+    pay_busifavor_coupon,
+    pay_busifavor_list,
+    pay_busifavor_use,
     pay_codepay,
     pay_core,
+    pay_favor,
+    pay_favor_coupon,
+    pay_favor_flow,
+    pay_marketing,
     pay_partner,
     pay_refund,
+    pay_subsidy,
     pay_transactions,
     pay_v2,
     phone,
+    phone_coupon,
     phone_pay,
 )
 from .sandbox import Sandbox
@@ -38,11 +49,15 @@ from .sandbox import Sandbox
 MAX_BODY = 1024 * 1024
 #: A 1 MB picture in its multipart wrapping, with room to say 40009 for a larger one.
 MAX_UPLOAD = 3 * MAX_BODY
-UPLOADS = ("/cgi-bin/media/uploadimg",)
+UPLOADS = ("/cgi-bin/media/uploadimg", "/v3/marketing/favor/media/image-upload")
 HOLD_SECONDS = 30.0
 
 OA_PREFIXES = ("/cgi-bin/", "/card/", "/datacube/", "/sns/")
-OWN_PREFIXES = ("/sandbox/", "/phone", "/static/", "/q/", "/connect/")
+OWN_PREFIXES = (
+    *("/sandbox/", "/phone", "/static/", "/q/", "/connect/"),
+    # The page of action.weixin.qq.com on which people receive 商家券.
+    "/busifavor/",
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BOX: web.AppKey[Sandbox] = web.AppKey("box", Sandbox)

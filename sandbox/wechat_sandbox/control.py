@@ -63,6 +63,9 @@ MERCHANT_FIELDS = {
     "merchant_cert_pem": str,
     "mode": str,
     "notify_url": str,
+    "can_busifavor": bool,
+    "can_send_busifavor": bool,
+    "balance": (int, type(None)),
     "generate": bool,
 }
 

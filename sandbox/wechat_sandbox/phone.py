@@ -44,6 +44,9 @@ environment = Environment(
 )
 
 routes: list[tuple[str, str, Callable]] = []
+#: Other families' cards for the wallet: functions of the view and the openid that
+#: return items with ``url``, ``badge``, ``card`` and ``spent``.
+MORE_CARDS: list[Callable[["View", str], list[dict[str, Any]]]] = []
 
 
 def page(method: str, path: str) -> Callable:
@@ -295,6 +298,9 @@ def show_wallet(view: View) -> Any:
             *("CONSUMED", "EXPIRE", "UNAVAILABLE"),
         )
         (old if spent else cards).append(item)
+    for more in MORE_CARDS:
+        for item in more(view, user.openid):
+            (old if item["spent"] else cards).append(item)
     gifts = [_show_gift(view, code) for code in wallet.gifts_for(view.box, user.openid)]
     return view.render(
         "wallet.html",
@@ -627,6 +633,8 @@ def scan_text(view: View) -> Any:
     payable = _PAYABLE.search(url)
     if payable:
         return view.go(f"/phone/{user.openid}/pay/{quote(payable.group(1))}")
+    if urlsplit(url).path == "/busifavor/getcouponinfo":
+        return view.go(f"/phone/{user.openid}/busifavor?{urlsplit(url).query}")
     ticket = oa_qrcode.find_ticket(view.box, url)
     if ticket is None:
         return view.message(

@@ -41,6 +41,10 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "auto_refund": False,
     # Partial refunds of one order must be this far apart.
     "refund_gap_seconds": 60,
+    # Is the first call about a new stock of 商家券 STATEMENT_CREATING?
+    "busifavor_creating": True,
+    # PAY_RECEIPT_SUCCESS (true) or SUCCESS: how a subsidy's state is written.
+    "subsidy_prefix": True,
 }
 
 
@@ -189,6 +193,11 @@ class Merchant:
     merchant_public_key_pem: str = ""
     mode: str = "both"
     notify_url: str = ""
+    #: 商家券: came before 2025-12-15; may hand out by the API
+    can_busifavor: bool = True
+    can_send_busifavor: bool = False
+    #: what can be locked for 代金券 and paid as subsidies, in fen; None: enough
+    balance: int | None = None
     public_key_id: str = ""
     last_serial: str = ""
 
@@ -202,6 +211,8 @@ _PAY_RECORDS = (
     "payers",
     "bills",
     "bill_changes",
+    "busifavor",
+    "favor",
 )
 
 _TABLES: dict[str, tuple[type, str]] = {
@@ -262,6 +273,8 @@ class State:
         self.payers: dict[str, dict] = {}
         self.bills: dict[str, dict] = {}
         self.bill_changes: dict[str, list] = {}
+        self.busifavor: dict[str, dict] = {}
+        self.favor: dict[str, dict] = {}
         self.extra: dict[str, Any] = {}
         self.settings: dict[str, Any] = dict(DEFAULT_SETTINGS)
         self.touch()
