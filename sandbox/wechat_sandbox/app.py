@@ -14,6 +14,7 @@ from aiohttp import web
 from . import (  # noqa: F401  (each module registers its routes)
     control,
     control_pay,
+    control_product,
     oa_card,
     oa_code,
     oa_core,
@@ -27,18 +28,26 @@ from . import (  # noqa: F401  (each module registers its routes)
     pay_codepay,
     pay_core,
     pay_partner,
+    pay_product,
+    pay_product_setup,
+    pay_product_stock,
+    pay_product_user,
     pay_refund,
     pay_transactions,
     pay_v2,
     phone,
     phone_pay,
+    phone_product,
 )
 from .sandbox import Sandbox
 
 MAX_BODY = 1024 * 1024
 #: A 1 MB picture in its multipart wrapping, with room to say 40009 for a larger one.
 MAX_UPLOAD = 3 * MAX_BODY
-UPLOADS = ("/cgi-bin/media/uploadimg",)
+UPLOADS = (
+    "/cgi-bin/media/uploadimg",
+    *(path + "/media/upload-image" for path in pay_product.DOORS),
+)
 HOLD_SECONDS = 30.0
 
 OA_PREFIXES = ("/cgi-bin/", "/card/", "/datacube/", "/sns/")
@@ -69,7 +78,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     """Hand a request to the API that its path belongs to."""
     box = request.app[BOX]
     path = request.path
-    if path.startswith("/v3/"):
+    if path.startswith(pay_core.PREFIXES):
         return await pay_core.dispatch(box, request)
     if path.startswith(pay_v2.PREFIXES):
         return await pay_v2.dispatch(box, request)
@@ -200,7 +209,7 @@ def _answer(
     body = fault.get("body")
     if isinstance(body, str):
         return web.Response(status=status, text=body)
-    if request.path.startswith("/v3/"):
+    if request.path.startswith(pay_core.PREFIXES):
         return pay_core.fault_answer(box, request, status, fault)
     text = json.dumps(body, ensure_ascii=False) if body is not None else ""
     return web.Response(status=status, text=text, content_type="application/json")

@@ -17,8 +17,8 @@ from . import (
     pay_keys,
     wallet,
 )
-from .errors import ControlError, OaError
-from .state import DEFAULT_SETTINGS, Account, Merchant, User
+from .errors import ControlError, OaError, PayError
+from .state import DEFAULT_SETTINGS, SETTING_CHOICES, Account, Merchant, User
 
 if TYPE_CHECKING:
     from .sandbox import Sandbox
@@ -104,6 +104,9 @@ def _wrap(handler: Callable) -> Callable:
         except OaError as error:
             payload = {"ok": False, "errcode": error.errcode, "errmsg": str(error)}
             return _json(payload, 409)
+        except PayError as error:
+            payload = {"ok": False, "code": error.code, "number": error.number}
+            return _json({**payload, "error": str(error)}, 409)
         except (TypeError, ValueError, OverflowError) as error:
             # A value of the wrong kind; the caller is a test and wants to know.
             _logger.info("control call failed", exc_info=error)
@@ -197,6 +200,8 @@ def set_settings(box: "Sandbox", request: web.Request, data: dict) -> dict:
 
 def _check_setting(name: str, value: Any) -> None:
     default = DEFAULT_SETTINGS[name]
+    if value not in SETTING_CHOICES.get(name, (value,)):
+        raise ControlError(f"bad value for {name}")
     if name in ("auto_review_seconds", "free_payments") and value is None:
         return
     if isinstance(default, bool) or isinstance(value, bool):
@@ -557,6 +562,7 @@ def read_state(box: "Sandbox", request: web.Request, data: dict) -> dict:
         "tokens": len(box.state.tokens),
         "orders": list(box.state.orders.values()),
         "refunds": list(box.state.refunds.values()),
+        "brands": sorted(box.state.brands),
         "settings": dict(box.state.settings),
         "pending_callbacks": len(box.outbox.dump()),
     }
@@ -772,6 +778,10 @@ def apply_seed(box: "Sandbox", seed: dict[str, Any]) -> None:
         put_account(box, item)
     for item in seed.get("merchants") or []:
         put_merchant(box, item)
+    for item in seed.get("brands") or []:
+        from .control_product import put_brand
+
+        put_brand(box, item)
     for item in seed.get("users") or []:
         if item.get("openid") not in box.state.users:
             put_user(box, item)

@@ -44,6 +44,9 @@ environment = Environment(
 )
 
 routes: list[tuple[str, str, Callable]] = []
+#: What other families show in the wallet (a row, and whether it is spent) and offer.
+WALLET_PARTS: list[Callable] = []
+RECEIVE_PARTS: list[Callable] = []
 
 
 def page(method: str, path: str) -> Callable:
@@ -295,6 +298,9 @@ def show_wallet(view: View) -> Any:
             *("CONSUMED", "EXPIRE", "UNAVAILABLE"),
         )
         (old if spent else cards).append(item)
+    for part in WALLET_PARTS:
+        for item, spent in part(view):
+            (old if spent else cards).append(item)
     gifts = [_show_gift(view, code) for code in wallet.gifts_for(view.box, user.openid)]
     return view.render(
         "wallet.html",
@@ -486,6 +492,8 @@ def receive_list(view: View) -> Any:
         and (card.deposit_mode or not card.custom_code)
         and (not user.appid or user.appid == card.appid)
     ]
+    for part in RECEIVE_PARTS:
+        cards += part(view)
     return view.render(
         "receive_list.html",
         view.t("get_card"),

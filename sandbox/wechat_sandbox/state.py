@@ -39,8 +39,25 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "free_payments": 10,
     # Is a refund done at once?  False: it waits for the control API.
     "auto_refund": False,
+    # Product coupons and their stocks: "pass" by themselves, "hold", or "reject".
+    "product_review": "pass",
+    # PRODUCT_COUPON for a brand and PRODUCT_COUPON_SP for a provider ("door"), or
+    # one of the two prefixes for both.
+    "product_event_prefix": "door",
+    # Are USE and RETURN told too?  The providers' tables list SEND only.
+    "product_use_callbacks": True,
+    # What another use request of a used product coupon gets: 272755200 or 272756745.
+    "product_used_number": 272755200,
     # Partial refunds of one order must be this far apart.
     "refund_gap_seconds": 60,
+}
+
+
+#: Settings that take a few values only.
+SETTING_CHOICES: dict[str, tuple] = {
+    "product_review": ("pass", "hold", "reject"),
+    "product_event_prefix": ("door", "PRODUCT_COUPON", "PRODUCT_COUPON_SP"),
+    "product_used_number": (272755200, 272756745),
 }
 
 
@@ -191,7 +208,50 @@ class Merchant:
     notify_url: str = ""
     public_key_id: str = ""
     last_serial: str = ""
+    product_notify: dict = field(default_factory=dict)
 
+
+@dataclass
+class Brand:
+    """A brand of its own: it signs for itself, with product coupons."""
+
+    brand_id: str
+    name: str = ""
+    appids: list = field(default_factory=list)
+    #: service providers whom the brand has authorised
+    providers: list = field(default_factory=list)
+    #: numbers of the brand's shops at WeChat
+    stores: list = field(default_factory=list)
+    apiv3_key: str = ""
+    merchant_serial: str = ""
+    merchant_public_key_pem: str = ""
+    public_key_id: str = ""
+    last_serial: str = ""
+    #: where notifications of product coupons go, and since when
+    product_notify: dict = field(default_factory=dict)
+
+    @property
+    def mchid(self) -> str:
+        """Return what signs, under the name that merchants have for it."""
+        return self.brand_id
+
+    @property
+    def mode(self) -> str:
+        """A brand has the public key and no platform certificate."""
+        return "public_key"
+
+
+#: What a product coupon leaves behind; older snapshots do not have it.
+_PRODUCT_RECORDS = (
+    "product_coupons",
+    "product_stocks",
+    "product_bundles",
+    "product_codes",
+    "product_wallets",
+    "product_requests",
+    "product_tokens",
+    "pay_score_orders",
+)
 
 #: Plain dictionaries of the pay side that older snapshots do not have.
 _PAY_RECORDS = (
@@ -211,11 +271,22 @@ _TABLES: dict[str, tuple[type, str]] = {
     "users": (User, "openid"),
     "tickets": (Ticket, "ticket"),
     "merchants": (Merchant, "mchid"),
+    "brands": (Brand, "brand_id"),
 }
 
 
 class State:
     """All records, with the indexes that make every look-up constant time."""
+
+    product_coupons: dict[str, dict]
+    product_stocks: dict[str, dict]
+    product_bundles: dict[str, dict]
+    #: coupons of people, by stock and code
+    product_codes: dict[str, dict]
+    product_wallets: dict[str, list]
+    product_requests: dict[str, dict]
+    product_tokens: dict[str, dict]
+    pay_score_orders: dict[str, dict]
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -236,6 +307,7 @@ class State:
         else:
             self.accounts: dict[str, Account] = {}
             self.merchants: dict[str, Merchant] = {}
+            self.brands: dict[str, Brand] = {}
         self.tokens: dict[str, Token] = {}
         self.cards: dict[str, Card] = {}
         self.users: dict[str, User] = {}
@@ -262,6 +334,8 @@ class State:
         self.payers: dict[str, dict] = {}
         self.bills: dict[str, dict] = {}
         self.bill_changes: dict[str, list] = {}
+        for name in _PRODUCT_RECORDS:
+            setattr(self, name, {})
         self.extra: dict[str, Any] = {}
         self.settings: dict[str, Any] = dict(DEFAULT_SETTINGS)
         self.touch()
@@ -340,6 +414,7 @@ class State:
             "transactions": self.transactions,
             "extra": self.extra,
             **{name: getattr(self, name) for name in _PAY_RECORDS},
+            **{name: getattr(self, name) for name in _PRODUCT_RECORDS},
             "code_fields": [item.name for item in fields(Code)],
             "codes": [list(vars(code).values()) for code in self.codes.values()],
             "received": [[*key, count] for key, count in self.received.items()],
@@ -366,7 +441,7 @@ class State:
             "extra",
         ):
             setattr(self, name, data[name])
-        for name in _PAY_RECORDS:
+        for name in _PAY_RECORDS + _PRODUCT_RECORDS:
             setattr(self, name, data.get(name, {}))
         for order in self.orders.values():
             _complete_order(order)
@@ -374,7 +449,7 @@ class State:
         for name, (model, key) in _TABLES.items():
             known = {item.name for item in fields(model)}
             table = getattr(self, name)
-            for values in data[name]:
+            for values in data.get(name, []):
                 record = model(**{k: v for k, v in values.items() if k in known})
                 table[getattr(record, key)] = record
         names = data["code_fields"]
