@@ -28,7 +28,6 @@ from . import (  # noqa: F401  (each module registers its routes)
     pay_codepay,
     pay_core,
     pay_partner,
-    pay_product,
     pay_product_setup,
     pay_product_stock,
     pay_product_user,
@@ -44,10 +43,7 @@ from .sandbox import Sandbox
 MAX_BODY = 1024 * 1024
 #: A 1 MB picture in its multipart wrapping, with room to say 40009 for a larger one.
 MAX_UPLOAD = 3 * MAX_BODY
-UPLOADS = (
-    "/cgi-bin/media/uploadimg",
-    *(path + "/media/upload-image" for path in pay_product.DOORS),
-)
+UPLOADS = ("/cgi-bin/media/uploadimg",)
 HOLD_SECONDS = 30.0
 
 OA_PREFIXES = ("/cgi-bin/", "/card/", "/datacube/", "/sns/")
@@ -92,7 +88,8 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     path = request.path
     if path.startswith(OWN_PREFIXES) or path == "/":
         return await _own(request, handler)
-    limit = MAX_UPLOAD if path in UPLOADS else MAX_BODY
+    large = path in UPLOADS or path.endswith("/product-coupon/media/upload-image")
+    limit = MAX_UPLOAD if large else MAX_BODY
     if (request.content_length or 0) > limit:
         return web.Response(status=413, text="request entity too large")
     started = time.time()

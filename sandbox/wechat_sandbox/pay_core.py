@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -465,7 +466,8 @@ def _find(method: str, path: str) -> tuple[PayRoute, dict[str, str]]:
     for entry in ROUTES:
         match = entry.pattern.match(path)
         if match and entry.method == method:
-            return entry, match.groupdict()
+            # Decoded only now: a code in the path may hold a slash.
+            return entry, {k: unquote(v) for k, v in match.groupdict().items()}
         other = other or bool(match)
     if other:
         raise PayError(405, "INVALID_REQUEST", "不支持的请求方法", NOT_FOUND)
@@ -499,7 +501,7 @@ async def dispatch(box: "Sandbox", request: web.Request) -> web.StreamResponse:
         kind = box.pay.choose_key(merchant, request.headers.get("Wechatpay-Serial", ""))
         merchant.last_serial = box.pay._signer(merchant, kind)[0]
         _check_headers(request)
-        entry, params = _find(request.method, request.path)
+        entry, params = _find(request.method, request.rel_url.raw_path)
         data = _parse(request, body)
         if entry.schema:
             pay_schema.check(data, entry.schema)

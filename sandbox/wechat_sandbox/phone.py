@@ -44,9 +44,9 @@ environment = Environment(
 )
 
 routes: list[tuple[str, str, Callable]] = []
-#: What other families show in the wallet (a row, and whether it is spent) and offer.
-WALLET_PARTS: list[Callable] = []
-RECEIVE_PARTS: list[Callable] = []
+#: Other families' cards for the wallet: functions of the view and the openid that
+#: return items with ``url``, ``badge``, ``card`` and ``spent``.
+MORE_CARDS: list[Callable[["View", str], list[dict[str, Any]]]] = []
 
 
 def page(method: str, path: str) -> Callable:
@@ -298,9 +298,9 @@ def show_wallet(view: View) -> Any:
             *("CONSUMED", "EXPIRE", "UNAVAILABLE"),
         )
         (old if spent else cards).append(item)
-    for part in WALLET_PARTS:
-        for item, spent in part(view):
-            (old if spent else cards).append(item)
+    for more in MORE_CARDS:
+        for item in more(view, user.openid):
+            (old if item["spent"] else cards).append(item)
     gifts = [_show_gift(view, code) for code in wallet.gifts_for(view.box, user.openid)]
     return view.render(
         "wallet.html",
@@ -472,6 +472,10 @@ def take_back(view: View) -> Any:
 
 
 # -- receiving -------------------------------------------------------
+#: What other families offer: items with ``url``, ``note`` and ``card``.
+MORE_TO_RECEIVE: list[Callable[[View, str], list[dict[str, Any]]]] = []
+
+
 def _receive_row(view: View, card: "Card", openid: str) -> dict[str, Any]:
     refusal = wallet.issuable(view.box, card, openid)
     note = view.t("stock") % card.quantity
@@ -492,8 +496,8 @@ def receive_list(view: View) -> Any:
         and (card.deposit_mode or not card.custom_code)
         and (not user.appid or user.appid == card.appid)
     ]
-    for part in RECEIVE_PARTS:
-        cards += part(view)
+    for more in MORE_TO_RECEIVE:
+        cards += more(view, user.openid)
     return view.render(
         "receive_list.html",
         view.t("get_card"),

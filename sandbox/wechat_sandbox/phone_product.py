@@ -11,8 +11,8 @@ from . import product_wallet as wallet
 from .errors import ControlError, PayError
 from .pay_product import stock_state
 from .phone import (
-    RECEIVE_PARTS,
-    WALLET_PARTS,
+    MORE_CARDS,
+    MORE_TO_RECEIVE,
     View,
     _group,
     _period,
@@ -116,19 +116,20 @@ def _stock_of(box: "Sandbox", record: dict[str, Any]) -> dict[str, Any]:
     return box.state.product_stocks[record["stock_id"]]
 
 
-def _wallet_rows(view: View) -> list[tuple[dict[str, Any], bool]]:
+def _cards(view: View, openid: str) -> list[dict[str, Any]]:
     rows = []
-    for record in reversed(wallet.held_by(view.box, view.openid)):
+    for record in reversed(wallet.held_by(view.box, openid)):
         state = wallet.state_of(view.box, record)
         if state == "DELETED":
             continue
         row = {"url": _url(record), "badge": _badge(view, state)}
         row["card"] = _show(view, _stock_of(view.box, record), record)
-        rows.append((row, state in ("USED", "EXPIRED", "DEACTIVATED")))
+        row["spent"] = state in ("USED", "EXPIRED", "DEACTIVATED")
+        rows.append(row)
     return rows
 
 
-def _offered(view: View) -> list[dict[str, Any]]:
+def _offered(view: View, openid: str) -> list[dict[str, Any]]:
     """Return the stocks that people can claim from, a bundle once."""
     rows = []
     for stock in reversed(list(view.box.state.product_stocks.values())):
@@ -140,14 +141,14 @@ def _offered(view: View) -> list[dict[str, Any]]:
         if stock_state(view.box, stock) != "SENDING":
             continue
         left = data["stock_send_rule"]["max_count"] - stock["sent"]
-        url = f"/phone/{view.openid}/product/{stock['stock_id']}"
+        url = f"/phone/{openid}/product/{stock['stock_id']}"
         row = {"url": url, "note": view.t("stock") % left}
         rows.append({**row, "card": _show(view, stock)})
     return rows
 
 
-WALLET_PARTS.append(_wallet_rows)
-RECEIVE_PARTS.append(_offered)
+MORE_CARDS.append(_cards)
+MORE_TO_RECEIVE.append(_offered)
 
 
 # -- claiming -------------------------------------------------------

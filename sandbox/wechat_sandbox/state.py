@@ -33,12 +33,6 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "associated_data": "present",
     "classic_token_quota": 2000,
     "pages_language": "zh",
-    # Does every payment by code need the password, whatever the amount?
-    "ask_password": False,
-    # So many payments by code a day and person need no password; None: all of them.
-    "free_payments": 10,
-    # Is a refund done at once?  False: it waits for the control API.
-    "auto_refund": False,
     # Product coupons and their stocks: "pass" by themselves, "hold", or "reject".
     "product_review": "pass",
     # PRODUCT_COUPON for a brand and PRODUCT_COUPON_SP for a provider ("door"), or
@@ -48,6 +42,12 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "product_use_callbacks": True,
     # What another use request of a used product coupon gets: 272755200 or 272756745.
     "product_used_number": 272755200,
+    # Does every payment by code need the password, whatever the amount?
+    "ask_password": False,
+    # So many payments by code a day and person need no password; None: all of them.
+    "free_payments": 10,
+    # Is a refund done at once?  False: it waits for the control API.
+    "auto_refund": False,
     # Partial refunds of one order must be this far apart.
     "refund_gap_seconds": 60,
 }
@@ -198,6 +198,8 @@ class Merchant:
     appids: list = field(default_factory=list)
     #: whom a service provider collects for
     sub_mchids: list = field(default_factory=list)
+    #: where notifications of product coupons go, and since when
+    product_notify: dict = field(default_factory=dict)
     #: "disabled" or "restricted": nothing can be collected
     blocked: str = ""
     apiv3_key: str = ""
@@ -208,7 +210,6 @@ class Merchant:
     notify_url: str = ""
     public_key_id: str = ""
     last_serial: str = ""
-    product_notify: dict = field(default_factory=dict)
 
 
 @dataclass
@@ -325,6 +326,8 @@ class State:
         self.oauth_codes: dict[str, dict] = {}
         self.messages: dict[str, dict] = {}
         self.stats: dict[str, dict] = {}
+        for name in _PRODUCT_RECORDS:
+            setattr(self, name, {})
         self.orders: dict[str, dict] = {}
         self.transactions: dict[str, str] = {}
         self.refunds: dict[str, dict] = {}
@@ -334,8 +337,6 @@ class State:
         self.payers: dict[str, dict] = {}
         self.bills: dict[str, dict] = {}
         self.bill_changes: dict[str, list] = {}
-        for name in _PRODUCT_RECORDS:
-            setattr(self, name, {})
         self.extra: dict[str, Any] = {}
         self.settings: dict[str, Any] = dict(DEFAULT_SETTINGS)
         self.touch()
