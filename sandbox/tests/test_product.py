@@ -1,6 +1,8 @@
 """Product coupons: both doors, coupons, stocks, codes, shops, pictures."""
 
 import hashlib
+import json
+import random
 
 import pytest
 from pay_harness import MCHID, code_of, number_of
@@ -19,6 +21,12 @@ from product_harness import (
 
 BAD_BODY, BAD_PARAM, EXTRA = 268578224, 268435461, 270924358
 GONE = 268578608
+
+
+@pytest.fixture
+def ready(shop):
+    shop.create()
+    return shop
 
 
 # -- the doors -------------------------------------------------------
@@ -84,6 +92,7 @@ def test_a_number_belongs_to_one(box, brand, pay):
     box.post("brands", brand_id=MCHID, status=409)
     box.post("brands", brand_id="", status=400)
     box.post("brands", brand_id="1", apiv3_key="short", status=400)
+    box.post("merchants", mchid=BRAND, status=409)
 
 
 # -- making -------------------------------------------------------
@@ -450,6 +459,48 @@ def test_faults(box, shop):
     answer = shop.send("SEND-0002")
     assert not shop.client.verify(answer.headers, answer.content)
     assert len(box.get(f"phone/{shop.user}/product/coupons")) == 2
+
+
+VALUES = [None, True, -1, 2**63, 1.5, "", "x", "字" * 1200, [], {}, [None], "\x00"]
+
+
+def _spoil(rng, body):
+    """Return a good body with one value replaced, somewhere inside."""
+    body = json.loads(json.dumps(body))
+    place = body
+    while True:
+        keys = list(place) if isinstance(place, dict) else range(len(place))
+        key = rng.choice(list(keys))
+        if not isinstance(place[key], dict | list) or not place[key]:
+            break
+        if rng.random() < 0.2:
+            break
+        place = place[key]
+    place[key] = rng.choice(VALUES)
+    return body
+
+
+def test_nonsense(ready):
+    """Nonsense of every kind gets a refusal or an answer, never a crash."""
+    rng = random.Random(20261123)
+    code = ready.give()
+    ids = {**ready.ids, "out_request_no": "NUMBER-01"}
+    bodies = [
+        ("/product-coupons", coupon(ready.url)),
+        ("/product-coupons", bundle(ready.url)),
+        (ready.stocks, {"out_request_no": "NUMBER-01", "stock": stock()}),
+        (ready.at(), {**ready.ids, "send_request_no": "NUMBER-01", "attach": "a"}),
+        (
+            ready.at(code, "use"),
+            {**ids, "use_time": rfc(), "associated_order_info": {"mchid": "1"}},
+        ),
+        (ready.at(code, "return"), ids),
+    ]
+    for path, body in bodies:
+        for _ in range(25):
+            sent = _spoil(rng, body)
+            answer = ready.client.do("POST", path, sent)
+            assert answer.status_code in (200, 400), (path, sent, answer.text)
 
 
 def test_unknown_paths(brand, partner):

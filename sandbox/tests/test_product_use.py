@@ -53,6 +53,16 @@ def test_send(ready):
     assert ready.send("SEND-0002").json()["coupon_code"] != shown["coupon_code"]
 
 
+def test_a_slash_in_a_code(shop):
+    """Shops may write codes that a path has to escape."""
+    shop.create(stock=stock(coupon_code_mode="API_ASSIGN"))
+    shop.send("SEND-0001", coupon_code="A/1 b")
+    ids = {**shop.ids, "out_request_no": "CONF-0001"}
+    path = f"/users/{shop.user}/coupons/A%2F1%20b/confirm"
+    shown = shop.client.good("POST", path, ids)
+    assert shown["coupon_code"] == "A/1 b" and shown["coupon_state"] == "EFFECTIVE"
+
+
 def test_whom(box, ready):
     answer = ready.send(appid="wxother000000001")
     assert code_of(answer) == (400, "INVALID_REQUEST")
@@ -532,6 +542,18 @@ def test_callbacks(box, ready, told):
         assert ready.client.verify(request["headers"], request["body"])
 
 
+def test_probe(box, brand, receiver):
+    """The signature probe goes to brands too; who answers 200 has failed."""
+    box.post("brands", brand_id=BRAND, notify_url=receiver.url)
+    sent = {"mchid": BRAND, "event_type": "PRODUCT_COUPON.SEND", "signtest": True}
+    receiver.replies += [(200, ""), (500, "")]
+    for good in (False, True):
+        report = box.post("pay_callbacks/send", no_retry=True, wait=5, **sent)
+        assert report["attempts"][0]["ok"] is good
+    signature = receiver.requests[0]["headers"]["Wechatpay-Signature"]
+    assert signature.startswith("WECHATPAY/SIGNTEST/")
+
+
 def test_callback_switches(box, ready, told):
     box.post(
         "settings", product_use_callbacks=False, product_event_prefix="PRODUCT_COUPON"
@@ -655,18 +677,19 @@ def test_token_page(browser, ready):
 # -- over a restart -------------------------------------------------------
 def test_nothing_is_lost(tmp_path):
     values = {"brand_id": BRAND, "appids": [APPID], "apiv3_key": KEY}
-    first = Process("--data", str(tmp_path))
-    made = first.post("brands", generate=True, **values)
-    merchant = {"mchid": MCHID, "appids": [APPID], "apiv3_key": KEY}
+    seed = tmp_path / "seed.json"
+    seed.write_text(json.dumps({"brands": [values]}))
+    first = Process("--data", str(tmp_path), "--seed", str(seed))
+    assert first.get("state")["brands"] == [BRAND]
+    made = first.post("brands", brand_id=BRAND, generate=True)
     user = first.post("users", nickname="小明")["openid"]
     pay = BrandClient(first, made)
     shop = Shop(first, pay, user, pay)
     shop.create()
     code = shop.give()
-    first.post("merchants", **merchant)
     before = first.get("product/coupons")
     assert first.stop() == 0
-    second = Process("--data", str(tmp_path))
+    second = Process("--data", str(tmp_path), "--seed", str(seed))
     try:
         pay.box = shop.box = second
         assert second.get("product/coupons") == before

@@ -30,6 +30,7 @@ from . import (  # noqa: F401  (each module registers its routes)
     pay_partner,
     pay_product_setup,
     pay_product_stock,
+    pay_product_use,
     pay_product_user,
     pay_refund,
     pay_transactions,

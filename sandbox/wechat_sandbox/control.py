@@ -303,6 +303,8 @@ def put_merchant(box: "Sandbox", data: dict) -> dict:
     mchid = data.get("mchid")
     if not mchid:
         raise ControlError("mchid is required")
+    if mchid in box.state.brands:
+        raise ControlError("there is a brand with this number", 409)
     values = dict(data)
     made = {}
     if values.pop("generate", False):
@@ -450,7 +452,8 @@ async def send_pay_callback(box: "Sandbox", request: web.Request, data: dict) ->
     signtest?, bad_signature?, broken_json?, url?, id?, key?, timestamp_offset?,
     no_retry?, wait?}
     """
-    merchant = _merchant(box, data.get("mchid"))
+    brand = box.state.brands.get(str(data.get("mchid")))
+    merchant = brand or _merchant(box, data.get("mchid"))
     url = str(data.get("url") or merchant.notify_url)
     if not url or not merchant.apiv3_key:
         raise ControlError("the merchant needs notify_url and apiv3_key")

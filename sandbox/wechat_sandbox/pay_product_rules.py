@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DAY = 86400
 MAX_PERIOD = 365 * DAY
+#: The year 9999, after which there are no dates to show.
+LAST_YEAR = 253370736000
 #: Each time of a bundle must be worth at least as much as the one before.
 NOT_RISING = 268586067
 _IMAGE = re.compile(r"https://wxpaylogo\.qpic\.cn/wxpaylogo/([0-9a-f]{40})/0\Z")
@@ -149,7 +151,7 @@ def _check_period(box: "Sandbox", period: dict[str, Any], where: str) -> None:
     where = f"{where}/coupon_available_period"
     begin = schema.parse_time(period["available_begin_time"])
     end = schema.parse_time(period["available_end_time"])
-    if not begin < end or end <= box.clock.now():
+    if not begin < end or not box.clock.now() < end < LAST_YEAR:
         raise bad(f"{where}/available_end_time", "", "结束时间错误")
     if end - begin > MAX_PERIOD:
         raise bad(f"{where}/available_end_time", "", "可核销时间不超过365天")

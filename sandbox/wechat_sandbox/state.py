@@ -237,6 +237,10 @@ class Brand:
         return self.brand_id
 
     @property
+    def notify_url(self) -> str:
+        return self.product_notify.get("notify_url", "")
+
+    @property
     def mode(self) -> str:
         """A brand has the public key and no platform certificate."""
         return "public_key"
