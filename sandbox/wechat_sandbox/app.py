@@ -15,6 +15,7 @@ from . import (  # noqa: F401  (each module registers its routes)
     control,
     control_coupon,
     control_pay,
+    control_product,
     oa_card,
     oa_code,
     oa_core,
@@ -36,6 +37,10 @@ from . import (  # noqa: F401  (each module registers its routes)
     pay_favor_flow,
     pay_marketing,
     pay_partner,
+    pay_product_setup,
+    pay_product_stock,
+    pay_product_use,
+    pay_product_user,
     pay_refund,
     pay_subsidy,
     pay_transactions,
@@ -43,6 +48,7 @@ from . import (  # noqa: F401  (each module registers its routes)
     phone,
     phone_coupon,
     phone_pay,
+    phone_product,
 )
 from .sandbox import Sandbox
 
@@ -84,7 +90,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     """Hand a request to the API that its path belongs to."""
     box = request.app[BOX]
     path = request.path
-    if path.startswith("/v3/"):
+    if path.startswith(pay_core.PREFIXES):
         return await pay_core.dispatch(box, request)
     if path.startswith(pay_v2.PREFIXES):
         return await pay_v2.dispatch(box, request)
@@ -98,7 +104,8 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     path = request.path
     if path.startswith(OWN_PREFIXES) or path == "/":
         return await _own(request, handler)
-    limit = MAX_UPLOAD if path in UPLOADS else MAX_BODY
+    large = path in UPLOADS or path.endswith("/product-coupon/media/upload-image")
+    limit = MAX_UPLOAD if large else MAX_BODY
     if (request.content_length or 0) > limit:
         return web.Response(status=413, text="request entity too large")
     started = time.time()
@@ -215,7 +222,7 @@ def _answer(
     body = fault.get("body")
     if isinstance(body, str):
         return web.Response(status=status, text=body)
-    if request.path.startswith("/v3/"):
+    if request.path.startswith(pay_core.PREFIXES):
         return pay_core.fault_answer(box, request, status, fault)
     text = json.dumps(body, ensure_ascii=False) if body is not None else ""
     return web.Response(status=status, text=text, content_type="application/json")

@@ -472,6 +472,10 @@ def take_back(view: View) -> Any:
 
 
 # -- receiving -------------------------------------------------------
+#: What other families offer: items with ``url``, ``note`` and ``card``.
+MORE_TO_RECEIVE: list[Callable[[View, str], list[dict[str, Any]]]] = []
+
+
 def _receive_row(view: View, card: "Card", openid: str) -> dict[str, Any]:
     refusal = wallet.issuable(view.box, card, openid)
     note = view.t("stock") % card.quantity
@@ -492,6 +496,8 @@ def receive_list(view: View) -> Any:
         and (card.deposit_mode or not card.custom_code)
         and (not user.appid or user.appid == card.appid)
     ]
+    for more in MORE_TO_RECEIVE:
+        cards += more(view, user.openid)
     return view.render(
         "receive_list.html",
         view.t("get_card"),
