@@ -8,6 +8,9 @@ from . import loyalty_program
 from . import loyalty_rule
 from . import loyalty_reward
 from . import coupon_template
+from . import coupon_channel_pay
+from . import coupon_channel_busifavor
+from . import coupon_channel_favor
 from . import coupon_template_card
 from . import coupon_task
 from . import coupon_card_stat
@@ -33,3 +36,5 @@ from . import sale_order
 from . import sale_order_coupon_points
 from . import sale_order_line
 from . import wechat_event
+from . import coupon_redemption_payment
+from . import wechat_event_pay

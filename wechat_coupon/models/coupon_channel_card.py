@@ -193,7 +193,7 @@ class CouponChannelCard(models.AbstractModel):
     def _label(self, template, name):
         return template._fields[name]._description_string(self.env)
 
-    def _publish(self, template):
+    def _publish(self, template, number):
         """Override of ``coupon.channel``: `card/create`."""
         client = template.account_id._get_client()
         try:
@@ -354,7 +354,7 @@ class CouponChannelCard(models.AbstractModel):
             return False
         return all(template[name] == value for name, value in self._terms(card).items())
 
-    def _end(self, template):
+    def _end(self, template, number):
         """Override of ``coupon.channel``: `card/delete`; codes in wallets stay good."""
         client = template.account_id._get_client()
         client.card.delete(template.remote_id)
@@ -895,7 +895,7 @@ class CouponChannelCard(models.AbstractModel):
         elif values:
             as_ledger(coupon).write(values)
 
-    def _void(self, coupon, reason):
+    def _void(self, coupon, reason, number):
         """Override of ``coupon.channel``: `card/code/unavailable`."""
         template = coupon.coupon_template_id
         client = template.account_id._get_client()

@@ -32,7 +32,7 @@ class CouponChannelCard(models.AbstractModel):
 
     # === TEXTS AND STOCK === #
 
-    def _update(self, template):
+    def _update(self, template, number):
         """Override of ``coupon.channel``: `card/update` with all that may change."""
         client = template.account_id._get_client()
         logo_url = template.logo_url
@@ -72,7 +72,7 @@ class CouponChannelCard(models.AbstractModel):
                 for name in _UPDATABLE
             )
 
-    def _change_stock(self, template):
+    def _change_stock(self, template, number):
         """Override of ``coupon.channel``: `card/modifystock`.
 
         It has no number: what WeChat has in all is read first, so that a change
@@ -117,7 +117,7 @@ class CouponChannelCard(models.AbstractModel):
 
     # === CODES === #
 
-    def _deposit_codes(self, template, codes):
+    def _deposit_codes(self, template, codes, number):
         """Override of ``coupon.channel``: `card/code/deposit`, 100 at most."""
         client = template.account_id._get_client()
         answer = client.card.deposit_code(template.remote_id, codes)

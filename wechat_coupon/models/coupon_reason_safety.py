@@ -34,3 +34,9 @@ class CouponReason(models.AbstractModel):
             manager=manager,
             reason=reason,
         )
+
+    def _reason_in_payment(self, **_kw):
+        return self.env._(
+            "WeChat takes this coupon off by itself when the customer pays with "
+            "WeChat. Nothing has to be scanned."
+        )

@@ -1206,7 +1206,7 @@ class CouponRedemption(models.Model):
 
     def _operation_rate_key(self):
         """Override of ``wechat.operation``: WeChat's limits are per account."""
-        return f"{self._operation_rate_family}:{self.template_id.account_id.id}"
+        return self.template_id._channel()._rate_key(self.template_id)
 
     def _operation_call(self):
         """Override of ``wechat.operation``: write the coupon off."""

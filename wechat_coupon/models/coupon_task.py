@@ -15,6 +15,7 @@ class CouponTask(models.Model):
     kind = fields.Selection(
         selection=[
             ("publish", "Publish"),
+            ("start", "Start handing out"),
             ("end", "Stop handing out"),
             ("update", "Change what the phone shows"),
             ("stock", "Change the stock"),
@@ -40,7 +41,8 @@ class CouponTask(models.Model):
 
     # The last order to WeChat about a template, among one task for each void coupon.
     _template_idx = models.Index(
-        "(template_id, id) WHERE kind IN ('publish', 'end', 'update', 'stock')",
+        "(template_id, id) "
+        "WHERE kind IN ('publish', 'start', 'end', 'update', 'stock')",
     )
 
     @api.model
@@ -88,7 +90,7 @@ class CouponTask(models.Model):
 
     def _operation_rate_key(self):
         """Override of ``wechat.operation``: WeChat's limits are per account."""
-        return f"{self._operation_rate_family}:{self.template_id.account_id.id}"
+        return self.template_id._channel()._rate_key(self.template_id)
 
     def _operation_call(self):
         """Override of ``wechat.operation``."""
@@ -96,22 +98,30 @@ class CouponTask(models.Model):
         return getattr(self, f"_call_{self.kind}")(self.template_id._channel()) or {}
 
     def _call_publish(self, channel):
-        return {"result": channel._publish(self.template_id)}
+        return {"result": channel._publish(self.template_id, self.request_no)}
+
+    def _call_start(self, channel):
+        return {"result": channel._start(self.template_id, self.request_no)}
+
+    def _query_start(self, channel):
+        return channel._is_started(self.template_id)
 
     def _call_end(self, channel):
-        channel._end(self.template_id)
+        channel._end(self.template_id, self.request_no)
 
     def _call_update(self, channel):
-        return {"result": channel._update(self.template_id)}
+        return {"result": channel._update(self.template_id, self.request_no)}
 
     def _call_stock(self, channel):
-        return {"result": channel._change_stock(self.template_id)}
+        return {"result": channel._change_stock(self.template_id, self.request_no)}
 
     def _call_deposit(self, channel):
-        channel._deposit_codes(self.template_id, self.coupon_ids.mapped("code"))
+        channel._deposit_codes(
+            self.template_id, self.coupon_ids.mapped("code"), self.request_no
+        )
 
     def _call_void(self, channel):
-        channel._void(self.coupon_id, self.reason)
+        channel._void(self.coupon_id, self.reason, self.request_no)
 
     def _operation_query(self):
         """Override of ``wechat.operation``."""
@@ -148,13 +158,16 @@ class CouponTask(models.Model):
         if self.kind == "publish" and result:
             self._published(result)
         elif result:
-            self.template_id._write_guarded(result)
+            state = result.pop("state", None) or self.template_id.state
+            self.template_id._set_state(state, result)
         return done
 
     def _operation_done(self, vals):
         """Override of ``wechat.operation``: what follows the order."""
         super()._operation_done(vals)
-        if self.kind == "deposit":
+        if self.kind == "publish" and self.template_id._channel()._starts_apart:
+            self._start("start", self.template_id)
+        elif self.kind == "deposit":
             # Codes that WeChat has, and no pieces: nobody could receive one.
             self.template_id._codes_deposited()
 
@@ -167,7 +180,9 @@ class CouponTask(models.Model):
         template = self.template_id.with_context(lang=self.create_uid.lang)
         twin = template.with_context(active_test=False).search(
             [
+                ("channel", "=", template.channel),
                 ("account_id", "=", template.account_id.id),
+                ("merchant_id", "=", template.merchant_id.id),
                 ("remote_id", "=", result["remote_id"]),
                 ("id", "!=", template.id),
             ],

@@ -34,6 +34,7 @@ _TERMS = {
     "gift_qty",
     "max_discount",
     "max_discount_fen",
+    "merchant_id",
     "percent_off",
     "product_category_id",
     "product_ids",
@@ -131,7 +132,12 @@ class CouponTemplate(models.Model):
     )
     currency_id = fields.Many2one(related="company_id.currency_id")
     channel = fields.Selection(
-        selection=[("local", "Our own coupons"), ("card", "WeChat card (卡券)")],
+        selection=[
+            ("local", "Our own coupons"),
+            ("card", "WeChat card (卡券)"),
+            ("busifavor", "WeChat Pay merchant coupon (商家券)"),
+            ("favor", "WeChat Pay cash coupon (代金券)"),
+        ],
         required=True,
         default="local",
         tracking=True,
@@ -326,8 +332,13 @@ class CouponTemplate(models.Model):
     redemption_count = fields.Integer(compute="_compute_counts")
 
     _remote_id_unique = models.UniqueIndex(
-        "(account_id, remote_id) WHERE remote_id IS NOT NULL",
+        "(account_id, remote_id) WHERE remote_id IS NOT NULL AND merchant_id IS NULL",
         "This WeChat card already has a template.",
+    )
+    _stock_id_unique = models.UniqueIndex(
+        "(merchant_id, channel, remote_id) "
+        "WHERE remote_id IS NOT NULL AND merchant_id IS NOT NULL",
+        "This stock of WeChat Pay already has a template.",
     )
     _program_unique = models.UniqueIndex(
         "(program_id) WHERE program_id IS NOT NULL",
@@ -400,7 +411,7 @@ class CouponTemplate(models.Model):
             last_sudo = tasks.search(
                 [
                     ("template_id", "in", template.ids),
-                    ("kind", "in", ("publish", "end", "update", "stock")),
+                    ("kind", "in", ("publish", "start", "end", "update", "stock")),
                 ],
                 limit=1,
             )
@@ -490,12 +501,17 @@ class CouponTemplate(models.Model):
                     )
                 )
 
-    @api.constrains("channel", "account_id", "company_id")
+    @api.constrains("channel", "account_id", "merchant_id", "company_id")
     def _check_account(self):
         for template in self:
-            if template.channel == "card" and not template.account_id:
+            channel = template._channel()
+            if channel._is_remote and not template.account_id:
                 raise ValidationError(
                     self.env._("Choose the WeChat account that hands out the coupon.")
+                )
+            if channel._uses_merchant and not template.merchant_id:
+                raise ValidationError(
+                    self.env._("Choose the WeChat Pay merchant of the coupon.")
                 )
 
     @api.constrains("company_id", "pos_config_ids")
@@ -539,7 +555,7 @@ class CouponTemplate(models.Model):
 
     @api.onchange("channel")
     def _onchange_channel(self):
-        if self.channel == "card" and not self.account_id:
+        if self._channel()._is_remote and not self.account_id:
             wizard = self.env["coupon.pull.wizard"].with_company(self.company_id)
             accounts = self.env["wechat.account"].search(wizard._account_domain())
             self.account_id = accounts if len(accounts) == 1 else False
@@ -1067,7 +1083,7 @@ class CouponTemplate(models.Model):
 
     def _zone(self):
         self.ensure_one()
-        if self.channel == "card":
+        if self._channel()._is_remote:
             return const.WECHAT_TZ
         return self.company_id.partner_id.tz or const.WECHAT_TZ
 

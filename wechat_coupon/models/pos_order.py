@@ -45,6 +45,17 @@ class PosOrder(models.Model):
             _logger.exception("Coupons of paid order %s", self.uuid)
             self._wechat_record_failure()
 
+    def _wechat_guarded_step(self, step):
+        """Do what belongs to a paid order, without being able to stop it."""
+        try:
+            with self.env.cr.savepoint():
+                step()
+        except OperationalError:
+            # Odoo runs the request again.
+            raise
+        except Exception:
+            _logger.exception("Coupons of paid order %s", self.uuid)
+
     def _wechat_record_failure(self):
         try:
             with self.env.cr.savepoint():

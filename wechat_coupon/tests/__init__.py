@@ -1,5 +1,6 @@
 from . import test_card_channel
 from . import test_card_upkeep
+from . import test_channel_kit
 from . import test_events
 from . import test_guard
 from . import test_pos_tours

@@ -130,6 +130,10 @@ class CouponCase(TransactionCase):
             template.action_publish()
         return template
 
+    def offer_vals(self):
+        """Return what a template of the case's channel needs."""
+        return {}
+
     def new_coupons(self, count=1, template=None):
         return (template or self.template)._generate(count)
 
