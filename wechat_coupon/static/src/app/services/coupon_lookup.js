@@ -84,6 +84,8 @@ export class CouponLookup extends Reactive {
                 order.getPartner()?.id || false,
                 cartOf(order),
                 this._guardedProgramIds(),
+                // Which it could be used beside.
+                order.wechatGuardedCoupons().map(({ id, code }) => ({ id, code: code || false })),
             ]);
             return this._readAnswer(answer);
         } catch (error) {
