@@ -30,7 +30,7 @@ class CouponTemplatePeriod(models.Model):
         required=True,
         default="all",
     )
-    hour_from = fields.Float(string="From", required=True)
+    hour_from = fields.Float(string="From", required=True, default=0)
     hour_to = fields.Float(
         string="To",
         required=True,

@@ -132,22 +132,23 @@ class CouponTemplate(models.Model):
 
     @api.depends(
         "coupon_type",
-        "amount_fen",
+        # Not those in fen: they follow when a form is saved.
+        "amount",
         "percent_off",
         "gift_product_id",
         "gift_qty",
-        "exchange_fen",
-        "threshold_fen",
+        "exchange_price",
+        "threshold",
     )
     @api.depends_context("lang")
     def _compute_benefit(self):
         for template in self:
             benefit = template._benefit_text()
-            if template.threshold_fen:
+            if template.threshold:
                 benefit = self.env._(
                     "%(benefit)s from ¥%(threshold)s",
                     benefit=benefit,
-                    threshold=_short(template.threshold_fen),
+                    threshold=_short(template.threshold),
                 )
             template.benefit = benefit
 
@@ -166,9 +167,9 @@ class CouponTemplate(models.Model):
             return self.env._(
                 "%(product)s for ¥%(price)s",
                 product=product,
-                price=_short(self.exchange_fen),
+                price=_short(self.exchange_price),
             )
-        return self.env._("¥%(amount)s off", amount=_short(self.amount_fen))
+        return self.env._("¥%(amount)s off", amount=_short(self.amount))
 
     @api.depends("offline_cap_fen")
     def _compute_offline_cap(self):
@@ -308,6 +309,6 @@ class CouponTemplate(models.Model):
         return max(money.to_fen(price) - self.exchange_fen, _LEAST_FEN)
 
 
-def _short(fen):
+def _short(amount):
     """Return an amount as coupons show it: ¥10, and not ¥10.00."""
-    return money.format_fen(fen).removesuffix(".00")
+    return money.format_fen(money.to_fen(amount)).removesuffix(".00")

@@ -84,8 +84,5 @@ export class CouponPreview extends Component {
 
 registry.category("view_widgets").add("wechat_coupon_preview", {
     component: CouponPreview,
-    fieldDependencies: [
-        { name: "benefit", type: "char" },
-        { name: "write_date", type: "datetime" },
-    ],
+    fieldDependencies: [{ name: "write_date", type: "datetime" }],
 });
