@@ -6,12 +6,12 @@ class CouponReason(models.AbstractModel):
 
     _inherit = "coupon.reason"
 
-    def _reason_outside_hours(self, next=None, **_kw):
-        if next:
+    def _reason_outside_hours(self, opens=None, **_kw):
+        if opens:
             return self.env._(
                 "This coupon cannot be used at this hour. Ask the customer to come "
-                "back from %(next)s.",
-                next=next,
+                "back from %(opens)s.",
+                opens=opens,
             )
         return self.env._(
             "This coupon cannot be used at this hour, and not again before it expires. "

@@ -10,7 +10,7 @@ class LoyaltyCard(models.Model):
         template = self.coupon_template_id
         opens = template._closed_until(before=self.wechat_valid_to)
         if opens is not None:
-            yield "outside_hours", {"next": opens and template._day_and_hour(opens)}
+            yield "outside_hours", {"opens": opens and template._day_and_hour(opens)}
 
     def _wechat_cart_refusals(self, cart):
         """Override of `wechat_coupon`: an exchange needs its product on the order."""

@@ -67,9 +67,13 @@ export class CouponLookup extends Reactive {
         }
     }
 
-    /** Let the next look-up of a code ask again, for a coupon that left the order. */
-    forget(code, order) {
-        this.lookups.delete(`${order.uuid} ${code}`);
+    /** A coupon left the order: it, and what could not be used beside it, is asked anew. */
+    forget(order) {
+        for (const key of [...this.lookups.keys()]) {
+            if (key.startsWith(`${order.uuid} `)) {
+                this.lookups.delete(key);
+            }
+        }
     }
 
     async _lookup(code, order) {
