@@ -77,6 +77,8 @@ _PUBLISHED = {
 # it does not keep it from RPC.
 _GUARDED = {
     "custom_code",
+    # Computed, but a column: whoever clears it would open the hours.
+    "has_hours",
     "limits_confirmed",
     "needs_benefit",
     "needs_setup",

@@ -86,14 +86,14 @@ class CouponTemplate(models.Model):
     return_policy = fields.Selection(
         selection=[
             ("never", "Never"),
-            ("full", "When everything is given back"),
-            ("any", "When any of its goods are given back"),
+            ("full", "After a full refund"),
+            ("any", "After any refund of its goods"),
         ],
         string="Customer Gets It Back",
         required=True,
         default="full",
         tracking=True,
-        help="Whether the customer gets the coupon back after a refund.",
+        help="Whether the customer gets the coupon back when goods are given back.",
     )
     offline_policy = fields.Selection(
         selection=[
@@ -158,11 +158,9 @@ class CouponTemplate(models.Model):
         if self.coupon_type == "percent":
             return self.env._("%(percent)s%% off", percent=self.percent_off)
         if self.coupon_type == "gift":
-            return self.env._(
-                "%(product)s × %(count)s free",
-                product=product,
-                count=max(self.gift_qty, 1),
-            )
+            if self.gift_qty > 1:
+                product = f"{product} × {self.gift_qty}"
+            return self.env._("%(product)s free", product=product)
         if self.coupon_type == "exchange":
             return self.env._(
                 "%(product)s for ¥%(price)s",

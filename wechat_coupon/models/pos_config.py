@@ -281,6 +281,8 @@ class PosConfig(models.Model):
     def _wechat_beside(self, order, coupons):
         """Return the coupons of which the till has shown that it has them."""
         shown = self._wechat_shown(coupons)
+        if not shown:
+            return self.env["loyalty.card"]
         # sudo: guarded coupons are not for users of the till to read.
         cards_sudo = (
             self.env["loyalty.card"]

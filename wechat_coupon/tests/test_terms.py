@@ -300,6 +300,8 @@ class TestHours(TermsCase):
         draft.period_ids.hour_to = 12
         draft.period_ids.unlink()
         self.assertFalse(draft.has_hours)
+        with self.assertRaises(AccessError):
+            template.has_hours = False
 
 
 @tagged("post_install", "-at_install")
