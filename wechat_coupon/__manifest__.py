@@ -11,6 +11,7 @@
         "security/coupon_groups.xml",
         "security/ir.model.access.csv",
         "security/coupon_rules.xml",
+        "security/coupon_terms_rules.xml",
         "data/ir_cron_data.xml",
         "data/queue_job_data.xml",
         "wizard/coupon_card_page_wizard_views.xml",
@@ -23,6 +24,7 @@
         "views/loyalty_card_views.xml",
         "views/loyalty_program_views.xml",
         "views/coupon_template_views.xml",
+        "views/coupon_stacking_group_views.xml",
         "views/pos_order_views.xml",
         "views/res_config_settings_views.xml",
         "views/coupon_task_views.xml",
@@ -37,6 +39,7 @@
     "assets": {
         "web.assets_backend": [
             "wechat_coupon/static/src/core/**/*",
+            "wechat_coupon/static/src/views/**/*",
         ],
         "point_of_sale._assets_pos": [
             "wechat_coupon/static/src/app/**/*",

@@ -29,6 +29,9 @@ COUPON_FIELDS: tuple[str, ...] = (
     "wechat_valid_to",
 )
 
+# Kinds of coupons that are about one product.
+PRODUCT_TYPES: tuple[str, ...] = ("gift", "exchange")
+
 # --- Official-account cards (卡券) --------------------------------------------------
 
 # Inner key of the card in `card/create` and `card/get` -> our kind of coupon.
@@ -44,6 +47,8 @@ CREATED_CARD_TYPES: dict[str, str] = {
     "amount": "CASH",
     "percent": "DISCOUNT",
     "gift": "GIFT",
+    # What a 兑换券 gives, WeChat says in words.
+    "exchange": "GIFT",
 }
 # `base_info.status` -> state of the template.
 CARD_STATES: dict[str, str] = {

@@ -187,8 +187,8 @@ class CouponChannelBusifavor(models.AbstractModel):
                 "transaction_minimum": minimum,
             }
             return "DISCOUNT", {"discount_coupon": cut}
-        price = getattr(template, "exchange_fen", 0) or 0
-        cut = {"exchange_price": price, "transaction_minimum": minimum}
+        # A gift is exchanged for nothing.
+        cut = {"exchange_price": template.exchange_fen or 0, "transaction_minimum": minimum}
         return "EXCHANGE", {"exchange_coupon": cut}
 
     def _available_time(self, template):

@@ -142,7 +142,7 @@ class CouponChannelCard(models.AbstractModel):
 
     def _check_texts(self, template):
         needed = ["title", "brand_name", "notice", "description"]
-        if template.coupon_type == "gift":
+        if template.coupon_type in const.PRODUCT_TYPES:
             needed.append("gift_text")
         missing = [self._label(template, name) for name in needed if not template[name]]
         if not (template.logo or template.logo_url):
@@ -348,7 +348,7 @@ class CouponChannelCard(models.AbstractModel):
 
     def _same_worth(self, template, card):
         """Whether a card at WeChat gives what the template gives, and as long."""
-        if template.coupon_type == "gift" and (
+        if template.coupon_type in const.PRODUCT_TYPES and (
             _inner(card).get("gift") != template.gift_text
         ):
             return False

@@ -279,7 +279,8 @@ class CouponRedemption(models.Model):
                 SQL(
                     """
                     SELECT r.id, r.coupon_id, r.state, r.order_uuid, r.expires_at,
-                           r.redeemed_at, r.config_id, r.company_id, r.order_name
+                           r.redeemed_at, r.config_id, r.company_id, r.order_name,
+                           r.customer_key
                       FROM coupon_redemption r
                      WHERE (r.coupon_id = ANY(%s) OR r.order_uuid = %s)
                        AND r.state IN ('reserved', 'redeemed')
@@ -494,12 +495,13 @@ class CouponRedemption(models.Model):
         minutes = order.company.sudo().wechat_coupon_ttl
         expires_at = now + timedelta(minutes=minutes)
         own = [row for row in holders.values() if self._is_own(row, order)]
-        if any(row["coupon_id"] not in coupons.ids for row in own):
+        staying = coupons - self._held_for_another(order, coupons, own)
+        if any(row["coupon_id"] not in staying.ids for row in own):
             self._release_where(
                 SQL(
                     "%s AND coupon_id != ALL(%s)",
                     self._own_where(order),
-                    coupons.ids,
+                    staying.ids,
                 ),
                 "changed",
             )
@@ -514,14 +516,18 @@ class CouponRedemption(models.Model):
                 ),
                 "expired",
             )
-        held = self._renew(order, coupons, expires_at) if own else {}
+        held = self._renew(order, staying, expires_at) if own else {}
         wanted = coupons.filtered(lambda coupon: coupon.id not in held.values())
+        slots, over = self._take_slots(order, wanted, coupons, free=True)
+        if over:
+            return held, over
         held.update(
             self._insert(
                 order,
                 wanted,
                 "reserved",
                 {"reserved_at": now, "expires_at": expires_at},
+                slots,
             )
         )
         missing = coupons.filtered(lambda coupon: coupon.id not in held.values())
@@ -579,13 +585,14 @@ class CouponRedemption(models.Model):
             ]
         return [(coupon, *refusal) for coupon, refusal in found if refusal]
 
-    def _insert(self, order, coupons, state, vals):
+    def _insert(self, order, coupons, state, vals, slots=None):
         """Insert one row per coupon; the index lets pass what nobody else has.
 
         :param order: :class:`~.tools.cart.OrderRef`
         :param coupons: ``loyalty.card`` records in the order of their ids
         :param str state: state of the new rows
         :param dict vals: further columns with plain values
+        :param dict slots: what :meth:`_take_slots` says, columns by coupon
         :return: ``{id: coupon_id}`` of the new rows
         """
         if not coupons:
@@ -615,8 +622,12 @@ class CouponRedemption(models.Model):
                 "create_date": now,
                 "write_date": now,
                 **vals,
+                **(slots[coupon] if slots else {}),
             }
-            for coupon in coupons
+            # Whoever takes several slots takes them in the same order.
+            for coupon in coupons.sorted(
+                lambda coupon: (coupon.coupon_template_id.id, coupon.id)
+            )
         ]
         columns = list(rows[0])
         self.env.cr.execute(
@@ -903,6 +914,8 @@ class CouponRedemption(models.Model):
                     coupon,
                     "redeemed",
                     {"reserved_at": now, **self._redeem_columns(coupon, uses, now)},
+                    # What is paid is redeemed, if need be without a slot.
+                    self._take_slots(order, coupon, free=True)[0],
                 )
             )
         return done
@@ -1159,7 +1172,12 @@ class CouponRedemption(models.Model):
         if coupon.wechat_state != "usable" or refused - TIME_REASONS:
             return False
         redemption.write(
-            {"state": "redeemed", "problems": False, "needs_attention": False}
+            {
+                "state": "redeemed",
+                "problems": False,
+                "needs_attention": False,
+                **redemption._late_slots(),
+            }
         )
         redemption.activity_unlink(["mail.mail_activity_data_todo"])
         # Its lines were written with the conflict.

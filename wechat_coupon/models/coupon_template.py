@@ -30,20 +30,30 @@ _TERMS = {
     "date_from",
     "date_to",
     "date_type",
+    "attribute",
+    "day_limit",
+    "exchange_fen",
+    "exchange_price",
     "gift_product_id",
     "gift_qty",
     "max_discount",
     "max_discount_fen",
     "merchant_id",
     "percent_off",
+    "period_ids",
     "product_category_id",
     "product_ids",
     "product_tag_id",
+    "return_policy",
+    "stacking",
+    "stacking_group_id",
     "term_begin_days",
     "term_days",
     "term_latest",
     "threshold",
     "threshold_fen",
+    "use_limit",
+    "use_limit_day",
 }
 # What WeChat was told with the card and shows to customers; changing it here only would
 # tell the marketer something that is not so.
@@ -53,6 +63,7 @@ _PUBLISHED = {
     "can_share",
     "code_type",
     "color",
+    "cover",
     "description",
     "get_limit",
     "gift_text",
@@ -70,6 +81,8 @@ _GUARDED = {
     "claim_url",
     "claim_url_until",
     "custom_code",
+    # Computed, but a column: whoever clears it would open the hours.
+    "has_hours",
     "limits_confirmed",
     "logo_changed",
     "needs_benefit",
@@ -98,13 +111,26 @@ _BENEFIT = {
     "amount",
     "amount_fen",
     "coupon_type",
+    "exchange_fen",
+    "exchange_price",
     "gift_product_id",
     "gift_qty",
     "max_discount",
     "max_discount_fen",
     "percent_off",
 }
-_SCOPE = {"product_category_id", "product_ids", "product_tag_id"}
+# What WeChat leaves to the shop to keep to.
+_SCOPE = {
+    "day_limit",
+    "period_ids",
+    "product_category_id",
+    "product_ids",
+    "product_tag_id",
+    "stacking",
+    "stacking_group_id",
+    "use_limit",
+    "use_limit_day",
+}
 # Ten million yuan: more is a slip, and does not fit where changes are tracked.
 _MAX_FEN = 10**9
 _ABSURD = 10**12
@@ -193,9 +219,10 @@ class CouponTemplate(models.Model):
     # What it is worth
     coupon_type = fields.Selection(
         selection=[
-            ("amount", "Amount off"),
-            ("percent", "Percent off"),
-            ("gift", "Free product"),
+            ("amount", "Amount off (代金券)"),
+            ("percent", "Percent off (折扣券)"),
+            ("gift", "Free product (礼品券)"),
+            ("exchange", "Product at a fixed price (兑换券)"),
         ],
         required=True,
         default="amount",
@@ -226,7 +253,7 @@ class CouponTemplate(models.Model):
     )
     gift_product_id = fields.Many2one(
         "product.product",
-        string="Free Product",
+        string="Product to Give",
         domain="[('type', '!=', 'combo'), ('sale_ok', '=', True)]",
         check_company=True,
         tracking=True,
@@ -385,7 +412,7 @@ class CouponTemplate(models.Model):
             # read-only while somebody does so.
             source = template._origin or template
             template.needs_benefit = (
-                source.coupon_type == "gift" and not source.gift_product_id
+                source.coupon_type in const.PRODUCT_TYPES and not source.gift_product_id
             )
             template.needs_setup = template.needs_benefit or bool(
                 source.remote_limits and not source.limits_confirmed
@@ -442,15 +469,22 @@ class CouponTemplate(models.Model):
     @api.constrains("amount_fen", "max_discount_fen", "threshold_fen")
     def _check_most(self):
         for template in self:
-            most = max(
+            template._check_amount_range(
                 template.amount_fen, template.threshold_fen, template.max_discount_fen
             )
-            if most > _MAX_FEN:
-                raise ValidationError(
-                    self.env._(
-                        "Amounts go up to ¥%(most)s.", most=money.format_fen(_MAX_FEN)
-                    )
+
+    def _check_amount_range(self, *amounts):
+        if max(amounts) > _MAX_FEN:
+            raise ValidationError(
+                self.env._(
+                    "Amounts go up to ¥%(most)s.", most=money.format_fen(_MAX_FEN)
                 )
+            )
+
+    @api.model
+    def _fen_of(self, amount):
+        """Return what somebody has typed as fen; what is absurd is too much."""
+        return _to_fen(amount)
 
     @api.constrains("coupon_type", "amount", "amount_fen")
     def _check_amount(self):
@@ -877,7 +911,7 @@ class CouponTemplate(models.Model):
             )
         if self.needs_benefit:
             raise UserError(
-                self.env._("Choose the free product before you publish the coupon.")
+                self.env._("Choose the product before you publish the coupon.")
             )
         if self.task_state in ("pending", "sending", "unknown"):
             raise UserError(
@@ -1063,8 +1097,7 @@ class CouponTemplate(models.Model):
             first, last = self.date_from, self.date_to
         else:
             received_at = received_at or fields.Datetime.now()
-            zone = pytz.timezone(self._zone())
-            today = pytz.utc.localize(received_at).astimezone(zone).date()
+            today = self._to_local(received_at).date()
             first = today + timedelta(days=self.term_begin_days)
             last = first + timedelta(days=self.term_days - 1)
             if self.term_latest:
@@ -1080,6 +1113,10 @@ class CouponTemplate(models.Model):
     def _to_utc(self, local):
         zone = pytz.timezone(self._zone())
         return zone.localize(local).astimezone(pytz.utc).replace(tzinfo=None)
+
+    def _to_local(self, moment):
+        zone = pytz.timezone(self._zone())
+        return pytz.utc.localize(moment).astimezone(zone).replace(tzinfo=None)
 
     def _zone(self):
         self.ensure_one()
@@ -1105,6 +1142,7 @@ class CouponTemplate(models.Model):
         if self.state != "live":
             raise UserError(self.env._("Publish the template before you hand it out."))
         owners = partners.ids if partners else [None] * count
+        self._take_stock(len(owners))
         cards = self.env["loyalty.card"]
         begin, end = self._validity()
         while owners:

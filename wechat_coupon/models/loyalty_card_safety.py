@@ -29,5 +29,7 @@ class LoyaltyCard(models.Model):
             most = template.max_discount_fen
             return min(worth or most, most) if most else worth
         # sudo: the price of a product that the cashier sells.
-        price = template.gift_product_id.sudo().lst_price
-        return money.to_fen(price) * max(template.gift_qty, 1)
+        price = money.to_fen(template.gift_product_id.sudo().lst_price)
+        if template.coupon_type == "exchange":
+            return max(price - template.exchange_fen, 0)
+        return price * max(template.gift_qty, 1)

@@ -271,7 +271,10 @@ class PosOrder(models.Model):
                 for line in lines
                 if line.qty
             ]
-            allowed = max(prices, default=0) * max(template.gift_qty, 1)
+            if template.coupon_type == "exchange":
+                allowed = max(max(prices, default=0) - template.exchange_fen, 0)
+            else:
+                allowed = max(prices, default=0) * max(template.gift_qty, 1)
         return allowed + count
 
     def _compute_wechat_redemption_count(self):

@@ -3,6 +3,7 @@ from . import test_card_upkeep
 from . import test_channel_kit
 from . import test_events
 from . import test_guard
+from . import test_limits
 from . import test_pos_tours
 from . import test_redemption
 from . import test_rights
@@ -11,5 +12,6 @@ from . import test_sale
 from . import test_security
 from . import test_template
 from . import test_till
+from . import test_terms
 from . import test_tools
 from . import test_write_off

@@ -152,7 +152,7 @@ export class CouponDesk {
     }
 
     _takeOff(card, order) {
-        this.codes.forget(card.code, order);
+        this.codes.forget(order);
         this.rewards.takeOff(card, order);
     }
 

@@ -63,6 +63,40 @@ describe("look up", () => {
         ]);
     });
 
+    test("the server hears which coupons are on the order already", async () => {
+        const asked = [];
+        mockServer({
+            lookup: (args) => {
+                asked.push(args.at(-1));
+                return args[1] === CODE ? found() : found({ code: args[1], id: 7002 });
+            },
+        });
+        const { desk } = await openOrder(100);
+        await desk.activate(CODE);
+        await desk.activate("OTHER");
+        expect(asked).toEqual([[], [{ id: COUPON_ID, code: CODE }]]);
+        expect.verifySteps(["lookup", "lookup"]);
+    });
+
+    test("what was refused beside a coupon is asked anew without it", async () => {
+        const reasons = [{ code: "cannot_combine", message: "Not beside it." }];
+        const alone = found({ code: "ALONE", id: 7002, programId: 9002 });
+        mockServer({
+            lookup: (args) => {
+                if (args[1] === CODE) {
+                    return found();
+                }
+                return args.at(-1).length ? { ...alone, eligible: false, reasons } : alone;
+            },
+        });
+        const { desk, order } = await openOrder(100);
+        await desk.activate(CODE);
+        expect((await desk.activate("ALONE")).message).toBe("Not beside it.");
+        await desk.remove(order.wechatGuardedCoupons(), order);
+        expect((await desk.activate("ALONE")).applied).toBe(true);
+        expect.verifySteps(["lookup", "lookup", "lookup"]);
+    });
+
     test("two quick scans of a code are one question", async () => {
         mockServer({ lookup: found() });
         const { desk, order } = await openOrder(100);

@@ -1,0 +1,230 @@
+from ast import literal_eval
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
+
+from ..tools.ledger import is_ledger
+
+# Who may hand out which kind of coupon.
+_SOURCES: dict[str, tuple[str, ...]] = {
+    "ordinary": ("manual", "campaign", "care", "sale"),
+    "marketing": ("campaign",),
+    "care": ("care",),
+}
+_WECHAT_STOCK = 1000
+_NAMED = 5
+
+
+class CouponTemplate(models.Model):
+    """How many coupons are handed out, in which way and to whom."""
+
+    _inherit = "coupon.template"
+
+    cover = fields.Image(
+        string="Cover Picture",
+        max_width=1024,
+        max_height=1024,
+        help="Shown at the top of the coupon on the phone; wide pictures look best.",
+    )
+    stock = fields.Integer(
+        compute="_compute_stock",
+        store=True,
+        readonly=False,
+        precompute=True,
+        default=None,
+        help="How many can be handed out in all; for coupons of our own, 0 is any "
+        "number.",
+    )
+    handed_out = fields.Integer(compute="_compute_handed_out")
+    stock_left = fields.Integer(string="Left", compute="_compute_handed_out")
+    attribute = fields.Selection(
+        selection=[
+            ("ordinary", "Ordinary (普通)"),
+            ("marketing", "Marketing (营销)"),
+            ("care", "Care (关怀)"),
+        ],
+        required=True,
+        default="ordinary",
+        tracking=True,
+        help="Ordinary coupons can be handed out in any way, marketing coupons by "
+        "campaigns only, care coupons by care campaigns (birthdays, holidays) only.",
+    )
+    audience = fields.Selection(
+        selection=[
+            ("all", "Everybody"),
+            ("tags", "Customers with certain tags"),
+            ("filter", "Customers who match a filter"),
+        ],
+        string="For Whom",
+        required=True,
+        default="all",
+        tracking=True,
+    )
+    audience_tag_ids = fields.Many2many("res.partner.category", string="Customer Tags")
+    audience_domain = fields.Char(
+        string="Customer Filter", default="[]", help="Which customers may get it."
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("channel")
+    def _compute_stock(self):
+        for template in self:
+            is_remote = bool(template.channel) and template._channel()._is_remote
+            # WeChat wants a number; ours are not limited unless somebody says so.
+            template.stock = template.stock or (_WECHAT_STOCK if is_remote else 0)
+
+    @api.depends("stock")
+    def _compute_handed_out(self):
+        # sudo: the counter is technical; its number concerns whoever reads this.
+        rows = self.env["coupon.template.stock"].sudo()
+        taken = {
+            row.template_id.id: row.handed_out
+            for row in rows.search([("template_id", "in", self.ids)])
+        }
+        for template in self:
+            template.handed_out = taken.get(template._origin.id, 0)
+            template.stock_left = max(template.stock - template.handed_out, 0)
+
+    # === CONSTRAINTS AND ONCHANGE METHODS === #
+
+    @api.constrains("stock")
+    def _check_stock(self):
+        for template in self:
+            if template.stock < 0:
+                raise ValidationError(self.env._("“Pieces” cannot be negative."))
+
+    @api.constrains("audience", "audience_tag_ids", "audience_domain")
+    def _check_audience(self):
+        for template in self:
+            if template.audience == "tags" and not template.audience_tag_ids:
+                raise ValidationError(
+                    self.env._("Choose the tags of the customers who may get it.")
+                )
+            if template.audience == "filter":
+                template._check_filter()
+
+    def _check_filter(self):
+        try:
+            self.env["res.partner"].search_count(self._audience(), limit=1)
+        except (AttributeError, SyntaxError, TypeError, ValueError) as error:
+            raise ValidationError(
+                self.env._("The filter of customers does not work. Choose it anew.")
+            ) from error
+
+    # === CRUD METHODS === #
+
+    def write(self, vals):
+        if "stock" in vals and not is_ledger(self.env):
+            self._check_stock_raised(vals["stock"])
+        return super().write(vals)
+
+    def copy_data(self, default=None):
+        vals_list = super().copy_data(default)
+        # The copy of an old template is there to be worked on.
+        return [{**vals, "active": True} for vals in vals_list]
+
+    def _check_stock_raised(self, stock):
+        """Refuse less than what customers were told about; 0 is any number."""
+        for template in self:
+            is_less = stock and not 0 < template.stock <= stock
+            if template.state != "draft" and template.channel == "local" and is_less:
+                raise UserError(
+                    self.env._(
+                        "“%(template)s” is published: the number of pieces can be "
+                        "raised, not lowered. Pause or end it to stop handing it out.",
+                        template=template.name,
+                    )
+                )
+
+    # === BUSINESS METHODS === #
+
+    def _take_stock(self, count):
+        """Count coupons of our own that are about to be handed out.
+
+        Call it in the transaction that makes them, once for each new coupon; what
+        replaces a coupon is none.
+
+        :param int count: how many
+        :raises UserError: if fewer are left
+        """
+        self.ensure_one()
+        if not self._channel()._can_generate:
+            return
+        # sudo: nobody writes the counter but this.
+        if not self.env["coupon.template.stock"].sudo()._take(self, count):
+            raise UserError(
+                self.env._(
+                    "Only %(left)s of “%(template)s” are left. Raise the number of "
+                    "pieces on the template to hand out more.",
+                    left=self.stock_left,
+                    template=self.name,
+                )
+            )
+
+    def _audience(self):
+        """Return the domain of the customers who may get the coupon.
+
+        :rtype: Domain
+        """
+        self.ensure_one()
+        companies = self.env["res.company"].search(
+            [("id", "child_of", self.company_id.id)]
+        )
+        domain = Domain("company_id", "in", [False, *companies.ids])
+        if self.audience == "tags":
+            return domain & Domain("category_id", "child_of", self.audience_tag_ids.ids)
+        if self.audience == "filter":
+            return domain & Domain(literal_eval(self.audience_domain or "[]"))
+        return domain
+
+    def _audience_partners(self):
+        """Return the customers who may get the coupon, as far as the user sees them.
+
+        :rtype: ``res.partner`` records
+        """
+        return self.env["res.partner"].search(self._audience())
+
+    def _check_handout(self, source, partners=None):
+        """Refuse to hand the coupon out in a way or to people that it is not for.
+
+        :param str source: ``manual`` (by hand, posters, links), ``campaign``,
+            ``care`` (a care campaign) or ``sale``
+        :param partners: ``res.partner`` records who are to get it; none if anybody
+            may take it
+        :raises UserError: with what to do instead
+        """
+        self.ensure_one()
+        if source not in _SOURCES[self.attribute]:
+            raise UserError(
+                self.env._(
+                    "“%(template)s” is a marketing coupon: hand it out by a campaign.",
+                    template=self.name,
+                )
+                if self.attribute == "marketing"
+                else self.env._(
+                    "“%(template)s” is a care coupon: hand it out by a care campaign.",
+                    template=self.name,
+                )
+            )
+        if self.audience == "all":
+            return
+        if not partners:
+            raise UserError(
+                self.env._(
+                    "“%(template)s” is for certain customers only. Choose to whom "
+                    "it goes.",
+                    template=self.name,
+                )
+            )
+        allowed = partners.search(self._audience() & Domain("id", "in", partners.ids))
+        if strangers := partners - allowed:
+            raise UserError(
+                self.env._(
+                    "“%(template)s” is not for these customers: %(names)s.",
+                    template=self.name,
+                    names=", ".join(strangers[:_NAMED].mapped("display_name"))
+                    + ("…" if len(strangers) > _NAMED else ""),
+                )
+            )
