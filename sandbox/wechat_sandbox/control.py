@@ -560,6 +560,10 @@ def read_state(box: "Sandbox", request: web.Request, data: dict) -> dict:
         ],
         "cards": [show_card(card) for card in box.state.cards.values()],
         "codes": [show_code(box, code) for code in codes],
+        "stocks": {
+            "busifavor": list(box.state.busifavor.get("stocks", {})),
+            "favor": list(box.state.favor.get("stocks", {})),
+        },
         "users": [
             vars(user)
             for user in box.state.users.values()
