@@ -188,7 +188,10 @@ class CouponChannelBusifavor(models.AbstractModel):
             }
             return "DISCOUNT", {"discount_coupon": cut}
         # A gift is exchanged for nothing.
-        cut = {"exchange_price": template.exchange_fen or 0, "transaction_minimum": minimum}
+        cut = {
+            "exchange_price": template.exchange_fen or 0,
+            "transaction_minimum": minimum,
+        }
         return "EXCHANGE", {"exchange_coupon": cut}
 
     def _available_time(self, template):

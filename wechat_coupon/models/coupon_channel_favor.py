@@ -1,3 +1,4 @@
+from datetime import timedelta
 from urllib.parse import quote
 
 from odoo import api, fields, models
@@ -6,6 +7,8 @@ from odoo.exceptions import UserError
 from odoo.addons.wechat_base.tools.exceptions import WechatRefused
 
 _DAYS = 90
+# A stock that begins at once would be too late when it arrives.
+_SOON = timedelta(minutes=5)
 # Stock states are in small letters (contracts 7.3).
 _STOCK_STATES = {
     "unactivated": "review",
@@ -99,8 +102,8 @@ class CouponChannelFavor(models.AbstractModel):
 
     def _stock_body(self, template, number):
         begin, end = self._span(template, _DAYS)
-        # Not before now, says WeChat.
-        begin = max(begin, fields.Datetime.now())
+        # Not before now, says WeChat; and the same however often it is sent.
+        begin = max(begin, self._ordered_at(template) + _SOON)
         mchid = template.merchant_id.mchid
         return {
             "stock_name": _name(template.title or template.name),

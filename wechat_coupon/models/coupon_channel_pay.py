@@ -23,9 +23,24 @@ class CouponTemplate(models.Model):
         index="btree_not_null",
         check_company=True,
     )
+    ordered_at = fields.Datetime(
+        string="Published On",
+        readonly=True,
+        copy=False,
+        help="What is sent again has to be the same, so times count from here.",
+    )
     goods_text = fields.Char(
         string="Good For", help="What the phone says it is for; 15 characters."
     )
+
+    def action_publish(self):
+        """Extended: times of what is sent count from now."""
+        self._check_manager()
+        self.check_access("write")
+        for template in self.filtered(lambda one: one.state == "draft"):
+            if template.task_state not in ("pending", "sending", "unknown"):
+                template._write_guarded({"ordered_at": fields.Datetime.now()})
+        return super().action_publish()
 
     @api.onchange("merchant_id")
     def _onchange_merchant_id(self):
@@ -141,11 +156,14 @@ class CouponChannelPay(models.AbstractModel):
         sign = -1 if offset[0] == "-" else 1
         return found - sign * timedelta(hours=hours, minutes=minutes)
 
+    def _ordered_at(self, template):
+        return template.ordered_at or fields.Datetime.now()
+
     def _span(self, template, most_days):
         """Return the first and the last moment of the template's validity."""
         if template.date_type == "range":
             return template._validity()
-        now = fields.Datetime.now()
+        now = self._ordered_at(template)
         end = now + timedelta(days=most_days - 1)
         if template.term_latest:
             end = min(end, template._end_of_day(template.term_latest))

@@ -87,6 +87,7 @@ _GUARDED = {
     "logo_changed",
     "needs_benefit",
     "needs_setup",
+    "ordered_at",
     "program_id",
     "remote_event_at",
     "remote_id",

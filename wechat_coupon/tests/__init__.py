@@ -2,6 +2,7 @@ from . import test_card_channel
 from . import test_card_upkeep
 from . import test_channel_kit
 from . import test_events
+from . import test_favor
 from . import test_guard
 from . import test_limits
 from . import test_pos_tours
