@@ -58,7 +58,6 @@ class WechatPayBill(models.Model):
     _name = "wechat.pay.bill"
     _description = "WeChat Pay Bill"
     _order = "date desc, bill_type desc, id desc"
-    _check_company_auto = True
 
     merchant_id = fields.Many2one(
         "wechat.merchant",
@@ -556,7 +555,10 @@ class WechatPayBill(models.Model):
 
     def _is_booked(self):
         """Whether lines of this bill are in the bank statement."""
-        return self.bill_type == "fundflow" and bool(self.statement_count)
+        if self.bill_type != "fundflow":
+            return False
+        booked = [("bill_id", "=", self.id), ("statement_line_id", "!=", False)]
+        return bool(self.env["wechat.pay.fund.line"].search_count(booked, limit=1))
 
     def _check_unchanged(self, reader, sha1):
         """What is in the bank statement is not changed any more."""

@@ -428,8 +428,8 @@ class WechatPayTransaction(models.Model):
 
     def _plan_watch(self):
         """An order that ended unpaid is asked about twice more, then rests."""
-        since = self.sent_at or self.create_date
-        if not self.sent_at:
+        since = self.sent_at
+        if not since:
             self.next_at = False
             return
         age = (fields.Datetime.now() - since).total_seconds()

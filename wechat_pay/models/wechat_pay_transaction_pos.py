@@ -46,6 +46,9 @@ class WechatPayTransaction(models.Model):
         "AND abandoned IS NOT TRUE AND state NOT IN ('failed', 'cancelled')",
         "This payment is in progress already.",
     )
+    _pos_unsaved_idx = models.Index(
+        "(create_date) WHERE pos_payment_uuid IS NOT NULL AND pos_payment_id IS NULL"
+    )
     # Two tills with the same order do not charge two customers.
     _pos_order_open_uniq = models.UniqueIndex(
         "(pos_order_uuid) WHERE kind = 'payment' AND pos_order_uuid IS NOT NULL "
@@ -93,7 +96,8 @@ class WechatPayTransaction(models.Model):
                 ("needs_help", "=", False),
                 ("error_code", "!=", "no_order"),
                 ("create_date", "<", self._in(-const.NO_ORDER_SECONDS)),
-            ]
+            ],
+            limit=const.MAX_UNSAVED,
         )
         rows = rows.filtered(lambda row: row.kind == "refund" or row._left_fen())
         # An order that is not finished is still on a till.

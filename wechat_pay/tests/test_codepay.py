@@ -260,6 +260,20 @@ class TestCodepay(PayCase):
         row._cron_find_unsaved()
         self.assertFalse(self.row().needs_help)
 
+    def test_many_are_asked_about_by_a_job(self):
+        """A request does not wait for WeChat as often as rows are chosen."""
+        rows = self.env["wechat.pay.transaction"]
+        for _time in range(2):
+            self.ask_password()
+            self.order, self.line = str(uuid4()), str(uuid4())
+            self.charge()
+            rows |= self.row()
+        before = self.count("out-trade-no")
+        action = rows.with_user(self.manager).action_query()
+        self.assertEqual(action["tag"], "display_notification")
+        self.assertEqual(self.count("out-trade-no"), before)
+        self.assertTrue(all(row.next_at <= fields.Datetime.now() for row in rows))
+
     def test_settled_by_a_person(self):
         self.charge()
         row = self.row()

@@ -161,6 +161,7 @@ class TestDesktop(WebCase):
         route = "/my/orders/1?access_token=1&message=sign_ok#pay"
         self.assertEqual(self.make_tx(landing_route=route).landing_route, route)
 
+    @mute_logger("odoo.addons.wechat_pay.controllers.main")
     def test_yuan_only(self):
         """Odoo offers the provider for yuan only, and does not insist on it."""
         dollar = self.env.ref("base.USD")

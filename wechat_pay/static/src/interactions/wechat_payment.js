@@ -174,7 +174,14 @@ export class WechatPayment extends Interaction {
     async onInvoked(message) {
         if (message === "get_brand_wcpay_request:ok") {
             this.el.dataset.state = "checking";
-            this.show(await this.ask("status", { now: true }));
+            try {
+                this.show(await this.ask("status", { now: true }));
+            } catch (error) {
+                if (!(error instanceof ConnectionLostError)) {
+                    throw error;
+                }
+                this.poll();
+            }
         } else if (message === "get_brand_wcpay_request:cancel") {
             this.note(_t("You have not paid yet."));
         } else {

@@ -132,6 +132,13 @@ export class PaymentWechatPay extends PaymentInterface {
         return false;
     }
 
+    /** Nobody follows the line any more; whoever waits for it is told no. */
+    drop(line) {
+        this.desk.paymentOf(line.uuid)?.replace();
+        this.resolvers.get(line.uuid)?.(false);
+        this.resolvers.delete(line.uuid);
+    }
+
     /**
      * Find out what became of a line that this page has not followed: after a reload,
      * or when another till began it. It never charges.
