@@ -6,13 +6,14 @@
     "author": "WeChat Retail contributors",
     "website": "https://github.com/wechat-retail/odoo-wechat",
     "license": "LGPL-3",
-    "depends": ["wechat_pay", "pos_loyalty", "sale_loyalty"],
+    "depends": ["wechat_pay", "pos_loyalty", "sale_loyalty", "rating"],
     "data": [
         "security/coupon_groups.xml",
         "security/ir.model.access.csv",
         "security/coupon_rules.xml",
         "security/coupon_terms_rules.xml",
         "data/ir_cron_data.xml",
+        "data/mail_template_data.xml",
         "data/queue_job_data.xml",
         "wizard/coupon_card_page_wizard_views.xml",
         "wizard/coupon_card_testers_wizard_views.xml",
@@ -33,12 +34,16 @@
         "views/coupon_risk_views.xml",
         "views/coupon_emergency_release_views.xml",
         "views/res_users_views.xml",
+        "views/coupon_live_views.xml",
+        "views/coupon_notice_views.xml",
+        "report/coupon_report_views.xml",
         "views/coupon_menus.xml",
     ],
     "uninstall_hook": "uninstall_hook",
     "assets": {
         "web.assets_backend": [
             "wechat_coupon/static/src/core/**/*",
+            "wechat_coupon/static/src/live/**/*",
             "wechat_coupon/static/src/views/**/*",
         ],
         "point_of_sale._assets_pos": [

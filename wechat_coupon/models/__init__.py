@@ -49,3 +49,9 @@ from . import sale_order_line
 from . import wechat_event
 from . import coupon_redemption_payment
 from . import wechat_event_pay
+from . import coupon_notice
+from . import coupon_redemption_notice
+from . import coupon_redemption_live
+from . import pos_order_feedback
+from . import coupon_template_notice
+from . import wechat_account_notice

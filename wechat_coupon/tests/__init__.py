@@ -5,6 +5,8 @@ from . import test_events
 from . import test_favor
 from . import test_guard
 from . import test_limits
+from . import test_live
+from . import test_notice
 from . import test_pos_tours
 from . import test_redemption
 from . import test_rights
