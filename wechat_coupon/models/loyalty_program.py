@@ -35,6 +35,9 @@ class LoyaltyProgram(models.Model):
         help="The coupons of this program are kept by the coupon ledger. Its terms "
         "are set on the coupon template.",
     )
+    # Marketers see how often a program was used, and no orders.
+    order_count = fields.Integer(compute_sudo=True)
+    total_order_count = fields.Integer(compute_sudo=True)
     wechat_template_ids = fields.One2many(
         "coupon.template", "program_id", string="Coupon Templates", readonly=True
     )
