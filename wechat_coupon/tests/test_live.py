@@ -128,12 +128,12 @@ class TestReport(CouponCase):
         self.env.flush_all()
         groups = self.env["report.pos.order"]._read_group(
             [("company_id", "=", self.company.id)],
-            ["with_coupon"],
+            ["coupon_use"],
             ["price_total:sum", "order_id:count_distinct"],
         )
         self.assertEqual(
             {key: (total, count) for key, total, count in groups},
-            {True: (90.0, 1), False: (100.0, 1)},
+            {"with": (90.0, 1), "without": (100.0, 1)},
         )
 
     def test_equals_the_ledger(self):
