@@ -42,6 +42,13 @@ from . import res_users
 from . import pos_order
 from . import res_company
 from . import res_config_settings
+from . import coupon_reason_return
+from . import coupon_task_return
+from . import coupon_template_replacement
+from . import coupon_redemption_return
+from . import loyalty_card_return
+from . import pos_order_refund
+from . import pos_config_refund
 from . import sale_order
 from . import sale_order_exchange
 from . import sale_order_coupon_points

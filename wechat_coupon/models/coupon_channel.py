@@ -194,3 +194,16 @@ class CouponChannel(models.AbstractModel):
         :rtype: str
         """
         return "done"
+
+    def _return_at_channel(self, redemption, number):
+        """Have the channel give a used coupon back to its holder.
+
+        Only channels with ``_can_return`` are asked.
+
+        :param str number: stored before; the same for every attempt
+        """
+        raise NotImplementedError()
+
+    def _is_returned(self, redemption, number):
+        """Whether a :meth:`_return_at_channel` without an answer was done."""
+        return False

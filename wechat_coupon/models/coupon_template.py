@@ -96,6 +96,7 @@ _GUARDED = {
     "remote_stock",
     "remote_synced_at",
     "remote_type",
+    "replacement_template_id",
     "state",
     "state_reason",
 }

@@ -26,6 +26,7 @@ _GUARDED = {
     "wechat_identity_id",
     "wechat_openid",
     "wechat_outer_str",
+    "wechat_replaces_id",
     "wechat_state",
     "wechat_used_outside",
     "wechat_valid_from",
