@@ -77,4 +77,7 @@ def price_back(goods):
 
 def payable(goods, discounts):
     """Return how many fen may have been paid out for the goods that came back."""
-    return price_back(goods) - sum(discount_back(one, goods) for one in discounts)
+    paid = sum(one.fen for one in goods) - sum(one.fen for one in discounts)
+    due = price_back(goods) - sum(discount_back(one, goods) for one in discounts)
+    # Two coupons may have made a line of few fen worth less than nothing.
+    return min(due, paid)

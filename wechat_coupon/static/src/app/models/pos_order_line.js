@@ -34,6 +34,13 @@ patch(PosOrderline.prototype, {
         const same = discounted.filter((line) => sameTaxes(line, this));
         return same.length ? same : discounted;
     },
+    /** @returns {import("@wechat_coupon/app/utils/giveback").Discount} */
+    get wechatDiscount() {
+        return {
+            fen: -toFen(this.prices.total_included),
+            goods: this.wechatDiscounted.map(({ uuid }) => uuid),
+        };
+    },
     /** The lines that give this one back, of refunds that were not given up. */
     get wechatBackLines() {
         return (this.refund_orderline_ids || []).filter(

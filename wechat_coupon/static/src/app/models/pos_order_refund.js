@@ -1,7 +1,7 @@
 // Its patch must come first: ours builds on it.
 import "@wechat_coupon/app/models/pos_order";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
-import { discountBack, isAllBack, priceBack } from "@wechat_coupon/app/utils/giveback";
+import { discountBack, isAllBack, payable } from "@wechat_coupon/app/utils/giveback";
 import { toFen } from "@wechat_pay/app/utils/fen";
 import { patch } from "@web/core/utils/patch";
 
@@ -37,14 +37,16 @@ patch(PosOrder.prototype, {
     },
     wechatTakeDiscountsBack(refund) {
         const goods = this.wechatGoodsBack();
-        let rounding = this._wechatRoundingBack(goods);
-        for (const line of this.wechatDiscountLines()) {
-            const keys = line.wechatDiscounted.map(({ uuid }) => uuid);
-            const discount = { fen: -toFen(line.prices.total_included), goods: keys };
-            const due = discountBack(discount, goods) + rounding - line.wechatBackFen(refund);
+        const lines = this.wechatDiscountLines();
+        const discounts = lines.map((line) => line.wechatDiscount);
+        const targets = discounts.map((discount) => discountBack(discount, goods));
+        // The first one also makes up for what was rounded on the goods themselves.
+        const rest = targets.slice(1).reduce((sum, fen) => sum + fen, 0);
+        targets[0] = this._wechatGoodsBackFen(goods) - payable(goods, discounts) - rest;
+        lines.forEach((line, index) => {
+            const due = targets[index] - line.wechatBackFen(refund);
             line.wechatPutOnRefund(refund, due, isAllBack(goods));
-            rounding = 0;
-        }
+        });
     },
     /** The goods of this order, with what came back of each until now. */
     wechatGoodsBack() {
@@ -57,12 +59,11 @@ patch(PosOrder.prototype, {
                 back: line.refundedQty,
             }));
     },
-    /** By how many fen the refunded lines are more than their part of the price. */
-    _wechatRoundingBack(goods) {
+    /** What was paid out for goods until now, before coupons. */
+    _wechatGoodsBackFen(goods) {
         const keys = goods.map(({ key }) => key);
-        const fen = this.lines
+        return this.lines
             .filter((line) => keys.includes(line.uuid))
             .reduce((sum, line) => sum - line.wechatBackFen(null), 0);
-        return fen - priceBack(goods);
     },
 });

@@ -40,7 +40,7 @@ patch(PosStore.prototype, {
             ({ name, code, message }) => `${name} (${code}): ${message}`
         );
         if (sentences.length) {
-            this.wechatCoupon.server.notify(sentences.join("\n"), { type: "info" });
+            this.wechatCoupon.server.notify(sentences.join("\n"), "info");
         }
     },
 });

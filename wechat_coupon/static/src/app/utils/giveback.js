@@ -46,7 +46,11 @@ export function splitFen(total, weights) {
  */
 
 /**
- * @param {{fen: number, goods: string[]}} discount what a coupon took off which goods
+ * @typedef {{fen: number, goods: string[]}} Discount what a coupon took off which goods
+ */
+
+/**
+ * @param {Discount} discount
  * @param {Goods[]} goods of the order
  * @returns {number} how much of the discount has gone back with them; rounded up, so
  *     that nobody gets more than was paid
@@ -61,12 +65,16 @@ export function discountBack(discount, goods) {
     }, 0);
 }
 
-/** @returns {number} what goods that came back had cost before coupons */
-export function priceBack(goods) {
-    return goods.reduce(
-        (sum, one) => sum + share(one.fen, returned(one), bought(one)).quotient,
-        0
+/** @returns {number} how many fen may have been paid out for the goods that came back */
+export function payable(goods, discounts) {
+    const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
+    const price = sum(
+        goods.map((one) => share(one.fen, returned(one), bought(one)).quotient)
     );
+    const paid = sum(goods.map(({ fen }) => fen)) - sum(discounts.map(({ fen }) => fen));
+    const due = price - sum(discounts.map((discount) => discountBack(discount, goods)));
+    // Two coupons may have made a line of few fen worth less than nothing.
+    return Math.min(due, paid);
 }
 
 /** @returns {boolean} whether nothing of the goods is left with the customer */
