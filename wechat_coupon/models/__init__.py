@@ -49,10 +49,14 @@ from . import coupon_redemption_return
 from . import loyalty_card_return
 from . import pos_order_refund
 from . import pos_config_refund
+from . import coupon_redemption_sale
+from . import loyalty_card_sale
 from . import sale_order
 from . import sale_order_exchange
 from . import sale_order_coupon_points
 from . import sale_order_line
+from . import account_move
+from . import payment_transaction
 from . import wechat_event
 from . import coupon_redemption_payment
 from . import wechat_event_pay

@@ -22,11 +22,11 @@ class CouponReason(models.AbstractModel):
             "moment."
         )
 
-    def _reason_given_back_new(self, code="", **_kw):
+    def _reason_given_back_new(self, new_code="", **_kw):
         return self.env._(
             "WeChat does not take this coupon back, so the customer gets a new one. "
             "Hand over its code: %(code)s",
-            code=code,
+            code=new_code,
         )
 
     def _reason_given_back_expired(self, date="", **_kw):

@@ -42,6 +42,13 @@ class CouponRedemptionRefund(models.Model):
     pos_order_id = fields.Many2one(
         "pos.order", readonly=True, index="btree_not_null", ondelete="restrict"
     )
+    move_id = fields.Many2one(
+        "account.move",
+        string="Credit Note",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+    )
     discount_fen = Fen(string="Discount Taken Back (fen)", readonly=True)
     discount_amount = fields.Monetary(string="Discount Taken Back", readonly=True)
 
@@ -126,7 +133,7 @@ class CouponRedemption(models.Model):
     def _give_back(self, refund, complete):
         """Count a document with which goods were given back, and go by the policy.
 
-        :param dict refund: ``document``, ``name``, maybe ``pos_order_id``, and
+        :param dict refund: ``document``, ``name``, ``pos_order_id`` or ``move_id``, and
             ``shares``: ``{redemption: fen}`` of the discount that went back
         :param bool complete: whether all goods of the order are back by now
         :return: redemptions for which the document is new
@@ -154,10 +161,10 @@ class CouponRedemption(models.Model):
         self.env.cr.execute(
             """
             INSERT INTO coupon_redemption_refund (
-                redemption_id, company_id, document, name, pos_order_id,
+                redemption_id, company_id, document, name, pos_order_id, move_id,
                 discount_fen, discount_amount, create_uid, write_uid,
                 create_date, write_date)
-            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
+            VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
             ON CONFLICT DO NOTHING
             """,
             [
@@ -166,6 +173,7 @@ class CouponRedemption(models.Model):
                 refund["document"],
                 refund["name"],
                 refund.get("pos_order_id"),
+                refund.get("move_id"),
                 fen,
                 money.from_fen(fen),
                 self.env.uid,
@@ -373,7 +381,7 @@ class CouponRedemption(models.Model):
             if self.return_way == "replacement":
                 new = self.replacement_id
                 if new:
-                    return reasons._message("given_back_new", code=new.code)
+                    return reasons._message("given_back_new", new_code=new.code)
                 return self._expired_sentence()
             if self.return_way == "payment":
                 return reasons._message("given_back_payment")

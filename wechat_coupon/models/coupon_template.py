@@ -986,7 +986,7 @@ class CouponTemplate(models.Model):
                     "trigger": "with_code",
                     "portal_visible": False,
                     "pos_ok": True,
-                    "sale_ok": False,
+                    "sale_ok": True,
                     "wechat_guarded": True,
                     "communication_plan_ids": [Command.clear()],
                     **self._program_terms(),
