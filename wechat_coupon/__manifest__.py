@@ -27,6 +27,7 @@
         "views/coupon_template_views.xml",
         "views/coupon_stacking_group_views.xml",
         "views/pos_order_views.xml",
+        "views/sale_order_views.xml",
         "views/res_config_settings_views.xml",
         "views/coupon_task_views.xml",
         "views/coupon_card_stat_views.xml",

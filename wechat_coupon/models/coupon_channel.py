@@ -21,6 +21,7 @@ class CouponChannel(models.AbstractModel):
     _can_return = False  # takes back a coupon that was used
     _starts_apart = False  # what is published is not handed out yet
     _in_payment = False  # WeChat takes it off inside the payment; no till scans it
+    _needs_wechat_payment = False  # is written off with a WeChat payment only
     _uses_merchant = False  # lives at a WeChat Pay merchant, not only at an account
     # Fields of a published template that may still change; the channel is told.
     _updatable = frozenset()
@@ -194,3 +195,16 @@ class CouponChannel(models.AbstractModel):
         :rtype: str
         """
         return "done"
+
+    def _return_at_channel(self, redemption, number):
+        """Have the channel give a used coupon back to its holder.
+
+        Only channels with ``_can_return`` are asked.
+
+        :param str number: stored before; the same for every attempt
+        """
+        raise NotImplementedError()
+
+    def _is_returned(self, redemption, number):
+        """Whether a :meth:`_return_at_channel` without an answer was done."""
+        return False

@@ -96,6 +96,7 @@ _GUARDED = {
     "remote_stock",
     "remote_synced_at",
     "remote_type",
+    "replacement_template_id",
     "state",
     "state_reason",
 }
@@ -985,7 +986,7 @@ class CouponTemplate(models.Model):
                     "trigger": "with_code",
                     "portal_visible": False,
                     "pos_ok": True,
-                    "sale_ok": False,
+                    "sale_ok": True,
                     "wechat_guarded": True,
                     "communication_plan_ids": [Command.clear()],
                     **self._program_terms(),

@@ -3,12 +3,14 @@ from . import test_card_upkeep
 from . import test_channel_kit
 from . import test_events
 from . import test_favor
+from . import test_giveback
 from . import test_guard
 from . import test_limits
 from . import test_live
 from . import test_notice
 from . import test_pos_tours
 from . import test_redemption
+from . import test_return
 from . import test_rights
 from . import test_safety
 from . import test_sale

@@ -35,6 +35,8 @@ class ChannelKit:
     write_off_path = None
     #: path of the call that makes the template at the channel
     publish_path = None
+    #: path of the call that gives a used coupon back; none where it is replaced
+    return_path = None
     #: how often the channel's client sends one attempt, by the backup address
     sends = 1
     faults = FAULTS
@@ -107,6 +109,30 @@ class ChannelKit:
         self.assertTrue(row._operation_begin())
         row._operation_settle(self.outside(row, "_operation_call"))
 
+    def give_back(self, redemption):
+        """Refund the whole order of a redemption at the till."""
+        order = redemption.pos_order_id
+        data = self.order_data(str(uuid4()))
+        data["lines"] = [
+            Command.create(
+                {
+                    "uuid": str(uuid4()),
+                    "product_id": line.product_id.id,
+                    "qty": -line.qty,
+                    "price_unit": line.price_unit,
+                    "price_subtotal": -line.price_subtotal,
+                    "price_subtotal_incl": -line.price_subtotal_incl,
+                    "tax_ids": [Command.set(line.tax_ids.ids)],
+                    "refunded_orderline_id": line.id,
+                }
+            )
+            for line in order.lines
+        ]
+        total = -order.amount_total
+        data.update(amount_total=total, amount_paid=total, amount_tax=-order.amount_tax)
+        data["payment_ids"][0][2]["amount"] = total
+        self.env["pos.order"].with_user(self.cashier).sync_from_ui([data])
+
     def coupon_of(self, code):
         return self.scan(code)
 
@@ -120,7 +146,7 @@ class ChannelKit:
 
     def write_off(self, redemption):
         for _attempt in range(8):
-            if redemption.remote_state in ("none", "done", "refused"):
+            if redemption.remote_state in ("none", "done", "refused", "cancelled"):
                 break
             self.attempt(redemption)
 
@@ -213,6 +239,67 @@ class ChannelKit:
             self.assertEqual(task.remote_state, "done", task.remote_error)
         answer = self.reserve(str(uuid4()), coupon)
         self.assertEqual(self.refusal_codes(answer), ["void"])
+
+    def usable_after_return(self, redemption):
+        """Return the coupon that the customer has after a full refund."""
+        return redemption.replacement_id or redemption.coupon_id
+
+    def test_kit_returned(self):
+        """After a full refund the customer has a good coupon, and one only."""
+        coupon = self.coupon_of(self.hand_out(self.offer))
+        redemption = self.sell(coupon)
+        self.write_off(redemption)
+        self.give_back(redemption)
+        self.work_off(self.offer)
+        self.assertEqual(redemption.state, "returned")
+        self.assertFalse(redemption.needs_attention, redemption.reason)
+        found = self.usable_after_return(redemption)
+        self.assertEqual(found.wechat_state, "usable")
+        if found == coupon:
+            self.assertIn(self.remote_uses(coupon.code), (None, 0))
+        else:
+            answer = self.reserve(str(uuid4()), coupon)
+            self.assertEqual(self.refusal_codes(answer), ["used"])
+            self.assertEqual(found.wechat_replaces_id, coupon)
+        again = self.sell(found)
+        self.write_off(again)
+        self.assertIn(again.remote_state, ("done", "none"))
+        self.assertFalse(again.needs_attention)
+
+    def test_kit_returned_before_it_was_written_off(self):
+        """What WeChat never heard of is not given back there."""
+        coupon = self.coupon_of(self.hand_out(self.offer))
+        redemption = self.sell(coupon)
+        self.give_back(redemption)
+        self.write_off(redemption)
+        self.work_off(self.offer)
+        self.assertEqual(redemption.state, "returned")
+        self.assertFalse(redemption.return_task_ids)
+        self.assertEqual(coupon.wechat_state, "usable")
+        self.assertIn(self.remote_uses(coupon.code), (None, 0))
+        self.write_off(self.sell(coupon))
+        self.assertIn(self.remote_uses(coupon.code), (None, 1))
+
+    def test_kit_returned_without_an_answer(self):
+        """Whatever goes wrong: given back once, with one number."""
+        if not self.return_path:
+            self.skipTest("the channel takes nothing back")
+        for name, fault in self.faults.items():
+            with self.subTest(name):
+                openid = self.sandbox.post("users", nickname=name)["openid"]
+                coupon = self.coupon_of(self.hand_out(self.offer, openid))
+                redemption = self.sell(coupon)
+                self.write_off(redemption)
+                self.give_back(redemption)
+                number = redemption.return_task_ids.request_no
+                self.fault(self.return_path, times=self.sends, **fault)
+                self.work_off(self.offer)
+                task = redemption.return_task_ids
+                self.assertEqual(task.remote_state, "done", task.remote_error)
+                self.assertEqual(task.request_no, number)
+                self.assertEqual(coupon.wechat_state, "usable")
+                self.assertEqual(self.remote_uses(coupon.code), 0)
+                self.sandbox.call("DELETE", "faults")
 
     def test_kit_unknown_code(self):
         answer = self.till.wechat_coupon_lookup("NOSUCHCODE1", "u1", False, False)

@@ -1,7 +1,9 @@
 """One command shows that all channels behave alike: ``ONLY=channels``."""
 
+from datetime import timedelta
 from uuid import uuid4
 
+from odoo import fields
 from odoo.tests import tagged
 
 from .channel_kit import ChannelKit, PayChannelCase
@@ -47,11 +49,47 @@ class TestChannelCard(ChannelKit, SandboxCase):
         )
 
 
+    # === OF ITS OWN === #
+
+    def test_replacements(self):
+        """One template of replacements, worth the same; nobody hands them out."""
+        replacements = self.env["loyalty.card"]
+        for _twice in range(2):
+            openid = self.sandbox.post("users", nickname="u")["openid"]
+            coupon = self.coupon_of(self.hand_out(self.offer, openid))
+            redemption = self.sell(coupon)
+            self.write_off(redemption)
+            self.give_back(redemption)
+            new = redemption.replacement_id
+            self.assertEqual(new.wechat_openid, coupon.wechat_openid)
+            self.assertEqual(new.wechat_valid_to, coupon.wechat_valid_to)
+            self.assertIn(new.code, redemption._return_sentence())
+            replacements |= new
+        template = replacements.coupon_template_id
+        self.assertEqual(len(template), 1)
+        self.assertEqual((template.channel, template.state), ("local", "ended"))
+        self.assertEqual(template.amount_fen, self.offer.amount_fen)
+        self.assertEqual(template.threshold_fen, self.offer.threshold_fen)
+
+    def test_replacement_of_an_expired_coupon(self):
+        coupon = self.coupon_of(self.hand_out(self.offer))
+        redemption = self.sell(coupon)
+        self.write_off(redemption)
+        over = fields.Datetime.now() - timedelta(days=1)
+        coupon.sudo()._write({"wechat_valid_to": over})
+        coupon.invalidate_recordset()
+        self.give_back(redemption)
+        self.assertEqual(redemption.state, "returned")
+        self.assertFalse(redemption.replacement_id)
+        self.assertIn("expired", redemption._return_sentence())
+
+
 @tagged("post_install", "-at_install", "wechat_channels")
 class TestChannelBusifavor(ChannelKit, PayChannelCase):
     channel = "busifavor"
     write_off_path = "/v3/marketing/busifavor/coupons/use"
     publish_path = "/v3/marketing/busifavor/stocks"
+    return_path = "/v3/marketing/busifavor/coupons/return"
     sends = 2
 
     def setUp(self):
@@ -159,6 +197,44 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
         self.write_off(redemption)
         for _twice in range(2):
             self.model._return_at_channel(redemption, "RETURN1")
+        self.assertEqual(self.remote_uses(coupon.code), 0)
+
+    def test_refused_return(self):
+        """WeChat does not take it back: a person has to look."""
+        coupon = self.coupon_of(self.hand_out(self.offer))
+        redemption = self.sell(coupon)
+        self.write_off(redemption)
+        self.give_back(redemption)
+        self.assertEqual(redemption.return_way, "channel")
+        self.assertEqual(coupon.wechat_state, "used")
+        self.fault(
+            self.return_path, "http_status", status=400, code="INVALID_REQUEST"
+        )
+        self.work_off(self.offer)
+        self.assertEqual(redemption.return_task_ids.remote_state, "refused")
+        self.assertTrue(redemption.needs_attention)
+        self.assertIn("take the coupon back", redemption.reason)
+        self.assertEqual(coupon.wechat_state, "used")
+        # The cause is gone: a manager tries again.
+        redemption.return_task_ids.with_user(self.manager).action_retry()
+        self.work_off(self.offer)
+        self.assertEqual(coupon.wechat_state, "usable")
+
+    def test_given_back_while_the_write_off_is_under_way(self):
+        coupon = self.coupon_of(self.hand_out(self.offer))
+        redemption = self.sell(coupon)
+        self.fault(
+            self.write_off_path, "timeout_after", times=self.sends, seconds=0.1
+        )
+        self.attempt(redemption)
+        self.assertEqual(redemption.remote_state, "unknown")
+        self.give_back(redemption)
+        self.assertEqual(redemption.return_way, "waiting")
+        self.assertEqual(coupon.wechat_state, "used")
+        self.write_off(redemption)
+        self.assertEqual(redemption.return_way, "channel")
+        self.work_off(self.offer)
+        self.assertEqual(coupon.wechat_state, "usable")
         self.assertEqual(self.remote_uses(coupon.code), 0)
 
     def test_stock_and_texts(self):
