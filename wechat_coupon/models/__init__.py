@@ -18,6 +18,8 @@ from . import coupon_stacking_group
 from . import coupon_channel_pay
 from . import coupon_channel_busifavor
 from . import coupon_channel_favor
+from . import coupon_channel_product
+from . import coupon_channel_product_coupon
 from . import coupon_template_card
 from . import coupon_task
 from . import coupon_card_stat
@@ -49,3 +51,8 @@ from . import sale_order_line
 from . import wechat_event
 from . import coupon_redemption_payment
 from . import wechat_event_pay
+from . import coupon_task_product
+from . import coupon_reason_product
+from . import loyalty_card_product
+from . import coupon_redemption_linked
+from . import wechat_event_product

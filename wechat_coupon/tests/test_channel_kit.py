@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from odoo.tests import tagged
 
-from .channel_kit import ChannelKit, PayChannelCase
+from .channel_kit import ChannelKit, PayChannelCase, ProductKit
 from .common import LOGO_URL, SandboxCase
 
 
@@ -169,3 +169,17 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
         stock = self.model._stock(self.offer)
         self.assertEqual(stock["stock_send_rule"]["max_coupons"], 250)
         self.assertEqual(stock["goods_name"], "茶饮")
+
+
+@tagged("post_install", "-at_install", "wechat_channels")
+class TestChannelProductBrand(ChannelKit, ProductKit):
+    """A brand signs for itself."""
+
+    door = "brand"
+
+
+@tagged("post_install", "-at_install", "wechat_channels")
+class TestChannelProductProvider(ChannelKit, ProductKit):
+    """A merchant acts for the brand."""
+
+    door = "provider"
