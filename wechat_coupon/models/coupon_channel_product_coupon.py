@@ -32,7 +32,7 @@ class CouponChannelProduct(models.AbstractModel):
 
     # === ONE COUPON AT WECHAT === #
 
-    def _ids(self, coupon):
+    def _numbers_of(self, coupon):
         """Return what names a coupon's stock in each call."""
         template = coupon.coupon_template_id
         return {
@@ -57,11 +57,11 @@ class CouponChannelProduct(models.AbstractModel):
             return None
         template = coupon.coupon_template_id
         path = self._path_of(coupon)
-        return self._call(template, "GET", path, params=self._ids(coupon))
+        return self._call(template, "GET", path, params=self._numbers_of(coupon))
 
     def _do(self, coupon, verb, number, **values):
         """Do something with a coupon; return how it is after that."""
-        body = {**self._ids(coupon), "out_request_no": number, **values}
+        body = {**self._numbers_of(coupon), "out_request_no": number, **values}
         path = self._path_of(coupon, verb)
         return self._call(coupon.coupon_template_id, "POST", path, body, number)
 

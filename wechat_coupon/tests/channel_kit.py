@@ -147,7 +147,7 @@ class ChannelKit:
             self.skipTest("nobody else is told")
         for name, fault in self.faults.items():
             with self.subTest(name):
-                template = self.make_offer(title=f"缺{len(name)}")
+                template = self.make_offer(title=f"缺了{len(name)}")
                 before = self.remote_templates()
                 self.fault(self.publish_path, times=self.sends, **fault)
                 self.publish(template)
@@ -333,7 +333,7 @@ class PayChannelCase(SandboxCase):
         return time.strftime("%Y-%m-%dT%H:%M:%S+08:00", stamp)
 
 
-class ProductKit(PayChannelCase):
+class ProductKit(ChannelKit, PayChannelCase):
     """Product coupons: whoever uses one pays with WeChat."""
 
     channel = "product_coupon"
@@ -381,7 +381,10 @@ class ProductKit(PayChannelCase):
             }
         )
         cls.config.payment_method_ids |= cls.method
-        cls.sandbox.post("settings", free_payments=None)
+        cls.config.open_ui()
+        cls.config.current_session_id.set_opening_control(0, None)
+        # One customer pays all day long, and is not asked for the password.
+        cls.sandbox.post("settings", free_payments=None, ask_password=False)
         cls.env.flush_all()
 
     @classmethod

@@ -172,14 +172,14 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
 
 
 @tagged("post_install", "-at_install", "wechat_channels")
-class TestChannelProductBrand(ChannelKit, ProductKit):
+class TestChannelProductBrand(ProductKit):
     """A brand signs for itself."""
 
     door = "brand"
 
 
 @tagged("post_install", "-at_install", "wechat_channels")
-class TestChannelProductProvider(ChannelKit, ProductKit):
+class TestChannelProductProvider(ProductKit):
     """A merchant acts for the brand."""
 
     door = "provider"
