@@ -6,6 +6,7 @@ from . import test_favor
 from . import test_guard
 from . import test_limits
 from . import test_pos_tours
+from . import test_product_coupon
 from . import test_redemption
 from . import test_rights
 from . import test_safety

@@ -431,31 +431,53 @@ class ProductKit(ChannelKit, PayChannelCase):
         openid = openid or self.openid
         return self.sandbox.post(f"phone/{openid}/product/claim", **vals)
 
-    def sent(self, template, shown, openid=None, **vals):
-        """Report the receipt of a coupon, as WeChat does."""
+    def payload(self, shown, template=None, openid=None):
+        """What every notice says of a coupon that WeChat shows."""
+        template = template or self.offer
         bundle = shown.get("user_product_coupon_bundle_info") or {}
         numbers = {}
         if bundle:
             numbers["stock_bundle_id"] = template.remote_id
             numbers["user_coupon_bundle_id"] = bundle["user_coupon_bundle_id"]
-        return self.event_of(
-            "send",
-            {
-                "brand_id": BRAND,
-                "coupon_code": shown["coupon_code"],
-                "product_coupon_id": template.product_coupon_no,
-                "stock_id": shown["stock"]["stock_id"],
-                **numbers,
-                "appid": self.appid,
-                "openid": openid or self.openid,
-                "receive_time": shown["receive_time"],
-                "send_request_no": shown["send_request_no"],
-                "send_channel": shown["send_channel"],
-                "valid_begin_time": shown["valid_begin_time"],
-                "valid_end_time": shown["valid_end_time"],
-                **vals,
-            },
+        return {
+            "brand_id": BRAND,
+            "coupon_code": shown["coupon_code"],
+            "product_coupon_id": template.product_coupon_no,
+            "stock_id": shown["stock"]["stock_id"],
+            **numbers,
+            "appid": self.appid,
+            "openid": openid or self.openid,
+        }
+
+    def send_payload(self, template, shown, openid=None):
+        names = (
+            "receive_time",
+            "send_request_no",
+            "send_channel",
+            "valid_begin_time",
+            "valid_end_time",
         )
+        return {
+            **self.payload(shown, template, openid),
+            **{name: shown[name] for name in names},
+        }
+
+    def sent(self, template, shown, openid=None, **vals):
+        """Report the receipt of a coupon, as WeChat does."""
+        payload = self.send_payload(template, shown, openid)
+        return self.event_of("send", {**payload, **vals})
+
+    def use_payload(self, coupon, number):
+        shown = self.at_wechat(coupon.code)
+        return {
+            **self.payload(shown),
+            "use_request_no": number,
+            "use_time": self.beijing(),
+        }
+
+    @staticmethod
+    def clock(seconds):
+        return time.time() + seconds
 
     def event_of(self, kind, payload):
         return self.notice(f"{self.prefix}.{kind}", payload)
