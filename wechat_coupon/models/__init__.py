@@ -18,9 +18,9 @@ from . import coupon_stacking_group
 from . import coupon_channel_pay
 from . import coupon_channel_busifavor
 from . import coupon_channel_favor
+from . import coupon_template_card
 from . import coupon_channel_product
 from . import coupon_channel_product_coupon
-from . import coupon_template_card
 from . import coupon_task
 from . import coupon_card_stat
 from . import loyalty_card

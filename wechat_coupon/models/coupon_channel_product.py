@@ -55,6 +55,9 @@ class CouponTemplate(models.Model):
         string="Days Between Two Uses",
         help="How many days a customer waits before the next coupon can be used.",
     )
+    own_codes = fields.Boolean(
+        compute="_compute_own_codes", store=True, readonly=False, precompute=True
+    )
     product_coupon_no = fields.Char(
         string="Product Coupon ID", readonly=True, copy=False
     )
@@ -86,11 +89,11 @@ class CouponTemplate(models.Model):
             )
             self.brand_no = last.brand_no
 
-    def _can_make_codes(self):
-        """Extended: a brand may bring codes of its own."""
-        if self.channel == "product_coupon":
-            return self.code_mode == "upload"
-        return super()._can_make_codes()
+    @api.depends("channel", "code_mode")
+    def _compute_own_codes(self):
+        for template in self:
+            if template.channel == "product_coupon":
+                template.own_codes = template.code_mode == "upload"
 
 
 class CouponChannelProduct(models.AbstractModel):

@@ -20,6 +20,12 @@ class ProductCase(ProductKit):
             [("kind", "=", "confirm"), ("coupon_id", "=", coupon.id)]
         )
 
+    def last_body(self, end):
+        """What was sent with the last request for such a path."""
+        paths = [one["path"] for one in self.sandbox.call("GET", "log")]
+        path = [one for one in paths if one.endswith(end)][-1]
+        return self.sandbox.last_body(path)
+
     def remote_state(self, coupon):
         return self.at_wechat(coupon.code)["coupon_state"]
 
@@ -153,7 +159,13 @@ class TestProductReceipt(ProductCase):
         template = self.make_offer(code_mode="upload")
         self.publish(template)
         codes = template._generate(3)
-        self.assertTrue(codes)
+        self.assertEqual(codes.mapped("wechat_state"), ["waiting"] * 3)
+        self.work_off(template)
+        deposit = self.tasks(template).filtered(lambda task: task.kind == "deposit")
+        self.assertEqual(deposit.remote_state, "done", deposit.remote_error)
+        found = self.card(self.hand_out(template))
+        self.assertIn(found, codes)
+        self.assertEqual(found.wechat_state, "usable")
 
 
 @tagged("post_install", "-at_install", "wechat_channels")
@@ -167,7 +179,7 @@ class TestProductUse(ProductCase):
         coupon = self.coupon()
         redemption = self.sell(coupon)
         self.write_off(redemption)
-        body = self.sandbox.last_body(self.write_off_path)
+        body = self.last_body("/use")
         payment = self.transaction(redemption.order_uuid)
         self.assertTrue(payment.remote_no)
         self.assertEqual(
@@ -375,14 +387,14 @@ class TestProductTemplate(ProductCase):
         )
         self.publish(template)
         self.assertEqual(template.state, "live", template.state_reason)
-        body = self.sandbox.last_body(self.publish_path)
+        body = self.last_body("/product-coupons")
         self.assertEqual((body["type"], body["scope"]), ("DISCOUNT", "CATEGORY"))
         rule = body["stock"]["single_usage_rule"]
         self.assertEqual(rule["discount_coupon"]["percent_off"], 30)
         gift = self.make_offer(coupon_type="gift", gift_product_id=self.tea.id)
         self.publish(gift)
         self.assertEqual(gift.state, "live", gift.state_reason)
-        body = self.sandbox.last_body(self.publish_path)
+        body = self.last_body("/product-coupons")
         rule = body["stock"]["single_usage_rule"]
         self.assertEqual(rule["exchange_coupon"]["exchange_price"], 0)
         term = self.make_offer(date_type="term", term_days=7, term_begin_days=1)
