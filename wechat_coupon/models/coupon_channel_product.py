@@ -80,6 +80,17 @@ class CouponTemplate(models.Model):
                     self.env._("WeChat makes the codes where one claim brings several.")
                 )
 
+    @api.constrains("channel", "merchant_id")
+    def _check_merchant_kind(self):
+        for template in self:
+            if (
+                template.merchant_kind == "brand"
+                and template.channel != "product_coupon"
+            ):
+                raise ValidationError(
+                    self.env._("A brand hands out product coupons (商品券) only.")
+                )
+
     @api.onchange("channel", "merchant_id")
     def _onchange_brand_no(self):
         if self.channel == "product_coupon" and not self.brand_no and self.merchant_id:
@@ -161,7 +172,7 @@ class CouponChannelProduct(models.AbstractModel):
 
     def _check_publish(self, template):
         """Override of ``coupon.channel.pay``."""
-        super()._check_publish(template)
+        result = super()._check_publish(template)
         is_brand = template.merchant_id.sudo().kind == "brand"
         if not is_brand and not (template.brand_no or "").isalnum():
             raise UserError(self.env._("Enter the brand ID of the coupon."))
@@ -178,6 +189,7 @@ class CouponChannelProduct(models.AbstractModel):
         if not 1 <= template.get_limit <= 100:
             raise UserError(self.env._("“Per Customer” is a number from 1 to 100."))
         self._check_times(template)
+        return result
 
     def _check_times(self, template):
         begin, end = self._span(template, _YEAR)

@@ -61,16 +61,16 @@ class CouponTask(models.Model):
 
     def _operation_done(self, vals):
         """Extended: after the pictures comes the coupon."""
-        super()._operation_done(vals)
+        result = super()._operation_done(vals)
         if self.kind == "picture":
             self._start("publish", self.template_id)
+        return result
 
     def _operation_refused(self, error):
         """Extended: a coupon that is not confirmed, a template that is rejected."""
         channel = self.template_id._channel()
         if self.kind == "confirm":
-            channel._not_confirmed(self.coupon_id, error)
-        elif self.kind == "start" and error.code == "REJECTED":
-            channel._rejected(self.template_id, str(error))
-        else:
-            super()._operation_refused(error)
+            return channel._not_confirmed(self.coupon_id, error)
+        if self.kind == "start" and error.code == "REJECTED":
+            return channel._rejected(self.template_id, str(error))
+        return super()._operation_refused(error)

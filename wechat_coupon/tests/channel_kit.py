@@ -486,9 +486,7 @@ class ProductKit(ChannelKit, PayChannelCase):
         """Reported to whoever signs."""
         events = self.env["wechat.event"]
         owner = self.brand if self.door == "brand" else self.merchant
-        events._receive(
-            "pay", owner.id, self.company.id, str(uuid4()), event, payload
-        )
+        events._receive("pay", owner.id, self.company.id, str(uuid4()), event, payload)
         record = events.search([], order="id desc", limit=1)
         record._process()
         return record

@@ -5,7 +5,10 @@ from uuid import uuid4
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 
-from .channel_kit import MCHID, ProductKit
+from odoo.addons.wechat_base.tests.common import make_keys
+from odoo.addons.wechat_base.tools.exceptions import WechatConfigError
+
+from .channel_kit import BRAND, MCHID, ProductKit
 
 CONFIRM = "/confirm$"
 
@@ -270,9 +273,7 @@ class TestProductUse(ProductCase):
         """The number that was sent before gets a good answer, and means nothing."""
         coupon = self.coupon()
         redemption = self.sell(coupon)
-        self.fault(
-            self.write_off_path, "http_status", status=500, commit=True, times=2
-        )
+        self.fault(self.write_off_path, "http_status", status=500, commit=True, times=2)
         self.attempt(redemption)
         self.assertEqual(redemption.remote_state, "unknown")
         self.model._do(coupon, "return", "RETURNED-1")
@@ -292,9 +293,7 @@ class TestProductUse(ProductCase):
         """The callback comes before the answer, which is lost."""
         coupon = self.coupon()
         redemption = self.sell(coupon)
-        self.fault(
-            self.write_off_path, "http_status", status=500, commit=True, times=2
-        )
+        self.fault(self.write_off_path, "http_status", status=500, commit=True, times=2)
         self.attempt(redemption)
         self.event_of("use", self.use_payload(coupon, redemption.request_no))
         self.assertEqual(redemption.remote_state, "done")
@@ -441,16 +440,14 @@ class TestProductTemplate(ProductCase):
         with self.assertRaisesRegex(UserError, "brand ID"):
             template.action_publish()
         self.tell_brand_without_provider()
-        template.brand_no = "1203440001"
+        template.brand_no = BRAND
         self.publish(template)
         self.assertEqual(template.state, "draft")
         self.assertIn("authorised", template.state_reason)
 
     def tell_brand_without_provider(self):
-        self.sandbox.post("brands", brand_id="1203440001", providers=[])
-        self.addCleanup(
-            self.sandbox.post, "brands", brand_id="1203440001", providers=[MCHID]
-        )
+        self.sandbox.post("brands", brand_id=BRAND, providers=[])
+        self.addCleanup(self.sandbox.post, "brands", brand_id=BRAND, providers=[MCHID])
 
     def test_bundle(self):
         """One claim, several coupons, each with its own code, used in their order."""
@@ -472,9 +469,7 @@ class TestProductTemplate(ProductCase):
         for coupon in (first, second):
             redemption = self.sell(coupon)
             self.write_off(redemption)
-            self.assertEqual(
-                redemption.remote_state, "done", redemption.remote_error
-            )
+            self.assertEqual(redemption.remote_state, "done", redemption.remote_error)
         self.assertEqual(self.remote_uses(second.code), 1)
         self.assertEqual(self.remote_uses(third.code), 0)
         third.with_user(self.manager)._wechat_void("lost")
@@ -501,7 +496,25 @@ class TestProductBrand(ProductCase):
     """The brand as a connection: it signs with a scheme of its own."""
 
     def test_connection(self):
-        self.brand._get_pay_client().request(*("GET", *self.brand._harmless_question()))
+        """The question of the connection check, with both answers of WeChat."""
+        self.sandbox.post("brands", brand_id=BRAND, notify_url="")
+        for _answer in ("not set", "set"):
+            check = self.env["wechat.connection.check"].create(
+                {"merchant_id": self.brand.id}
+            )
+            check._check_pay_call(self.brand)
+            line = check.line_ids[:1]
+            self.assertEqual(line.state, "ok", line.detail)
+            self.publish(self.make_offer())
+
+    def test_signed_by_somebody_else(self):
+        self.brand.private_key = make_keys("stranger").private_pem
+        with self.assertRaises(WechatConfigError):
+            self.model._stock(self.offer)
+
+    def test_product_coupons_only(self):
+        with self.assertRaisesRegex(ValidationError, "only"):
+            self.make_offer(channel="busifavor")
 
     def test_not_for_payments(self):
         self.assertNotIn(
