@@ -25,6 +25,7 @@
         "views/loyalty_card_views.xml",
         "views/loyalty_program_views.xml",
         "views/coupon_template_views.xml",
+        "views/coupon_template_product_views.xml",
         "views/coupon_stacking_group_views.xml",
         "views/pos_order_views.xml",
         "views/sale_order_views.xml",
