@@ -168,6 +168,12 @@ class CouponChannel(models.AbstractModel):
         """
         return None
 
+    def _check_void(self):
+        """Refuse to make coupons unusable that the channel would still take.
+
+        :raises UserError: if the channel has no way to do it
+        """
+
     def _void(self, coupon, reason, number):
         """Make a coupon unusable at the channel.
 

@@ -204,6 +204,15 @@ class CouponChannelFavor(models.AbstractModel):
         """Override of ``coupon.channel``: no till takes it."""
         return "in_payment"
 
+    def _check_void(self):
+        """Override of ``coupon.channel``: WeChat goes on taking it off."""
+        raise UserError(
+            self.env._(
+                "WeChat has no way to make a cash coupon (代金券) invalid. End the "
+                "template, so that no more are handed out."
+            )
+        )
+
     # === THE PAYMENT === #
 
     @api.model

@@ -235,6 +235,8 @@ class LoyaltyCard(models.Model):
         """
         self._wechat_lock()
         self._wechat_check_free()
+        for template in self.sudo().coupon_template_id:
+            template._channel()._check_void()
         for card in self:
             if card.wechat_state not in ("waiting", "confirming", "usable", "gifting"):
                 raise UserError(

@@ -242,6 +242,11 @@ class ChannelKit:
 
     def test_kit_made_invalid(self):
         coupon = self.coupon_of(self.hand_out(self.offer))
+        if self.model._in_payment:
+            with self.assertRaisesRegex(UserError, "no way"):
+                coupon.with_user(self.manager)._wechat_void("lost")
+            self.assertEqual(coupon.wechat_state, "usable")
+            return
         coupon.with_user(self.manager)._wechat_void("lost")
         self.work_off(self.offer)
         if self.model._is_remote:
@@ -317,6 +322,8 @@ class ChannelKit:
 
     def test_kit_released(self):
         """An order that comes to nothing leaves no trace."""
+        if self.model._in_payment:
+            self.skipTest("WeChat takes it off by itself; no order holds it")
         coupon = self.coupon_of(self.hand_out(self.offer))
         self.assertTrue(self.reserve("u1", coupon)["ok"])
         self.till.wechat_coupon_release("u1")
@@ -340,7 +347,7 @@ class ChannelKit:
         ends = self.tasks(self.offer).filtered(lambda task: task.kind == "end")
         self.assertIn(ends.mapped("remote_state"), ([], ["done"]))
         self.assertEqual(self.offer.state, "ended")
-        self.assertTrue(self.reserve("u1", coupon)["ok"])
+        self.sell(coupon)
 
 
 class PayChannelCase(SandboxCase):
@@ -420,7 +427,68 @@ class PayChannelCase(SandboxCase):
         return time.strftime("%Y-%m-%dT%H:%M:%S+08:00", stamp)
 
 
-class ProductKit(ChannelKit, PayChannelCase):
+class PayingCase(PayChannelCase):
+    """Customers of the till pay with WeChat."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.method = cls.env["pos.payment.method"].create(
+            {
+                "name": "WeChat Pay",
+                "journal_id": cls.config.payment_method_ids.journal_id.id,
+                "company_id": cls.company.id,
+                "payment_method_type": "terminal",
+                "use_payment_terminal": "wechat_pay",
+                "wechat_merchant_id": cls.merchant.id,
+            }
+        )
+        cls.config.payment_method_ids |= cls.method
+        cls.config.open_ui()
+        cls.config.current_session_id.set_opening_control(0, None)
+        # One customer pays all day long, and is not asked for the password.
+        cls.sandbox.post("settings", free_payments=None, ask_password=False)
+        cls.env.flush_all()
+
+    def charge(self, uuid, fen=9000, line=None):
+        """The customer pays by code; what the till is told."""
+        code = self.sandbox.post(f"phone/{self.openid}/pay_code", new=True)
+        self.env.flush_all()
+        answer = self.method.with_user(self.cashier).wechat_pay_start(
+            {
+                "config": self.config.id,
+                "order": uuid,
+                "line": line or str(uuid4()),
+                "name": "0001",
+                "amount": fen,
+                "total": fen,
+                "way": "codepay",
+                "code": code["auth_code"],
+            }
+        )
+        self.env.invalidate_all()
+        return answer
+
+    def transaction(self, uuid):
+        return self.env["wechat.pay.transaction"].search(
+            [("pos_order_uuid", "=", uuid)], limit=1
+        )
+
+    def payment_of(self, uuid, fen=9000):
+        line = str(uuid4())
+        answer = self.charge(uuid, fen, line)
+        self.assertEqual(answer["state"], "done", answer)
+        payment = {
+            "uuid": line,
+            "name": fields.Datetime.to_string(fields.Datetime.now()),
+            "amount": fen / 100,
+            "payment_method_id": self.method.id,
+            "payment_status": "done",
+        }
+        return {"payment_ids": [Command.create(payment)]}
+
+
+class ProductKit(ChannelKit, PayingCase):
     """Product coupons: whoever uses one pays with WeChat."""
 
     channel = "product_coupon"
@@ -457,21 +525,6 @@ class ProductKit(ChannelKit, PayChannelCase):
                 ],
             }
         )
-        cls.method = cls.env["pos.payment.method"].create(
-            {
-                "name": "WeChat Pay",
-                "journal_id": cls.config.payment_method_ids.journal_id.id,
-                "company_id": cls.company.id,
-                "payment_method_type": "terminal",
-                "use_payment_terminal": "wechat_pay",
-                "wechat_merchant_id": cls.merchant.id,
-            }
-        )
-        cls.config.payment_method_ids |= cls.method
-        cls.config.open_ui()
-        cls.config.current_session_id.set_opening_control(0, None)
-        # One customer pays all day long, and is not asked for the password.
-        cls.sandbox.post("settings", free_payments=None, ask_password=False)
         cls.env.flush_all()
 
     @classmethod
@@ -617,40 +670,3 @@ class ProductKit(ChannelKit, PayChannelCase):
         uuid = str(uuid4())
         self.charge(uuid)
         return {"transaction_id": self.transaction(uuid).remote_no}
-
-    def charge(self, uuid, fen=9000, line=None):
-        """The customer pays by code; what the till is told."""
-        code = self.sandbox.post(f"phone/{self.openid}/pay_code", new=True)
-        self.env.flush_all()
-        answer = self.method.with_user(self.cashier).wechat_pay_start(
-            {
-                "config": self.config.id,
-                "order": uuid,
-                "line": line or str(uuid4()),
-                "name": "0001",
-                "amount": fen,
-                "total": fen,
-                "way": "codepay",
-                "code": code["auth_code"],
-            }
-        )
-        self.env.invalidate_all()
-        return answer
-
-    def transaction(self, uuid):
-        return self.env["wechat.pay.transaction"].search(
-            [("pos_order_uuid", "=", uuid)], limit=1
-        )
-
-    def payment_of(self, uuid, fen=9000):
-        line = str(uuid4())
-        answer = self.charge(uuid, fen, line)
-        self.assertEqual(answer["state"], "done", answer)
-        payment = {
-            "uuid": line,
-            "name": fields.Datetime.to_string(fields.Datetime.now()),
-            "amount": fen / 100,
-            "payment_method_id": self.method.id,
-            "payment_status": "done",
-        }
-        return {"payment_ids": [Command.create(payment)]}

@@ -1,12 +1,13 @@
 """One command shows that all channels behave alike: ``ONLY=channels``."""
 
 from datetime import timedelta
+import time
 from uuid import uuid4
 
 from odoo import fields
 from odoo.tests import tagged
 
-from .channel_kit import ChannelKit, PayChannelCase, ProductKit
+from .channel_kit import ChannelKit, PayChannelCase, PayingCase, ProductKit
 from .common import LOGO_URL, SandboxCase
 
 
@@ -259,3 +260,41 @@ class TestChannelProductProvider(ProductKit):
     """A merchant acts for the brand."""
 
     door = "provider"
+
+
+@tagged("post_install", "-at_install", "wechat_channels")
+class TestChannelFavorKit(ChannelKit, PayingCase):
+    """No till scans it: the customer pays, and WeChat takes it off."""
+
+    channel = "favor"
+    publish_path = "/coupon-stocks$"
+    sends = 2
+
+    def setUp(self):
+        self.sandbox.post("merchants", mchid=self.merchant.mchid, balance=None)
+        super().setUp()
+        # It begins some minutes after it was made.
+        self.sandbox.post("clock", set=time.time() + 400)
+        self.addCleanup(self.sandbox.post, "clock", set=None)
+
+    def remote_templates(self):
+        return len(self.sandbox.call("GET", "state")["stocks"]["favor"])
+
+    def hand_out(self, template, openid=None):
+        number = self.model._send(template, openid or self.openid, uuid4().hex)
+        self.model._coupon(template, number, openid or self.openid)
+        return number
+
+    def coupon_of(self, code):
+        return self.env["loyalty.card"]._wechat_find(code)
+
+    def sell(self, coupon):
+        uuid = str(uuid4())
+        # The order is worth what it costs; the discount is in the payment.
+        self.pay(uuid, **self.payment_of(uuid, 10000))
+        return self.redemptions(coupon, "redeemed")
+
+    def remote_uses(self, code):
+        held = self.sandbox.call("GET", f"phone/{self.openid}/vouchers")
+        found = next(one for one in held if one["coupon_id"] == code)
+        return int(found["status"] == "USED")
