@@ -273,8 +273,6 @@ class CouponChannelFavor(models.AbstractModel):
 
 
 def _name(text):
-    """Return a name that WeChat takes: 20 bytes, none of four characters."""
-    clean = "".join(" " if char in "_,;|" else char for char in text)
-    while len(clean.encode("gbk", "replace")) > 18:
-        clean = clean[:-1]
-    return clean.strip() or "-"
+    """Return a name that WeChat takes: 9 characters, 20 if all are Latin."""
+    clean = "".join(" " if char in "_,;|" else char for char in text).strip()
+    return clean[: 20 if clean.isascii() else 9].strip() or "-"

@@ -287,7 +287,9 @@ class CouponRedemption(models.Model):
                 "card_id": coupon.id,
                 "order_model": order._name,
                 "order_id": order.id,
-                "description": self.env._("Given back: %s, but expired", self.order_name)
+                "description": self.env._(
+                    "Given back: %s, but expired", self.order_name
+                )
                 if over
                 else self.env._("Given back: %s", self.order_name),
                 "used": 0,

@@ -66,7 +66,7 @@ class ChannelKit:
         """Use a coupon at the channel, past us."""
         raise NotImplementedError()
 
-    def payment_of(self, uuid):
+    def order_vals(self, uuid):
         """Pay for an order as the channel needs it; values of the order."""
         return {}
 
@@ -151,7 +151,7 @@ class ChannelKit:
         uuid = str(uuid4())
         answer = self.reserve(uuid, coupon)
         self.assertTrue(answer["ok"], answer)
-        self.pay(uuid, coupon, **self.payment_of(uuid))
+        self.pay(uuid, coupon, **self.order_vals(uuid))
         return self.redemptions(coupon, "redeemed")
 
     def write_off(self, redemption):
@@ -261,6 +261,8 @@ class ChannelKit:
 
     def test_kit_returned(self):
         """After a full refund the customer has a good coupon, and one only."""
+        if self.model._in_payment:
+            self.skipTest("WeChat gives it back inside the refund of the payment")
         coupon = self.coupon_of(self.hand_out(self.offer))
         redemption = self.sell(coupon)
         self.write_off(redemption)
@@ -283,6 +285,8 @@ class ChannelKit:
 
     def test_kit_returned_before_it_was_written_off(self):
         """What WeChat never heard of is not given back there."""
+        if self.model._in_payment:
+            self.skipTest("WeChat gives it back inside the refund of the payment")
         coupon = self.coupon_of(self.hand_out(self.offer))
         redemption = self.sell(coupon)
         self.give_back(redemption)
@@ -561,6 +565,9 @@ class ProductKit(ChannelKit, PayingCase):
     @property
     def prefix(self):
         return "product_coupon" if self.door == "brand" else "product_coupon_sp"
+
+    def order_vals(self, uuid):
+        return self.payment_of(uuid)
 
     # === CLAIMING === #
 

@@ -1,7 +1,7 @@
 """One command shows that all channels behave alike: ``ONLY=channels``."""
 
-from datetime import timedelta
 import time
+from datetime import timedelta
 from uuid import uuid4
 
 from odoo import fields
@@ -48,7 +48,6 @@ class TestChannelCard(ChannelKit, SandboxCase):
         self.sandbox.post(
             f"phone/{self.openid}/consume", card_id=self.offer.remote_id, code=code
         )
-
 
     # === OF ITS OWN === #
 
@@ -208,9 +207,7 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
         self.give_back(redemption)
         self.assertEqual(redemption.return_way, "channel")
         self.assertEqual(coupon.wechat_state, "used")
-        self.fault(
-            self.return_path, "http_status", status=400, code="INVALID_REQUEST"
-        )
+        self.fault(self.return_path, "http_status", status=400, code="INVALID_REQUEST")
         self.work_off(self.offer)
         self.assertEqual(redemption.return_task_ids.remote_state, "refused")
         self.assertTrue(redemption.needs_attention)
@@ -224,9 +221,7 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
     def test_given_back_while_the_write_off_is_under_way(self):
         coupon = self.coupon_of(self.hand_out(self.offer))
         redemption = self.sell(coupon)
-        self.fault(
-            self.write_off_path, "timeout_after", times=self.sends, seconds=0.1
-        )
+        self.fault(self.write_off_path, "timeout_after", times=self.sends, seconds=0.1)
         self.attempt(redemption)
         self.assertEqual(redemption.remote_state, "unknown")
         self.give_back(redemption)
@@ -272,16 +267,22 @@ class TestChannelFavorKit(ChannelKit, PayingCase):
 
     def setUp(self):
         self.sandbox.post("merchants", mchid=self.merchant.mchid, balance=None)
+        # WeChat takes the best of all that are in the wallet.
+        self.openid = self.somebody()
         super().setUp()
-        # It begins some minutes after it was made.
-        self.sandbox.post("clock", set=time.time() + 400)
-        self.addCleanup(self.sandbox.post, "clock", set=None)
+        self.addCleanup(self.sandbox.post, "clock", reset=True)
+
+    def somebody(self):
+        return self.sandbox.post("users", nickname="somebody")["openid"]
 
     def remote_templates(self):
         return len(self.sandbox.call("GET", "state")["stocks"]["favor"])
 
     def hand_out(self, template, openid=None):
+        # It begins some minutes after it was made.
+        self.sandbox.post("clock", set=time.time() + 400)
         number = self.model._send(template, openid or self.openid, uuid4().hex)
+        self.sandbox.post("clock", reset=True)
         self.model._coupon(template, number, openid or self.openid)
         return number
 
@@ -290,11 +291,13 @@ class TestChannelFavorKit(ChannelKit, PayingCase):
 
     def sell(self, coupon):
         uuid = str(uuid4())
+        self.sandbox.post("clock", set=time.time() + 400)
         # The order is worth what it costs; the discount is in the payment.
         self.pay(uuid, **self.payment_of(uuid, 10000))
+        self.sandbox.post("clock", reset=True)
         return self.redemptions(coupon, "redeemed")
 
     def remote_uses(self, code):
         held = self.sandbox.call("GET", f"phone/{self.openid}/vouchers")
         found = next(one for one in held if one["coupon_id"] == code)
-        return int(found["status"] == "USED")
+        return int(found["state"] == "USED")

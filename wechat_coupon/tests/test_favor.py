@@ -82,6 +82,11 @@ class TestChannelFavor(PayCase):
         order = self.sell(self.product, 1, 12.34, [(self.line, self.method, 12.34)])
         return order, answer
 
+    def later(self):
+        """It begins some minutes after it was made."""
+        self.sandbox.post("clock", set=time.time() + 400)
+        self.addCleanup(self.sandbox.post, "clock", reset=True)
+
     def redemptions(self):
         return self.env["coupon.redemption"].search(
             [("template_id", "=", self.offer.id)]
@@ -92,11 +97,9 @@ class TestChannelFavor(PayCase):
         self.publish(self.offer)
         self.assertEqual(self.offer.state, "live", self.offer.state_reason)
         channel = self.env["coupon.channel.favor"]
+        self.later()
         number = channel._send(self.offer, self.openid, "SEND1")
         self.assertEqual(channel._send(self.offer, self.openid, "SEND1"), number)
-        # It begins some minutes after it was made.
-        self.sandbox.post("clock", set=time.time() + 400)
-        self.addCleanup(self.sandbox.post, "clock", set=None)
         order, answer = self.paid_order()
         self.assertEqual(answer["payer_total"], 1034)
         redemption = self.redemptions()
@@ -142,6 +145,7 @@ class TestChannelFavor(PayCase):
     def test_used_elsewhere(self):
         """On a payment that is not ours: the coupon is used, and no order of ours."""
         self.publish(self.offer)
+        self.later()
         number = self.env["coupon.channel.favor"]._send(self.offer, self.openid, "S2")
         self.notify(number, "4200000000")
         coupon = self.env["loyalty.card"]._wechat_find(number)
@@ -193,6 +197,15 @@ class TestChannelFavor(PayCase):
         self.publish_again(task)
         self.assertEqual(task.remote_state, "done")
         self.assertTrue(self.env["coupon.channel.favor"]._is_ended(self.offer))
+
+    def test_long_names(self):
+        for title in (
+            "满100减10 十一月全场通用券",
+            "Ten off from 100, all shops; now|",
+        ):
+            offer = self.make_offer(title=title)
+            self.publish(offer)
+            self.assertEqual(offer.state, "live", offer.state_reason)
 
     def test_wechats_limits(self):
         for vals, text in (

@@ -154,9 +154,7 @@ class TestSale(SaleCase):
     def test_confirmed_order(self):
         order = self.new_order()
         order.action_confirm()
-        self.assertIn(
-            "quotation", order._try_apply_code(self.coupon.code)["error"]
-        )
+        self.assertIn("quotation", order._try_apply_code(self.coupon.code)["error"])
 
     def test_another_companys(self):
         foreign = self.new_company("Foreign CN")
@@ -175,7 +173,9 @@ class TestSale(SaleCase):
         self.assertEqual(redemption.state, "redeemed")
         self.assertEqual(redemption.sale_order_id.id, order.id)
         self.assertEqual(redemption.order_name, order.name)
-        self.assertEqual((redemption.discount_fen, redemption.order_total_fen), (1000, 9000))
+        self.assertEqual(
+            (redemption.discount_fen, redemption.order_total_fen), (1000, 9000)
+        )
         self.assertFalse(redemption.problems)
         self.assertEqual(self.coupon.wechat_state, "used")
         self.assertEqual(self.coupon.points, 0)
@@ -217,8 +217,10 @@ class TestSale(SaleCase):
                 redemption = self.redemptions(coupon)
                 self.assertEqual(redemption.state, "redeemed")
                 self.assertFalse(redemption.problems)
-                wanted = 3333 if coupon.program_id.reward_ids.reward_type == "product" else (
-                    10000 - round(total * 100)
+                wanted = (
+                    3333
+                    if coupon.program_id.reward_ids.reward_type == "product"
+                    else (10000 - round(total * 100))
                 )
                 self.assertEqual(redemption.discount_fen, wanted)
                 self.assertEqual(
