@@ -116,6 +116,23 @@ class TestChannelFavor(PayCase):
         channel._record_payments(order)
         self.assertEqual(self.redemptions(), redemption)
 
+    def test_given_back(self):
+        """WeChat gives it back with the payment's refund; it may then be used again."""
+        self.publish(self.offer)
+        self.sandbox.post("clock", set=time.time() + 400)
+        self.addCleanup(self.sandbox.post, "clock", set=None)
+        self.env["coupon.channel.favor"]._send(self.offer, self.openid, "SEND3")
+        order, _answer = self.paid_order()
+        redemption = self.redemptions()
+        refund = order._refund()
+        refund._wechat_mark_refunds()
+        self.assertEqual(redemption.state, "returned")
+        self.assertEqual(redemption.return_way, "payment")
+        self.assertFalse(redemption.return_task_ids)
+        self.assertFalse(redemption.needs_attention)
+        self.assertEqual(redemption.coupon_id.wechat_state, "used")
+        self.assertIn("refund of the payment", redemption._return_sentence())
+
     def notify(self, number, transaction_id):
         events = self.env["wechat.event"]
         events._receive(

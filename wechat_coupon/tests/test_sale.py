@@ -59,7 +59,6 @@ class SaleCase(CouponCase):
         return order
 
     def invoice(self, order):
-        order.sudo().order_line.qty_delivered = 1
         for line in order.sudo().order_line:
             line.qty_delivered = line.product_uom_qty
         invoice = order.sudo()._create_invoices()
@@ -281,10 +280,9 @@ class TestSale(SaleCase):
         )
         order.action_confirm()
         self.assertEqual(self.redemptions(self.coupon).mapped("state"), ["redeemed"])
-        late = self.new_order()
-        self.env["loyalty.card"].browse()
-        late.sudo().with_context()._try_apply_code("x")
-        other = self.template._generate(1)
+
+    def test_nobody_pays_for_a_coupon_that_is_gone(self):
+        late, other = self.new_order(), self.template._generate(1)
         self.apply(late, other)
         self.reserve(str(uuid4()), other)
         with self.assertRaisesRegex(ValidationError, "open order"):
@@ -292,7 +290,8 @@ class TestSale(SaleCase):
 
     def pay_online(self, order, state):
         provider = self.env["payment.provider"].search([], limit=1)
-        method = self.env["payment.method"].search([], limit=1)
+        methods = self.env["payment.method"].with_context(active_test=False)
+        method = methods.search([], limit=1)
         transaction = self.env["payment.transaction"].create(
             {
                 "provider_id": provider.id,
@@ -323,7 +322,7 @@ class TestSale(SaleCase):
         self.pay_online(order, "draft")
         order.sudo().transaction_ids = False
         order.sudo().unlink()
-        self.assertIn(self.redemptions(self.coupon).state, ("released", "reserved"))
+        self.assertEqual(self.redemptions(self.coupon).state, "released")
 
     def test_cart_shrinks(self):
         order = self.new_order()
@@ -446,7 +445,7 @@ class TestSale(SaleCase):
         invoice = self.invoice(order)
         first = self.credit(invoice, {self.tea: 1})
         for line in first.invoice_line_ids.filtered("sale_line_ids.coupon_id"):
-            if line.tax_ids != self.tea.taxes_id:
+            if self.tax13 not in line.tax_ids:
                 line.unlink()
         first.action_post()
         redemption = self.redemptions(self.coupon)
@@ -455,7 +454,7 @@ class TestSale(SaleCase):
         self.assertFalse(redemption.needs_attention)
         second = self.credit(invoice, {self.rice: 1})
         for line in second.invoice_line_ids.filtered("sale_line_ids.coupon_id"):
-            if line.tax_ids != self.rice.taxes_id:
+            if self.tax9 not in line.tax_ids:
                 line.unlink()
         second.action_post()
         self.assertEqual(redemption.state, "returned")
