@@ -19,6 +19,8 @@ from . import coupon_channel_pay
 from . import coupon_channel_busifavor
 from . import coupon_channel_favor
 from . import coupon_template_card
+from . import coupon_channel_product
+from . import coupon_channel_product_coupon
 from . import coupon_task
 from . import coupon_card_stat
 from . import loyalty_card
@@ -60,3 +62,14 @@ from . import payment_transaction
 from . import wechat_event
 from . import coupon_redemption_payment
 from . import wechat_event_pay
+from . import coupon_notice
+from . import coupon_redemption_notice
+from . import coupon_redemption_live
+from . import pos_order_feedback
+from . import coupon_template_notice
+from . import wechat_account_notice
+from . import coupon_task_product
+from . import coupon_reason_product
+from . import loyalty_card_product
+from . import coupon_redemption_linked
+from . import wechat_event_product

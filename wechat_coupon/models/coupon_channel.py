@@ -21,7 +21,8 @@ class CouponChannel(models.AbstractModel):
     _can_return = False  # takes back a coupon that was used
     _starts_apart = False  # what is published is not handed out yet
     _in_payment = False  # WeChat takes it off inside the payment; no till scans it
-    _needs_wechat_payment = False  # is written off with a WeChat payment only
+    _needs_wechat_payment = False  # goes with a WeChat payment of the same order
+    _first_step = "publish"  # kind of task with which publishing begins
     _uses_merchant = False  # lives at a WeChat Pay merchant, not only at an account
     # Fields of a published template that may still change; the channel is told.
     _updatable = frozenset()

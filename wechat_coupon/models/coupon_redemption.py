@@ -40,7 +40,8 @@ class CouponRedemption(models.Model):
 
     _name = "coupon.redemption"
     _description = "Coupon Redemption"
-    _inherit = ["mail.thread", "mail.activity.mixin", "wechat.operation"]
+    # `rating.mixin` is a `mail.thread` too.
+    _inherit = ["rating.mixin", "mail.activity.mixin", "wechat.operation"]
     _order = "id desc"
     _rec_name = "order_name"
     # Nobody writes the ledger, but who reads it may talk about it.

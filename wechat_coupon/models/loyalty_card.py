@@ -28,6 +28,8 @@ _GUARDED = {
     "wechat_outer_str",
     "wechat_replaces_id",
     "wechat_state",
+    "wechat_bundle_no",
+    "wechat_stock_no",
     "wechat_used_outside",
     "wechat_valid_from",
     "wechat_valid_to",
@@ -234,7 +236,7 @@ class LoyaltyCard(models.Model):
         self._wechat_lock()
         self._wechat_check_free()
         for card in self:
-            if card.wechat_state not in ("waiting", "usable", "gifting"):
+            if card.wechat_state not in ("waiting", "confirming", "usable", "gifting"):
                 raise UserError(
                     self.env._("Coupon %(code)s is not usable.", code=card.code)
                 )

@@ -6,7 +6,10 @@ from . import test_favor
 from . import test_giveback
 from . import test_guard
 from . import test_limits
+from . import test_live
+from . import test_notice
 from . import test_pos_tours
+from . import test_product_coupon
 from . import test_redemption
 from . import test_return
 from . import test_return_race

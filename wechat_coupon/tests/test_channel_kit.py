@@ -6,7 +6,7 @@ from uuid import uuid4
 from odoo import fields
 from odoo.tests import tagged
 
-from .channel_kit import ChannelKit, PayChannelCase
+from .channel_kit import ChannelKit, PayChannelCase, ProductKit
 from .common import LOGO_URL, SandboxCase
 
 
@@ -245,3 +245,17 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
         stock = self.model._stock(self.offer)
         self.assertEqual(stock["stock_send_rule"]["max_coupons"], 250)
         self.assertEqual(stock["goods_name"], "茶饮")
+
+
+@tagged("post_install", "-at_install", "wechat_channels")
+class TestChannelProductBrand(ProductKit):
+    """A brand signs for itself."""
+
+    door = "brand"
+
+
+@tagged("post_install", "-at_install", "wechat_channels")
+class TestChannelProductProvider(ProductKit):
+    """A merchant acts for the brand."""
+
+    door = "provider"

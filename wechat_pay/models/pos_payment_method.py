@@ -24,6 +24,7 @@ class PosPaymentMethod(models.Model):
     wechat_merchant_id = fields.Many2one(
         "wechat.merchant",
         string="WeChat Pay merchant",
+        domain=[("kind", "=", "merchant")],
         check_company=True,
         ondelete="restrict",
         groups="point_of_sale.group_pos_manager",
@@ -69,7 +70,7 @@ class PosPaymentMethod(models.Model):
             domain = self.env["wechat.merchant"]._check_company_domain(
                 self.company_id or self.env.company
             )
-            enabled = [("environment", "!=", "disabled")]
+            enabled = [("environment", "!=", "disabled"), ("kind", "=", "merchant")]
             self.wechat_merchant_id = self.env["wechat.merchant"].search(
                 fields.Domain.AND([domain, enabled]), limit=1
             )
