@@ -271,6 +271,10 @@ class CouponRedemption(models.Model):
         """Let the coupon be used again, if its time is not over."""
         self.ensure_one()
         coupon = self.coupon_id
+        if coupon.wechat_state == "usable":
+            # WeChat's notice was faster.
+            self._add_return_history(coupon)
+            return
         if coupon.wechat_state != "used" or coupon.wechat_used_outside:
             # Made invalid, deleted or used elsewhere meanwhile: it stays so.
             return

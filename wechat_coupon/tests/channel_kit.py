@@ -428,6 +428,7 @@ class ProductKit(ChannelKit, PayChannelCase):
     door = None
     sends = 2
     write_off_path = "/use$"
+    return_path = "/return$"
     publish_path = "/product-coupons$"
 
     @classmethod
