@@ -31,9 +31,7 @@ class SaleOrder(models.Model):
         """
         self.ensure_one()
         redemptions = self._wechat_used() | self._wechat_returned()
-        redemptions = redemptions.filtered(
-            lambda row: self._wechat_credits(move, row)
-        )
+        redemptions = redemptions.filtered(lambda row: self._wechat_credits(move, row))
         if not redemptions:
             return
         redemptions._lock_redemptions(redemptions)
@@ -77,8 +75,7 @@ class SaleOrder(models.Model):
         """Return the lines of all credit notes on goods and coupons of the order."""
         return self.order_line.invoice_lines.filtered(
             lambda line: (
-                line.move_id.move_type == "out_refund"
-                and line.parent_state == "posted"
+                line.move_id.move_type == "out_refund" and line.parent_state == "posted"
             )
         )
 

@@ -46,9 +46,7 @@ class CouponReason(models.AbstractModel):
         )
 
     def _reason_kept_never(self, **_kw):
-        return self.env._(
-            "The coupon stays used: by its terms it is not given back."
-        )
+        return self.env._("The coupon stays used: by its terms it is not given back.")
 
     def _reason_kept_partial(self, **_kw):
         return self.env._(

@@ -67,11 +67,7 @@ class CouponTemplate(models.Model):
             most = -(-total * self.percent_off // 100)
             return min(most, self.max_discount_fen) if self.max_discount_fen else most
         price = max(
-            (
-                money.to_fen(money.from_fen(fen) / qty)
-                for fen, qty in lines
-                if qty
-            ),
+            (money.to_fen(money.from_fen(fen) / qty) for fen, qty in lines if qty),
             default=0,
         )
         if self.coupon_type == "exchange":

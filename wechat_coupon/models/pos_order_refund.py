@@ -95,9 +95,7 @@ class PosOrder(models.Model):
                 key=line.id,
                 fen=money.to_fen(line.price_subtotal_incl),
                 qty=line.qty,
-                back=-sum(
-                    one.qty for one in back if one.refunded_orderline_id == line
-                ),
+                back=-sum(one.qty for one in back if one.refunded_orderline_id == line),
             )
             for line in self._wechat_goods()
         ]
@@ -116,9 +114,7 @@ class PosOrder(models.Model):
         discounts = []
         for line in self._wechat_coupon_lines():
             goods = self._wechat_discounted_lines(line.coupon_id.sudo())
-            same = goods.filtered(
-                lambda one, taxes=line.tax_ids: _taxes(one) == taxes
-            )
+            same = goods.filtered(lambda one, taxes=line.tax_ids: _taxes(one) == taxes)
             discounts.append(
                 giveback.Discount(
                     key=line.id,
@@ -166,7 +162,7 @@ class PosOrderLine(models.Model):
             **vals,
             "qty": qty,
             "price_unit": self.price_unit * self.qty * part / -qty,
-            "price_subtotal": -self.price_subtotal * part,
+            "price_subtotal": -self.currency_id.round(self.price_subtotal * part),
             "price_subtotal_incl": -money.from_fen(left),
         }
 

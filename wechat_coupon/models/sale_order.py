@@ -1,8 +1,8 @@
 """Coupons on sales orders: the same ledger as at the till.
 
-Odoo's engine works out the discount. A code is checked when it is entered, the coupon is
-held when the customer begins to pay online, and used when the order is confirmed, in
-one transaction with it. A cancelled order gives it back.
+Odoo's engine works out the discount. A code is checked when it is entered, the coupon
+is held when the customer begins to pay online, and used when the order is confirmed,
+in one transaction with it. A cancelled order gives it back.
 """
 
 import time
@@ -152,9 +152,7 @@ class SaleOrder(models.Model):
         return cards, problem
 
     def _wechat_may_use(self):
-        return self.env.su or self.env.user.has_group(
-            "wechat_coupon.coupon_group_user"
-        )
+        return self.env.su or self.env.user.has_group("wechat_coupon.coupon_group_user")
 
     def _wechat_error(self, coupon):
         """Return why a coupon cannot be put on the order, ``None`` if it can."""
@@ -341,7 +339,8 @@ class SaleOrder(models.Model):
     def _wechat_goods(self):
         return self.order_line.filtered(
             lambda line: (
-                not line.is_reward_line and not line.display_type
+                not line.is_reward_line
+                and not line.display_type
                 and line.price_total > 0
             )
         )
@@ -371,9 +370,7 @@ class SaleOrder(models.Model):
         goods = self._wechat_goods_of(coupon)
         parts = {}
         for line in lines:
-            same = goods.filtered(
-                lambda one, taxes=line.tax_ids: _taxes(one) == taxes
-            )
+            same = goods.filtered(lambda one, taxes=line.tax_ids: _taxes(one) == taxes)
             targets = same or goods or line
             weights = [money.to_fen(one.price_total) for one in targets]
             amounts = money.split_fen(line._wechat_taken_off_fen(), weights)

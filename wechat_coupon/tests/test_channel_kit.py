@@ -48,7 +48,6 @@ class TestChannelCard(ChannelKit, SandboxCase):
             f"phone/{self.openid}/consume", card_id=self.offer.remote_id, code=code
         )
 
-
     # === OF ITS OWN === #
 
     def test_replacements(self):
@@ -207,9 +206,7 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
         self.give_back(redemption)
         self.assertEqual(redemption.return_way, "channel")
         self.assertEqual(coupon.wechat_state, "used")
-        self.fault(
-            self.return_path, "http_status", status=400, code="INVALID_REQUEST"
-        )
+        self.fault(self.return_path, "http_status", status=400, code="INVALID_REQUEST")
         self.work_off(self.offer)
         self.assertEqual(redemption.return_task_ids.remote_state, "refused")
         self.assertTrue(redemption.needs_attention)
@@ -223,9 +220,7 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
     def test_given_back_while_the_write_off_is_under_way(self):
         coupon = self.coupon_of(self.hand_out(self.offer))
         redemption = self.sell(coupon)
-        self.fault(
-            self.write_off_path, "timeout_after", times=self.sends, seconds=0.1
-        )
+        self.fault(self.write_off_path, "timeout_after", times=self.sends, seconds=0.1)
         self.attempt(redemption)
         self.assertEqual(redemption.remote_state, "unknown")
         self.give_back(redemption)

@@ -109,9 +109,7 @@ class TestReturn(ReturnCase):
         self.assertIn("all goods", told[0]["message"])
         last = self.refund(order, (rice, 1, 40.0), (cut, 0.4, -4.0))
         self.assertEqual(redemption.given_back_fen, 1000)
-        self.assertEqual(
-            -first.amount_total - last.amount_total, order.amount_total
-        )
+        self.assertEqual(-first.amount_total - last.amount_total, order.amount_total)
         told = self.told(last)
         self.assertEqual([one["is_back"] for one in told], [True])
         self.assertIn("until", told[0]["message"])
@@ -137,7 +135,9 @@ class TestReturn(ReturnCase):
         self.refund(order, (rice, 1, 40.0))
         self.assertEqual(self.redemptions(coupon).state, "redeemed")
         self.assertFalse(self.redemptions(coupon).refund_ids)
-        self.refund(order, (tea, 1, 60.0), (order.lines.filtered("coupon_id"), 1, -10.0))
+        self.refund(
+            order, (tea, 1, 60.0), (order.lines.filtered("coupon_id"), 1, -10.0)
+        )
         self.assert_back(coupon)
 
     def test_never(self):
@@ -224,9 +224,9 @@ class TestReturn(ReturnCase):
         self.assertEqual(redemption.given_back_fen, 1000)
         self.assertEqual(len(redemption.refund_ids), 1)
         self.assertEqual(len(coupon.history_ids), 2)
-        self.assertEqual(self.redemptions(coupon).mapped("state"), [
-            "returned", "reserved"
-        ])
+        self.assertEqual(
+            self.redemptions(coupon).mapped("state"), ["returned", "reserved"]
+        )
 
     def test_order_synced_again_after_the_refund(self):
         """What a till brings once more does not use the coupon a second time."""

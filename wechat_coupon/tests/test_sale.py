@@ -153,9 +153,7 @@ class TestSale(SaleCase):
     def test_confirmed_order(self):
         order = self.new_order()
         order.action_confirm()
-        self.assertIn(
-            "quotation", order._try_apply_code(self.coupon.code)["error"]
-        )
+        self.assertIn("quotation", order._try_apply_code(self.coupon.code)["error"])
 
     def test_another_companys(self):
         foreign = self.new_company("Foreign CN")
@@ -174,7 +172,9 @@ class TestSale(SaleCase):
         self.assertEqual(redemption.state, "redeemed")
         self.assertEqual(redemption.sale_order_id.id, order.id)
         self.assertEqual(redemption.order_name, order.name)
-        self.assertEqual((redemption.discount_fen, redemption.order_total_fen), (1000, 9000))
+        self.assertEqual(
+            (redemption.discount_fen, redemption.order_total_fen), (1000, 9000)
+        )
         self.assertFalse(redemption.problems)
         self.assertEqual(self.coupon.wechat_state, "used")
         self.assertEqual(self.coupon.points, 0)
@@ -216,8 +216,10 @@ class TestSale(SaleCase):
                 redemption = self.redemptions(coupon)
                 self.assertEqual(redemption.state, "redeemed")
                 self.assertFalse(redemption.problems)
-                wanted = 3333 if coupon.program_id.reward_ids.reward_type == "product" else (
-                    10000 - round(total * 100)
+                wanted = (
+                    3333
+                    if coupon.program_id.reward_ids.reward_type == "product"
+                    else (10000 - round(total * 100))
                 )
                 self.assertEqual(redemption.discount_fen, wanted)
                 self.assertEqual(
@@ -386,6 +388,25 @@ class TestSale(SaleCase):
         self.assertEqual(self.redemptions(coupon).state, "redeemed")
         self.assertEqual(coupon.wechat_state, "used")
 
+    def test_copy(self):
+        """A copy is a new order, without the coupon."""
+        order = self.sold()
+        copy = order.copy()
+        self.assertEqual(copy.amount_total, 100)
+        self.assertFalse(copy.order_line.coupon_id)
+        copy.action_confirm()
+        self.assertEqual(self.redemptions(self.coupon).sale_order_id.id, order.id)
+
+    def test_several_at_once(self):
+        """Two quotations with one coupon, confirmed together: none is."""
+        orders = self.new_order() | self.new_order()
+        for order in orders:
+            self.apply(order, self.coupon)
+        with self.assertRaises(UserError), self.env.cr.savepoint():
+            orders.action_confirm()
+        self.assertEqual(orders.mapped("state"), ["draft", "draft"])
+        self.assertFalse(self.redemptions(self.coupon, "redeemed"))
+
     def test_cancelled_quotation(self):
         order = self.new_order()
         self.apply(order, self.coupon)
@@ -544,6 +565,8 @@ class TestSale(SaleCase):
         self.assertEqual(cards.search(domain).ids, self.coupon.ids)
         other = self.new_user("coupon_sale2", "sales_team.group_sale_salesman")
         self.assertFalse(cards.with_user(other).search(domain))
+        order.sudo().user_id = False
+        self.assertEqual(cards.with_user(other).search(domain).ids, self.coupon.ids)
 
     def test_portal(self):
         """The website and the portal call it with sudo."""
