@@ -337,10 +337,10 @@ class CouponChannelProduct(models.AbstractModel):
         )
 
     @staticmethod
-    def _is_used_by(redemption, shown):
-        """Whether a coupon at WeChat is used, with the number of a redemption."""
+    def _usage(shown):
+        """Return what WeChat says of the last use of a coupon, maybe nothing."""
         shown = shown or {}
-        usage = next(
+        return next(
             (
                 shown[name]
                 for name in ("single_usage_detail", "progressive_bundle_usage_detail")
@@ -348,10 +348,12 @@ class CouponChannelProduct(models.AbstractModel):
             ),
             {},
         )
-        return (
-            shown.get("coupon_state") == "USED"
-            and usage.get("use_request_no") == redemption.request_no
-        )
+
+    def _is_used_by(self, redemption, shown):
+        """Whether a coupon at WeChat is used, with the number of a redemption."""
+        return (shown or {}).get("coupon_state") == "USED" and self._usage(shown).get(
+            "use_request_no"
+        ) == redemption.request_no
 
     def _query_write_off(self, redemption):
         """Override of ``coupon.channel``: used, and with our number?"""
@@ -368,6 +370,17 @@ class CouponChannelProduct(models.AbstractModel):
         :param str number: stored before; the same for every attempt
         """
         self._do(redemption.coupon_id, "return", number)
+
+    @api.model
+    def _is_returned(self, redemption, number):
+        """Override of ``coupon.channel``: used no more, at least not by us?
+
+        If WeChat does not say so, the same number again is harmless.
+        """
+        found = self._detail(redemption.coupon_id)
+        return self._usage(found).get(
+            "return_request_no"
+        ) == number and not self._is_used_by(redemption, found)
 
 
 def _places(shown):

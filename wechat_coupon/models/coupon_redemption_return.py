@@ -125,7 +125,8 @@ class CouponRedemption(models.Model):
         redemptions.coupon_id._wechat_lock()
         redemptions.flush_recordset()
         self.env.cr.execute(
-            "SELECT id FROM coupon_redemption WHERE id = ANY(%s) ORDER BY id FOR UPDATE",
+            "SELECT id FROM coupon_redemption WHERE id = ANY(%s) ORDER BY id "
+            "FOR UPDATE",
             [redemptions.ids],
             log_exceptions=False,
         )
@@ -271,6 +272,10 @@ class CouponRedemption(models.Model):
         """Let the coupon be used again, if its time is not over."""
         self.ensure_one()
         coupon = self.coupon_id
+        if coupon.wechat_state == "usable":
+            # WeChat's notice was faster.
+            self._add_return_history(coupon)
+            return
         if coupon.wechat_state != "used" or coupon.wechat_used_outside:
             # Made invalid, deleted or used elsewhere meanwhile: it stays so.
             return
@@ -281,19 +286,19 @@ class CouponRedemption(models.Model):
     def _add_return_history(self, coupon):
         """Write into a coupon's history that it came back."""
         order = self._order_of_history()
-        over = coupon.wechat_state == "expired"
+        description = self.env._("Given back: %s", self.order_name)
+        issued = 1
+        if coupon.wechat_state == "expired":
+            description = self.env._("Given back, but expired: %s", self.order_name)
+            issued = 0
         as_ledger(self.env["loyalty.history"]).create(
             {
                 "card_id": coupon.id,
                 "order_model": order._name,
                 "order_id": order.id,
-                "description": self.env._(
-                    "Given back: %s, but expired", self.order_name
-                )
-                if over
-                else self.env._("Given back: %s", self.order_name),
+                "description": description,
                 "used": 0,
-                "issued": 0 if over else 1,
+                "issued": issued,
             }
         )
 
@@ -329,16 +334,18 @@ class CouponRedemption(models.Model):
 
     def _operation_done(self, vals):
         """Extended: the order may have been given back meanwhile."""
-        super()._operation_done(vals)
+        res = super()._operation_done(vals)
         if self.state == "returned" and self.return_way == "waiting":
             self.return_way = self._way_back()
             self._go_back()
+        return res
 
     def _operation_refused(self, error):
         """Extended: there is nothing to be given back at WeChat."""
-        super()._operation_refused(error)
+        res = super()._operation_refused(error)
         if self.state == "returned" and self.return_way == "waiting":
             self._goods_returned()
+        return res
 
     def _returned_at_channel(self):
         """WeChat has taken the coupon back."""

@@ -46,20 +46,21 @@ class CouponTask(models.Model):
 
     def _operation_done(self, vals):
         """Extended: the coupon is good again."""
-        super()._operation_done(vals)
+        res = super()._operation_done(vals)
         if self.kind == "return":
             self.redemption_id._returned_at_channel()
+        return res
 
     def _operation_refused(self, error):
         """Extended: nothing is said on the template."""
-        if self.kind == "return":
-            self.ensure_one()
-            self.redemption_id._return_refused(error)
-            return
-        super()._operation_refused(error)
+        if self.kind != "return":
+            return super()._operation_refused(error)
+        self.ensure_one()
+        return self.redemption_id._return_refused(error)
 
     def _operation_stuck(self, error):
         """Extended: a person has to look at WeChat's side."""
-        super()._operation_stuck(error)
+        res = super()._operation_stuck(error)
         if self.kind == "return":
             self.redemption_id._return_refused(error)
+        return res

@@ -162,7 +162,7 @@ class PosOrderLine(models.Model):
             **vals,
             "qty": qty,
             "price_unit": self.price_unit * self.qty * part / -qty,
-            "price_subtotal": -self.price_subtotal * part,
+            "price_subtotal": -self.currency_id.round(self.price_subtotal * part),
             "price_subtotal_incl": -money.from_fen(left),
         }
 

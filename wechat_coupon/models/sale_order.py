@@ -1,8 +1,8 @@
 """Coupons on sales orders: the same ledger as at the till.
 
-Odoo's engine works out the discount. A code is checked when it is entered, the coupon is
-held when the customer begins to pay online, and used when the order is confirmed, in
-one transaction with it. A cancelled order gives it back.
+Odoo's engine works out the discount. A code is checked when it is entered, the coupon
+is held when the customer begins to pay online, and used when the order is confirmed,
+in one transaction with it. A cancelled order gives it back.
 """
 
 import time
@@ -68,6 +68,13 @@ class SaleOrder(models.Model):
     def write(self, vals):
         self._wechat_check_shown(vals)
         return super().write(vals)
+
+    def unlink(self):
+        """Extended: coupons that a deleted quotation holds are free again."""
+        for order in self:
+            # sudo: salespeople see the coupons of their own orders only.
+            order._wechat_forget(order.sudo().wechat_coupon_ids)
+        return super().unlink()
 
     def _wechat_check_shown(self, vals):
         """Only who enters a code puts a coupon on an order: ids can be counted up."""
@@ -454,13 +461,14 @@ class SaleOrder(models.Model):
         return super(SaleOrder, orders)._add_loyalty_history_lines()
 
     def _get_real_points_for_coupon(self, coupon, post_confirm=False):
-        """Override of `sale_loyalty`: what this order has used is worth its point."""
-        points = super()._get_real_points_for_coupon(coupon, post_confirm)
-        # sudo: the template and the ledger are not for salespeople to read.
-        if self.state != "sale" or not coupon.sudo().coupon_template_id:
-            return points
-        if coupon not in self._wechat_used().coupon_id:
-            return points
+        """Override of `sale_loyalty`: the ledger says whether a coupon is good.
+
+        It does so when the code is entered and when the order is confirmed. A paid
+        order is confirmed although somebody else has the coupon.
+        """
+        # sudo: the template is not for salespeople to read.
+        if not coupon.sudo().coupon_template_id:
+            return super()._get_real_points_for_coupon(coupon, post_confirm)
         lines = self.order_line.filtered(lambda line: line.coupon_id == coupon)
         return 1 - sum(lines.mapped("points_cost"))
 

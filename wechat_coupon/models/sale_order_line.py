@@ -13,6 +13,18 @@ class SaleOrderLine(models.Model):
         for line in self:
             line.order_id._wechat_check_coupons(line.coupon_id)
 
+    def copy_data(self, default=None):
+        """Extended: a copy of the order has not used the coupon.
+
+        `sale_loyalty` takes the whole line off the copy.
+        """
+        vals_list = super().copy_data(default)
+        for line, vals in zip(self, vals_list, strict=True):
+            # sudo: the template is not for salespeople to read.
+            if line.sudo().coupon_id.coupon_template_id:
+                vals["coupon_id"] = False
+        return vals_list
+
     def write(self, vals):
         """Override of `sale_loyalty`: the ledger sees to points of guarded coupons."""
         if "points_cost" in vals:

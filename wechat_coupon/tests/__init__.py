@@ -13,6 +13,7 @@ from . import test_pos_tours
 from . import test_product_coupon
 from . import test_redemption
 from . import test_return
+from . import test_return_race
 from . import test_rights
 from . import test_safety
 from . import test_sale

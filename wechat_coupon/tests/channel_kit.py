@@ -500,6 +500,7 @@ class ProductKit(ChannelKit, PayingCase):
     door = None
     sends = 2
     write_off_path = "/use$"
+    return_path = "/return$"
     publish_path = "/product-coupons$"
 
     @classmethod

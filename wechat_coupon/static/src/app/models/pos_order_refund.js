@@ -38,6 +38,9 @@ patch(PosOrder.prototype, {
     wechatTakeDiscountsBack(refund) {
         const goods = this.wechatGoodsBack();
         const lines = this.wechatDiscountLines();
+        if (!lines.length) {
+            return;
+        }
         const discounts = lines.map((line) => line.wechatDiscount);
         const targets = discounts.map((discount) => discountBack(discount, goods));
         // The first one also makes up for what was rounded on the goods themselves.
