@@ -6,7 +6,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 
 from odoo.addons.wechat_base.tests.common import make_keys
-from odoo.addons.wechat_base.tools.exceptions import WechatConfigError
+from odoo.addons.wechat_base.tools.exceptions import WechatError
 
 from .channel_kit import BRAND, MCHID, ProductKit
 
@@ -509,8 +509,10 @@ class TestProductBrand(ProductCase):
 
     def test_signed_by_somebody_else(self):
         self.brand.private_key = make_keys("stranger").private_pem
-        with self.assertRaises(WechatConfigError):
+        with self.assertRaises(WechatError):
             self.model._stock(self.offer)
+        last = self.sandbox.call("GET", "log")[-1]
+        self.assertEqual(last["status"], 401)
 
     def test_product_coupons_only(self):
         with self.assertRaisesRegex(ValidationError, "only"):
