@@ -236,13 +236,28 @@ class TestProductUse(ProductCase):
         self.sandbox.post(f"pay/orders/{MCHID}/{number}/password", result="cancel")
         self.env["wechat.pay.transaction"]._work(self.transaction(uuid).id, "query")
         self.env.invalidate_all()
-        self.assertIn(self.transaction(uuid).state, ("failed", "cancelled"))
+        self.assertEqual(self.transaction(uuid).state, "failed")
         self.assertFalse(self.redemptions(coupon, "reserved"))
         other = str(uuid4())
         self.assertTrue(self.reserve(other, coupon)["ok"])
         # Another order has it now; the first one cannot have it back.
         answer = self.reserve(uuid, coupon)
         self.assertEqual(self.refusal_codes(answer), ["held_by_other_order"])
+
+    def test_payment_that_was_cancelled(self):
+        """By the cashier, who goes on with another: the order keeps its coupon."""
+        coupon, uuid, line = self.coupon(), str(uuid4()), str(uuid4())
+        self.assertTrue(self.reserve(uuid, coupon)["ok"])
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.charge(uuid, line=line)
+        self.env.flush_all()
+        self.method.with_user(self.cashier).wechat_pay_cancel(line)
+        self.env.invalidate_all()
+        self.assertTrue(self.redemptions(coupon, "reserved"))
+        self.pay(uuid, coupon, **self.payment_of(uuid))
+        redemption = self.redemptions(coupon, "redeemed")
+        self.write_off(redemption)
+        self.assertEqual(redemption.remote_state, "done", redemption.remote_error)
 
     def test_no_wechat_pay_at_the_till(self):
         coupon = self.coupon()
