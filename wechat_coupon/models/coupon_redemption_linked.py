@@ -62,9 +62,7 @@ class WechatPayTransaction(models.Model):
         result = super()._on_change()
         over = self.filtered(
             lambda row: (
-                row.kind == "payment"
-                and row.pos_order_uuid
-                and row.state == "failed"
+                row.kind == "payment" and row.pos_order_uuid and row.state == "failed"
             )
         )
         if not over:

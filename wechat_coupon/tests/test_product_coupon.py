@@ -2,8 +2,11 @@
 
 from uuid import uuid4
 
+from psycopg2.errors import UniqueViolation
+
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from odoo.addons.wechat_base.tests.common import make_keys
 from odoo.addons.wechat_base.tools.exceptions import WechatError
@@ -61,6 +64,14 @@ class TestProductReceipt(ProductCase):
         self.assertEqual(len(task), 1)
         self.assertEqual((task.remote_state, task.remote_attempts), ("done", 1))
         self.assertEqual(coupon.wechat_state, "usable")
+
+    def test_one_confirmation_for_ever(self):
+        """The database itself refuses a second number for the same coupon."""
+        coupon = self.card(self.hand_out(self.offer))
+        task = self.confirms(coupon)
+        with mute_logger("odoo.sql_db"), self.assertRaises(UniqueViolation):
+            task.copy({"request_no": False})
+            self.env.flush_all()
 
     def test_both_names_of_the_event(self):
         for prefix in ("product_coupon", "product_coupon_sp"):
