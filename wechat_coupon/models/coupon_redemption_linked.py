@@ -54,13 +54,15 @@ class WechatPayTransaction(models.Model):
     _inherit = "wechat.pay.transaction"
 
     def _on_change(self):
-        """Extended: a payment that has failed lets the order's coupons go."""
+        """Extended: a payment that has failed lets the order's coupons go.
+
+        One that the cashier has cancelled, perhaps to begin another, does not: the
+        till holds the coupons for as long as the order is on the payment screen.
+        """
         result = super()._on_change()
         over = self.filtered(
             lambda row: (
-                row.kind == "payment"
-                and row.pos_order_uuid
-                and row.state in ("failed", "cancelled")
+                row.kind == "payment" and row.pos_order_uuid and row.state == "failed"
             )
         )
         if not over:

@@ -169,7 +169,7 @@ class CouponTemplate(models.Model):
             ("local", "Our own coupons"),
             ("card", "WeChat card (卡券)"),
             ("busifavor", "WeChat Pay merchant coupon (商家券)"),
-            ("product_coupon", "WeChat Pay product coupon (商品券)"),
+            ("product_coupon", "Product coupon (商品券)"),
             ("favor", "WeChat Pay cash coupon (代金券)"),
         ],
         required=True,

@@ -2,11 +2,14 @@
 
 from uuid import uuid4
 
+from psycopg2.errors import UniqueViolation
+
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from odoo.addons.wechat_base.tests.common import make_keys
-from odoo.addons.wechat_base.tools.exceptions import WechatConfigError
+from odoo.addons.wechat_base.tools.exceptions import WechatError
 
 from .channel_kit import BRAND, MCHID, ProductKit
 
@@ -61,6 +64,14 @@ class TestProductReceipt(ProductCase):
         self.assertEqual(len(task), 1)
         self.assertEqual((task.remote_state, task.remote_attempts), ("done", 1))
         self.assertEqual(coupon.wechat_state, "usable")
+
+    def test_one_confirmation_for_ever(self):
+        """The database itself refuses a second number for the same coupon."""
+        coupon = self.card(self.hand_out(self.offer))
+        task = self.confirms(coupon)
+        with mute_logger("odoo.sql_db"), self.assertRaises(UniqueViolation):
+            task.copy({"request_no": False})
+            self.env.flush_all()
 
     def test_both_names_of_the_event(self):
         for prefix in ("product_coupon", "product_coupon_sp"):
@@ -236,13 +247,28 @@ class TestProductUse(ProductCase):
         self.sandbox.post(f"pay/orders/{MCHID}/{number}/password", result="cancel")
         self.env["wechat.pay.transaction"]._work(self.transaction(uuid).id, "query")
         self.env.invalidate_all()
-        self.assertIn(self.transaction(uuid).state, ("failed", "cancelled"))
+        self.assertEqual(self.transaction(uuid).state, "failed")
         self.assertFalse(self.redemptions(coupon, "reserved"))
         other = str(uuid4())
         self.assertTrue(self.reserve(other, coupon)["ok"])
         # Another order has it now; the first one cannot have it back.
         answer = self.reserve(uuid, coupon)
         self.assertEqual(self.refusal_codes(answer), ["held_by_other_order"])
+
+    def test_payment_that_was_cancelled(self):
+        """By the cashier, who goes on with another: the order keeps its coupon."""
+        coupon, uuid, line = self.coupon(), str(uuid4()), str(uuid4())
+        self.assertTrue(self.reserve(uuid, coupon)["ok"])
+        self.sandbox.post(f"phone/{self.openid}/ask_password", times=1)
+        self.charge(uuid, line=line)
+        self.env.flush_all()
+        self.method.with_user(self.cashier).wechat_pay_cancel(line)
+        self.env.invalidate_all()
+        self.assertTrue(self.redemptions(coupon, "reserved"))
+        self.pay(uuid, coupon, **self.payment_of(uuid))
+        redemption = self.redemptions(coupon, "redeemed")
+        self.write_off(redemption)
+        self.assertEqual(redemption.remote_state, "done", redemption.remote_error)
 
     def test_no_wechat_pay_at_the_till(self):
         coupon = self.coupon()
@@ -509,8 +535,10 @@ class TestProductBrand(ProductCase):
 
     def test_signed_by_somebody_else(self):
         self.brand.private_key = make_keys("stranger").private_pem
-        with self.assertRaises(WechatConfigError):
+        with self.assertRaises(WechatError):
             self.model._stock(self.offer)
+        last = self.sandbox.call("GET", "log")[-1]
+        self.assertEqual(last["status"], 401)
 
     def test_product_coupons_only(self):
         with self.assertRaisesRegex(ValidationError, "only"):
