@@ -10,6 +10,7 @@ from . import test_limits
 from . import test_live
 from . import test_notice
 from . import test_pos_tours
+from . import test_random
 from . import test_product_coupon
 from . import test_redemption
 from . import test_return
