@@ -59,6 +59,27 @@ class SaleOrder(models.Model):
         for order in self:
             order.wechat_redemption_count = counts.get(order, 0)
 
+    def _compute_loyalty_data(self):
+        """Extended: a used coupon is no balance of points on the order."""
+        res = super()._compute_loyalty_data()
+        shown = self.filtered("loyalty_data")
+        # sudo: Odoo itself adds up histories that the salesperson does not read.
+        counted = (
+            self.env["loyalty.history"]
+            .sudo()
+            .search(
+                [
+                    ("order_model", "=", self._name),
+                    ("order_id", "in", shown.ids),
+                    ("card_id.coupon_template_id", "=", False),
+                ]
+            )
+            .mapped("order_id")
+        )
+        for order in shown.filtered(lambda one: one.id not in counted):
+            order.loyalty_data = {}
+        return res
+
     @api.model_create_multi
     def create(self, vals_list):
         for vals in vals_list:
