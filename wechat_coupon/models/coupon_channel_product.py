@@ -382,8 +382,10 @@ class CouponChannelProduct(models.AbstractModel):
         return self._reviewed(stock)
 
     def _reviewed(self, stock):
+        is_over = _STOCK_STATES.get(stock.get("state")) == "ended"
         return {
-            "state": _STOCK_STATES.get(stock.get("state"), "review"),
+            # Paused at WeChat is live first: comparing pauses it here, too.
+            "state": "ended" if is_over else "live",
             "remote_status": stock.get("state"),
             "state_reason": False,
         }

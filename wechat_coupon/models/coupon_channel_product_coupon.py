@@ -22,7 +22,8 @@ _GIVEN = {"PENDING", "EFFECTIVE", "USED"}
 # A payment that may still become one.
 _PAYMENT_SECONDS = 30.0
 _PAGE = 50
-_MAX_PEOPLE = 200
+# A person waits for it.
+_MAX_PEOPLE = 50
 
 
 class CouponChannelProduct(models.AbstractModel):

@@ -373,6 +373,19 @@ class TestProductTemplate(ProductCase):
         self.work_off(template)
         self.assertEqual(template.state, "live")
 
+    def test_paused_before_we_have_heard_of_the_review(self):
+        self.sandbox.post("settings", product_review="hold")
+        template = self.make_offer()
+        self.publish(template)
+        self.sandbox.post(
+            f"product/coupons/{template.product_coupon_no}/review", **{"pass": True}
+        )
+        self.sandbox.post(f"product/stocks/{template.remote_id}/state", state="PAUSED")
+        self.work_off(template)
+        self.assertEqual(template.state, "live")
+        template.with_user(self.manager).action_refresh()
+        self.assertEqual(template.state, "paused")
+
     def test_review_rejected(self):
         """The reason is shown; the coupon can be changed and published anew."""
         self.sandbox.post("settings", product_review="hold")
@@ -551,6 +564,9 @@ class TestProductBrand(ProductCase):
                 self.env["pos.payment.method"]._fields["wechat_merchant_id"].domain
             ),
         )
+
+        with self.assertRaisesRegex(ValidationError, "takes no money"):
+            self.method.copy({"wechat_merchant_id": self.brand.id})
 
     def test_public_key_only(self):
         with self.assertRaises(ValidationError):

@@ -63,6 +63,14 @@ class PosPaymentMethod(models.Model):
                     )
                 )
 
+    @api.constrains("wechat_merchant_id")
+    def _check_wechat_merchant_kind(self):
+        # sudo: see above.
+        if "brand" in self.sudo().wechat_merchant_id.mapped("kind"):
+            raise ValidationError(
+                self.env._("A brand takes no money. Choose a merchant.")
+            )
+
     @api.onchange("use_payment_terminal")
     def _onchange_use_payment_terminal(self):
         result = super()._onchange_use_payment_terminal()
