@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .state import Merchant
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
-#: A brand signs for itself, with a scheme of its own (contracts §6.7).
+#: A brand signs for itself, with a scheme of its own.
 BRAND_SCHEME = "WECHATPAY-BRAND-SHA256-RSA2048"
 BRAND_PREFIX = "/brand/"
 PREFIXES = ("/v3/", BRAND_PREFIX)
@@ -242,7 +242,7 @@ class PayCore:
         """Choose how to sign the answer, by merchant mode and Wechatpay-Serial."""
         wants_public = header.startswith(PUBLIC_KEY_PREFIX)
         serials = {item["serial"] for item in self.platform["certificates"]}
-        # A brand must say which key it expects (contracts §6.7).
+        # A brand must say which key it expects.
         known = (
             (not header and not isinstance(merchant, Brand))
             or (wants_public and header == merchant.public_key_id)

@@ -294,7 +294,7 @@ def all_stocks(box: "Sandbox", coupon: dict[str, Any]) -> list[dict[str, Any]]:
 def notify(box: "Sandbox", record: dict[str, Any], kind: str) -> None:
     """Tell the owner of a coupon: SEND, USE or RETURN.
 
-    The fields of SEND are documented; those of USE and RETURN are not (contracts §6.7),
+    The fields of SEND are documented; those of USE and RETURN are not,
     so they hold what the coupon itself shows of it.  Deletion by the person is told
     to nobody.
     """

@@ -201,7 +201,7 @@ def validity(
 ) -> tuple[float, float]:
     """Return from when to when a coupon received now is good.
 
-    Days are Beijing days and the first one counts, as in busifavor (contracts §6.2);
+    Days are Beijing days and the first one counts, as in busifavor;
     §6.7 does not say it.
     """
     now = box.clock.now()
@@ -213,7 +213,7 @@ def validity(
     if days := period.get("available_days", older.get("available_days")):
         end = min(end, midnight(begin) + days * DAY - 1)
     if seconds := period.get("available_seconds"):
-        # "N seconds after receipt" (contracts §0.1)
+        # "N seconds after receipt"
         end = min(end, now + seconds)
     return begin, end
 

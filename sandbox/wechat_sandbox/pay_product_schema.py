@@ -10,7 +10,7 @@ from . import pay_schema as schema
 #: WeChat docs: "digits, letters, underscore and hyphen, 6 to 40 characters".
 REQUEST_NO = schema.string(40, required=True, low=6, pattern=r"[0-9A-Za-z_-]+")
 SEND_NO = schema.string(128, required=True, low=6, pattern=r"[0-9A-Za-z_-]+")
-#: A code that the shop makes; the charset is that of busifavor (contracts §6.3).
+#: A code that the shop makes; the charset is that of busifavor.
 CODE = r"[0-9A-Za-z \-_\\/=|]{1,40}"
 DAYS = ("MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY", "SUNDAY")
 COLORS = tuple(f"Color{number:02d}0" for number in range(1, 11))
@@ -36,7 +36,7 @@ NORMAL = schema.group(
 )
 DISCOUNT = schema.group(
     threshold=_THRESHOLD,
-    # Percent OFF: 30 is 七折 (contracts §0.1).
+    # Percent OFF: 30 is 七折.
     percent_off=schema.integer(required=True, low=1, high=99),
 )
 EXCHANGE = schema.group(

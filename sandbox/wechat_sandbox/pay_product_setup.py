@@ -53,7 +53,7 @@ def set_notify(call: PayCall) -> Reply:
     url = call.data["notify_url"]
     orders.check_notify_url(url)
     if not call.merchant.apiv3_key:
-        # Without a key nothing could be encrypted (contracts §5.4).
+        # Without a key nothing could be encrypted.
         raise PayError(400, "INVALID_REQUEST", "请先设置APIv3密钥", 0)
     call.merchant.product_notify = {
         "notify_url": url,

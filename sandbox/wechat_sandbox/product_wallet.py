@@ -32,7 +32,7 @@ CODE_LENGTH = 22
 
 
 def code_key(stock_id: str, code: str) -> str:
-    """Codes are unique inside a stock, as in busifavor (contracts §6.3)."""
+    """Codes are unique inside a stock, as in busifavor."""
     return f"{stock_id}|{code}"
 
 
@@ -202,7 +202,7 @@ def state_of(box: "Sandbox", record: dict[str, Any]) -> str:
 
 
 def delete(box: "Sandbox", record: dict[str, Any]) -> None:
-    """The person deletes the coupon; nobody is told (contracts §6.7)."""
+    """The person deletes the coupon; nobody is told."""
     if state_of(box, record) not in ("CONFIRMING", "PENDING", "EFFECTIVE"):
         raise invalid("用户券状态非法", BAD_STATE)
     record["state"] = "DELETED"

@@ -54,12 +54,6 @@ class CouponTemplate(models.Model):
         default="wechat",
     )
 
-    def _can_make_codes(self):
-        """Extended: a merchant may bring codes of its own."""
-        if self.channel == "busifavor":
-            return self.code_mode == "upload"
-        return super()._can_make_codes()
-
 
 class CouponChannelBusifavor(models.AbstractModel):
     """Merchant coupons of WeChat Pay (商家券); contracts 6.1 to 6.6.
@@ -91,7 +85,7 @@ class CouponChannelBusifavor(models.AbstractModel):
 
     def _check_publish(self, template):
         """Override of ``coupon.channel.pay``."""
-        super()._check_publish(template)
+        res = super()._check_publish(template)
         if not 1 <= template.stock <= 10**9:
             raise UserError(self.env._("“Pieces” is a number from 1 to 1 billion."))
         if not 1 <= template.get_limit <= 100:
@@ -105,6 +99,7 @@ class CouponChannelBusifavor(models.AbstractModel):
             raise UserError(
                 self.env._("WeChat wants coupons to start within 30 days of receipt.")
             )
+        return res
 
     def _publish(self, template, number):
         """Override of ``coupon.channel``: make the stock.

@@ -50,7 +50,7 @@ class CouponChannelFavor(models.AbstractModel):
 
     def _check_publish(self, template):
         """Override of ``coupon.channel.pay``."""
-        super()._check_publish(template)
+        res = super()._check_publish(template)
         if template.coupon_type != "amount":
             raise UserError(
                 self.env._("A cash coupon (代金券) takes an amount off; choose that.")
@@ -82,6 +82,7 @@ class CouponChannelFavor(models.AbstractModel):
             raise UserError(
                 self.env._("WeChat wants cash coupons to last 90 days at most.")
             )
+        return res
 
     def _publish(self, template, number):
         """Override of ``coupon.channel``: make the stock; it is started after that.

@@ -103,7 +103,7 @@ class CouponTemplate(models.Model):
     @api.depends("channel", "code_mode")
     def _compute_own_codes(self):
         for template in self:
-            if template.channel == "product_coupon":
+            if template.channel in ("busifavor", "product_coupon"):
                 template.own_codes = template.code_mode == "upload"
 
 

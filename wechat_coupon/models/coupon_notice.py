@@ -127,11 +127,12 @@ class CouponNotice(models.Model):
 
     def _operation_done(self, vals):
         """Override of ``wechat.operation``: what Odoo sends by itself."""
-        super()._operation_done(vals)
+        res = super()._operation_done(vals)
         if self.way == "email":
             self._send_by_email()
         elif self.way == "inbox":
             self._tell_users()
+        return res
 
     def _identity(self):
         """Return who the customer is at an account that has such a message."""

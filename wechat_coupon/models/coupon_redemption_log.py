@@ -1,24 +1,5 @@
 from odoo import api, fields, models
 
-# Columns of the ledger that say what happened to a coupon.
-_WATCHED = (
-    "state",
-    "coupon_id",
-    "template_id",
-    "order_uuid",
-    "pos_order_id",
-    "config_id",
-    "user_id",
-    "partner_id",
-    "discount_fen",
-    "order_total_fen",
-    "redeemed_at",
-    "needs_attention",
-    "settled_at",
-    "settled_by_id",
-    "settle_reason",
-)
-
 
 class CouponRedemptionLog(models.Model):
     """Every later change of a redemption, whoever makes it and by whatever way.
@@ -73,9 +54,8 @@ class CouponRedemptionLog(models.Model):
 
     def init(self):
         """Have PostgreSQL keep the log."""
-        columns = ", ".join(f"'{name}'" for name in _WATCHED)
         self.env.cr.execute(
-            f"""
+            """
             CREATE OR REPLACE FUNCTION coupon_redemption_log_change()
             RETURNS trigger LANGUAGE plpgsql AS $$
             DECLARE
@@ -86,7 +66,22 @@ class CouponRedemptionLog(models.Model):
                   FROM jsonb_each(to_jsonb(NEW)) AS n
                   JOIN jsonb_each(to_jsonb(OLD)) AS o ON o.key = n.key
                  WHERE n.value IS DISTINCT FROM o.value
-                   AND n.key = ANY(ARRAY[{columns}]);
+                   AND n.key = ANY(ARRAY[
+                       'state',
+                       'coupon_id',
+                       'template_id',
+                       'order_uuid',
+                       'pos_order_id',
+                       'config_id',
+                       'user_id',
+                       'partner_id',
+                       'discount_fen',
+                       'order_total_fen',
+                       'redeemed_at',
+                       'needs_attention',
+                       'settled_at',
+                       'settled_by_id',
+                       'settle_reason']);
                 IF found IS NOT NULL THEN
                     INSERT INTO coupon_redemption_log (
                         redemption_id, company_id, changed_at, user_id, changes)

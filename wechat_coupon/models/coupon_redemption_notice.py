@@ -18,8 +18,9 @@ class CouponRedemption(models.Model):
 
     def _after_redeem(self, uses, refused=None):
         """Extended: who wants to know is told."""
-        super()._after_redeem(uses, refused)
+        res = super()._after_redeem(uses, refused)
         self._tell()
+        return res
 
     def _tell(self):
         """Wake the live views and order notices; a paid order never fails on it."""

@@ -68,7 +68,8 @@ class PosOrder(models.Model):
 
     def _wechat_redeem_coupons(self):
         """Extended with what WeChat has taken off the payments."""
-        super()._wechat_redeem_coupons()
+        res = super()._wechat_redeem_coupons()
         self._wechat_guarded_step(
             lambda: self.env["coupon.channel.favor"]._record_payments(self)
         )
+        return res

@@ -164,12 +164,13 @@ class CouponTask(models.Model):
 
     def _operation_done(self, vals):
         """Override of ``wechat.operation``: what follows the order."""
-        super()._operation_done(vals)
+        res = super()._operation_done(vals)
         if self.kind == "publish" and self.template_id._channel()._starts_apart:
             self._start("start", self.template_id)
         elif self.kind == "deposit":
             # Codes that WeChat has, and no pieces: nobody could receive one.
             self.template_id._codes_deposited()
+        return res
 
     def _published(self, result):
         """Write what was made at the channel on the template.

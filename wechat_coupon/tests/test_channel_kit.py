@@ -31,9 +31,10 @@ class TestChannelCard(ChannelKit, SandboxCase):
         return {"account_id": self.account.id, "logo_url": LOGO_URL, "get_limit": 50}
 
     def publish(self, template):
-        super().publish(template)
+        res = super().publish(template)
         self.sandbox.post(f"cards/{template.remote_id}/review", **{"pass": True})
         template.action_refresh()
+        return res
 
     def remote_templates(self):
         return len(self.sandbox.call("GET", "state")["cards"])
@@ -172,7 +173,7 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
         self.assertEqual(found.points, 0)
 
     def test_codes_of_ours(self):
-        template = self.make_offer(code_mode="upload", own_codes=True)
+        template = self.make_offer(code_mode="upload")
         self.publish(template)
         codes = template._generate(3)
         self.work_off(template)
