@@ -1,7 +1,7 @@
 {
     "name": "WeChat Coupons",
     "summary": "WeChat coupons and our own: publish, redeem once at the till, report",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "category": "Sales/Point of Sale",
     "author": "WeChat Retail contributors",
     "website": "https://github.com/wechat-retail/odoo-wechat",
@@ -11,6 +11,7 @@
         "security/coupon_groups.xml",
         "security/ir.model.access.csv",
         "security/coupon_rules.xml",
+        "security/coupon_guard_rules.xml",
         "security/coupon_terms_rules.xml",
         "data/ir_cron_data.xml",
         "data/mail_template_data.xml",
