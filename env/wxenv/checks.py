@@ -78,6 +78,7 @@ def proof(database: postgres.Database, _rest: list[str]) -> int:
         ),
         "bills": lambda: pytest_part("bills", ["tests/proofs/test_bills.py"], database),
         "channels": lambda: channels(database),
+        "random": lambda: coupon_part(database, "random"),
         "odoo": lambda: odoo_part(database, "odoo", paths.addons(), ODOO_SUITES),
     }
     os.environ["PROOF"] = "full"
@@ -86,8 +87,13 @@ def proof(database: postgres.Database, _rest: list[str]) -> int:
 
 def channels(database: postgres.Database) -> Result:
     """The same cases for every channel of coupons, and each call under each fault."""
+    return coupon_part(database, "channels")
+
+
+def coupon_part(database: postgres.Database, name: str) -> Result:
+    """Those of the coupons' tests that have a name of their own."""
     addons = ["wechat_coupon"]
-    return odoo_part(database, "channels", addons, addons, tags="wechat_channels")
+    return odoo_part(database, name, addons, addons, tags=f"wechat_{name}")
 
 
 def demo(database: postgres.Database, rest: list[str]) -> int:

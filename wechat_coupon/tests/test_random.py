@@ -343,7 +343,7 @@ class Life:
         case.assertFalse(news.filtered(lambda new: new.wechat_state != "usable"))
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "wechat_random")
 class TestRandomLocal(RandomLives, ReturnCase, TestChannelLocal):
     allow_inherited_tests_method = False
 
@@ -354,7 +354,7 @@ class TestRandomLocal(RandomLives, ReturnCase, TestChannelLocal):
         self.run_lives()
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "wechat_random")
 class TestRandomCard(RandomLives, ReturnCase, TestChannelCard):
     allow_inherited_tests_method = False
     gifts = True
@@ -378,7 +378,7 @@ class TestRandomCard(RandomLives, ReturnCase, TestChannelCard):
         self.run_lives()
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "wechat_random")
 class TestRandomBusifavor(RandomLives, ReturnCase, TestChannelBusifavor):
     allow_inherited_tests_method = False
     takes_back = True
