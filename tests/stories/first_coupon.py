@@ -19,6 +19,7 @@ from tests.support.browser import PHONE, OdooUser, Person, chromium
 from tests.support.rpc import Rpc
 from tests.support.till import Cashier
 from tests.support.world import World, wait_until
+from wxenv import shop
 
 COUPON = {
     "name": "满 100 减 20 元",
@@ -35,6 +36,21 @@ COUPON = {
     "code_type": "CODE_TYPE_QRCODE",
     "stock": 100,
     "get_limit": 1,
+}
+BRAND = "1203440001"
+PRODUCT_COUPON = {
+    "name": "坚果立减 10 元",
+    "channel": "product_coupon",
+    "coupon_type": "amount",
+    "amount_fen": 1000,
+    "threshold_fen": 5000,
+    "date_type": "range",
+    "title": "坚果立减 10 元",
+    "brand_name": "微光便利店",
+    "goods_text": "每日坚果",
+    "description": "微信支付满 50 元可用。",
+    "stock": 100,
+    "get_limit": 5,
 }
 TOTAL_BEFORE, TOTAL_AFTER, DISCOUNT_FEN = "128.00", "108.00", 2000
 
@@ -107,6 +123,9 @@ class FirstCoupon:
             self.write_off,
             self.refuse_second_use,
             self.report,
+            self.give_back,
+            self.publish_product_coupon,
+            self.pay_with_product_coupon,
             self.speak_english,
         ]
 
@@ -381,6 +400,154 @@ class FirstCoupon:
             shots,
         )
 
+    def give_back(self) -> Told:
+        """The customer brings everything back; WeChat takes no card back."""
+        page = self.till.page
+        page.locator(
+            ".modal-footer .btn-primary, .modal-header .btn-close"
+        ).first.click()
+        page.locator(".pos-leftheader .orders-button").click()
+        page.locator(".pos-search-bar .filter").click()
+        page.locator(".pos-search-bar .filter ul li:has-text('已支')").click()
+        page.locator(f".ticket-screen .order-row:has-text('{TOTAL_AFTER}')").click()
+        page.locator(".ticket-screen .numpad button:text-is('1')").click()
+        shots = [self.till.shot("till-refund")]
+        page.locator(".ticket-screen .btn-primary.pay-order-button").click()
+        self.till.pay_cash()
+        assert f"-{TOTAL_AFTER}" in page.locator(".payment-screen").inner_text()
+        self.till.validate()
+        new = wait_until(
+            "the customer has a new coupon",
+            lambda: self.world.admin.read(
+                "loyalty.card",
+                [("wechat_replaces_id", "=", self.coupon()["id"])],
+                ["code", "points", "wechat_state"],
+            ),
+        )[0]
+        receipt = page.locator(".pos-receipt").inner_text()
+        assert new["code"] in receipt.replace("\n", ""), receipt
+        rows = self.redemptions()
+        assert [row["state"] for row in rows] == ["returned"], rows
+        assert (new["wechat_state"], new["points"]) == ("usable", 1.0), new
+        shots.append(self.till.shot("till-refund-receipt"))
+        return Told(
+            "退货 The goods come back, and with them a coupon",
+            f"-{TOTAL_AFTER} yuan paid out, the redemption is returned, the receipt "
+            f"has a new coupon {new['code']}",
+            f"code stays {self.remote()['state']}: WeChat takes no card back",
+            shots,
+        )
+
+    def publish_product_coupon(self) -> Told:
+        sandbox, marketer = self.world.sandbox, self.world.person("marketer")
+        sandbox.ask("POST", "settings", product_review="pass", ask_password=False)
+        sandbox.ask(
+            "POST",
+            "brands",
+            brand_id=BRAND,
+            appids=[shop.APPID],
+            providers=[shop.MCHID],
+        )
+        today = datetime.date.today()
+        self.product_template = marketer.call(
+            "coupon.template",
+            "create",
+            {
+                **PRODUCT_COUPON,
+                "logo": logo(),
+                "account_id": self.world.ref("account"),
+                "merchant_id": self.world.ref("merchant"),
+                "brand_no": BRAND,
+                "date_from": str(today),
+                "date_to": str(today + datetime.timedelta(days=60)),
+            },
+        )
+        self.office.open(
+            "/odoo/action-wechat_coupon.coupon_template_action/"
+            f"{self.product_template}",
+            ".o_form_view",
+        )
+        self.office.page.click("button[name=action_publish]:visible")
+
+        def state():
+            row = marketer.read(
+                "coupon.template",
+                [("id", "=", self.product_template)],
+                ["state", "remote_id", "state_reason"],
+            )[0]
+            return row if row["state"] == "live" else None
+
+        row = wait_until("the product coupon is live", state, 90)
+        claimed = sandbox.ask(
+            "POST", f"phone/{self.openid}/product/claim", stock_id=row["remote_id"]
+        )
+        self.product_code = claimed[0]["coupon_code"]
+        wait_until(
+            "the coupon is confirmed",
+            lambda: self.world.admin.read(
+                "loyalty.card",
+                [("code", "=", self.product_code), ("wechat_state", "=", "usable")],
+                ["code"],
+            ),
+            90,
+        )
+        self.office.page.reload()
+        self.office.page.wait_for_selector(".o_form_view")
+        self.office.page.wait_for_timeout(500)
+        return Told(
+            "商品券 A product coupon is published, claimed and confirmed",
+            f"template {self.product_template} is live, coupon {self.product_code} "
+            "is usable",
+            f"coupon is {self.product_coupon()['coupon_state']}",
+            [self.office.shot("product-coupon-live")],
+        )
+
+    def product_coupon(self) -> dict:
+        """What WeChat says of the customer's product coupon."""
+        held = self.world.sandbox.ask("GET", f"phone/{self.openid}/product/coupons")
+        return next(one for one in held if one["coupon_code"] == self.product_code)
+
+    def pay_with_product_coupon(self) -> Told:
+        page = self.till.page
+        self.till.next_order()
+        self.till.add_product("每日坚果")
+        self.till.scan(self.product_code)
+        page.wait_for_selector(".orderline:has-text('10.00')")
+        shots = [self.till.shot("till-product-coupon")]
+        self.till.go_to_payment()
+        self.till.pay_cash("微信支付")
+        code = self.world.sandbox.ask(
+            "POST", f"phone/{self.openid}/pay_code", new=True
+        )["auth_code"]
+        page.wait_for_timeout(300)
+        self.till.scan(code)
+        page.locator(
+            ".receipt-screen, .payment-screen .button.next.highlight"
+        ).wait_for()
+        if not page.locator(".receipt-screen").count():
+            self.till.validate()
+        shots.append(self.till.shot("till-product-coupon-receipt"))
+        row = wait_until(
+            "the product coupon is used at WeChat",
+            lambda: self.world.admin.read(
+                "coupon.redemption",
+                [
+                    ("coupon_id.code", "=", self.product_code),
+                    ("remote_state", "=", "done"),
+                ],
+                ["request_no", "state", "order_name"],
+            ),
+            90,
+        )[0]
+        shown = self.product_coupon()
+        assert shown["coupon_state"] == "USED", shown
+        return Told(
+            "微信支付 An order with a product coupon is paid with WeChat Pay",
+            f"order {row['order_name']} is paid, {row['request_no']} is {row['state']}",
+            f"coupon is {shown['coupon_state']}, joined with the payment",
+            shots,
+        )
+
     def speak_english(self) -> Told:
         for login in ("marketer", "cashier"):
             user = self.world.ref(f"user_{login}")
@@ -396,6 +563,8 @@ class FirstCoupon:
         )
         self.office.page.wait_for_timeout(700)
         shots.append(self.office.shot("redemptions-english"))
+        self.till.open_till(self.world.ref("till_1"))
+        self.till.add_product("每日坚果")
         # An order that is open when the page is reloaded stays in the till.
         self.till.open_till(self.world.ref("till_1"))
         self.till.page.wait_for_selector(".orderline")

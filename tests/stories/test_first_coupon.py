@@ -7,4 +7,4 @@ from .first_coupon import FirstCoupon
 
 def test_first_coupon(world):
     told = list(FirstCoupon(world, system.browser()).steps())
-    assert len(told) == 10
+    assert len(told) == 13
