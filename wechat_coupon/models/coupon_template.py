@@ -1052,15 +1052,7 @@ class CouponTemplate(models.Model):
         :return: ``loyalty.card`` records
         """
         self.ensure_one()
-        if not self._channel()._can_generate:
-            raise UserError(
-                self.env._(
-                    "WeChat makes the codes of this coupon; customers get them "
-                    "on their phones."
-                )
-            )
-        if self.state != "live":
-            raise UserError(self.env._("Publish the template before you hand it out."))
+        self._check_generate()
         owners = partners.ids if partners else [None] * count
         cards = self.env["loyalty.card"]
         begin, end = self._validity()
