@@ -24,6 +24,9 @@ MAX_COUNT = 10000
 # person, whose worker others need, and in a job.
 TILL_PATIENCE = 0.3
 JOB_PATIENCE = 2.0
+# Seconds that all calls to WeChat of one request of a till take: its worker serves
+# the other tills as well, and what is not finished by then goes on in a job.
+TILL_SECONDS = 6.0
 
 # A token is renewed this many seconds before WeChat lets it go.
 TOKEN_MARGIN = 120

@@ -1,3 +1,4 @@
+from . import controllers
 from . import models
 from . import wizard
 from .tools.ledger import as_ledger
@@ -12,3 +13,8 @@ def uninstall_hook(env):
     programs = env["loyalty.program"].with_context(active_test=False)
     guarded = programs.search([("wechat_guarded", "=", True)])
     as_ledger(guarded).write({"active": False})
+    # Triggers would go with their tables; their functions would stay.
+    env.cr.execute(
+        "DROP FUNCTION IF EXISTS coupon_redemption_log_change() CASCADE; "
+        "DROP FUNCTION IF EXISTS coupon_redemption_log_keep() CASCADE"
+    )

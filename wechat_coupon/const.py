@@ -29,6 +29,9 @@ COUPON_FIELDS: tuple[str, ...] = (
     "wechat_valid_to",
 )
 
+# Kinds of coupons that are about one product.
+PRODUCT_TYPES: tuple[str, ...] = ("gift", "exchange")
+
 # --- Official-account cards (卡券) --------------------------------------------------
 
 # Inner key of the card in `card/create` and `card/get` -> our kind of coupon.
@@ -44,6 +47,8 @@ CREATED_CARD_TYPES: dict[str, str] = {
     "amount": "CASH",
     "percent": "DISCOUNT",
     "gift": "GIFT",
+    # What a 兑换券 gives, WeChat says in words.
+    "exchange": "GIFT",
 }
 # `base_info.status` -> state of the template.
 CARD_STATES: dict[str, str] = {
@@ -68,6 +73,7 @@ USER_CARD_STATES: dict[str, str] = {
 }
 # State of the coupon -> why it is refused.
 STATE_REASONS: dict[str, str] = {
+    "waiting": "not_received",
     "used": "used",
     "expired": "expired",
     "gifting": "gifting",
@@ -122,6 +128,14 @@ LOGO_URL = re.compile(r"https?://([a-z0-9-]+\.)*(qpic|qlogo)\.cn/\S*")
 CARD_MIN_AMOUNT_FEN = 100
 CARD_MAX_GET_LIMIT = 50
 CARD_MAX_STOCK = 100_000_000
+CARD_DEPOSIT_MODE = "GET_CUSTOM_CODE_MODE_DEPOSIT"
+# Codes that one `card/code/deposit` takes.
+CARD_DEPOSIT_CODES = 100
+# Customers of a test list (contracts 2.1), and days of one question for figures.
+CARD_TESTERS = 10
+CARD_STAT_DAYS = 62
+# How long a QR code without `expire_seconds` is good (contracts 2.6), less a margin.
+CARD_QR_DAYS = 360
 CARD_MAX_CODE = 20
 # 512 bytes.
 CARD_MAX_REASON = 170

@@ -1,5 +1,8 @@
 """Facts about WeChat Pay's orders and refunds, and how patient we are with them."""
 
+# Payments without an order that one run of the job looks at.
+MAX_UNSAVED = 500
+
 # States of a transaction that may still change by themselves.
 OPEN_STATES: tuple[str, ...] = ("draft", "sending", "waiting", "unknown", "closing")
 

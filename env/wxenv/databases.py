@@ -1,6 +1,7 @@
 """Databases: a template that is built once, and copies of it that cost a second."""
 
 import contextlib
+import os
 import subprocess
 
 from . import odoo_run, odoo_source, paths
@@ -111,6 +112,9 @@ def _rename(database: Database, old: str, new: str) -> None:
     _copy_files(old, new)
     drop(database, new)
     database.execute(f'ALTER DATABASE "{old}" RENAME TO "{new}"')
+    # The server does not wait for the disk: a machine that is cut off now would
+    # keep a template with half of its pages.
+    os.sync()
 
 
 def _filestore(name: str):

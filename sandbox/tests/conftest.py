@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from harness import Api, Browser, Process, Receiver, cash_card
 from pay_harness import APPID, KEY, KEY_V2, MCHID, Merchant
+from product_harness import BRAND, STORES, BrandClient, PartnerClient, Shop
 
 # Some tests look at single functions of the package.
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -91,3 +92,50 @@ def pay(box, account):
         generate=True,
     )
     return Merchant(box, made)
+
+
+@pytest.fixture(scope="session")
+def keep():
+    """Make a party with the keys that it had before: new keys take long."""
+    kept = {}
+
+    def make(box, path, **values):
+        if path not in kept:
+            made = box.post(path, generate=True, **values)
+            names = ("merchant_cert_pem", "merchant_private_key_pem")
+            kept[path] = {name: made[name] for name in names}
+            return made
+        pem = kept[path]["merchant_cert_pem"]
+        return {**kept[path], **box.post(path, merchant_cert_pem=pem, **values)}
+
+    return make
+
+
+@pytest.fixture
+def brand(box, account, keep):
+    """A brand that signs for itself, and a client for it."""
+    made = keep(
+        box,
+        "brands",
+        brand_id=BRAND,
+        name="示例品牌",
+        appids=[APPID],
+        stores=STORES,
+        apiv3_key=KEY,
+    )
+    return BrandClient(box, made)
+
+
+@pytest.fixture
+def partner(box, brand, keep):
+    """A service provider whom the brand has authorised, and a client for it."""
+    made = keep(box, "merchants", mchid=MCHID, appids=[APPID], apiv3_key=KEY)
+    box.post("brands", brand_id=BRAND, providers=[MCHID])
+    return PartnerClient(box, made)
+
+
+@pytest.fixture(params=["brand", "partner"])
+def shop(request, box, user, brand, partner):
+    """Product coupons through each of the two doors."""
+    client = request.getfixturevalue(request.param)
+    return Shop(box, client, user, partner)

@@ -231,6 +231,61 @@ def test_wechatpayv3_certificates(box, merchant, tmp_path):
     assert status == 200
 
 
+def test_wechatpayv3_shop_coupons(box, payer, user, receiver):
+    from coupon_harness import at, stock
+
+    box.post("settings", busifavor_creating=False)
+    client, body = payer, stock(notify_config={"notify_appid": APPID})
+    status, text = client.marketing_busifavor_stock_create(**body)
+    assert status == 200, text
+    number = json.loads(text)["stock_id"]
+    url = receiver.url
+    assert client.marketing_busifavor_callback_update(MCHID, url)[0] == 200
+    code = box.post(f"phone/{user}/busifavor", stock_id=number)["coupon_code"]
+    (request,) = receiver.wait(1)
+    notice = client.callback(request["headers"], request["body"])
+    assert notice["event_type"] == "COUPON.SEND"
+    assert notice["resource"]["openid"] == user
+    found = client.marketing_busifavor_user_coupon(user, creator_merchant=MCHID)
+    assert json.loads(found[1])["data"][0]["coupon_code"] == code
+    for _ in range(2):
+        used = client.marketing_busifavor_coupon_use(code, at(), "U1", number)
+        assert used[0] == 200, used
+    shown = client.marketing_busifavor_coupon_detail(code, user)
+    assert json.loads(shown[1])["coupon_state"] == "USED"
+    assert client.marketing_busifavor_coupon_return(code, number, "R1")[0] == 200
+    change = {"current_max_coupons": 100, "target_max_coupons": 101}
+    told = client.marketing_busifavor_stock_budget(number, "B1", **change)
+    assert json.loads(told[1]) == {"max_coupons": 101}
+    gone = client.marketing_busifavor_coupon_deactivate(code, number, "D1", "x")
+    assert gone[0] == 200, gone
+
+
+def test_wechatpayv3_cash_vouchers(box, payer, user, receiver):
+    from coupon_harness import favor_stock
+
+    client = payer
+    status, text = client.marketing_favor_stock_create(**favor_stock())
+    assert status == 200, text
+    number = json.loads(text)["stock_id"]
+    assert client.marketing_favor_callback_update(receiver.url)[0] == 200
+    assert client.marketing_favor_stock_start(MCHID, number)[0] == 200
+    box.post("clock", advance=61)
+    told = client.marketing_favor_stock_send(number, user, "S1", MCHID)
+    coupon = json.loads(told[1])["coupon_id"]
+    client.pay(description="茶", out_trade_no="ORDER-0001", amount={"total": 1000})
+    box.post(f"pay/orders/{MCHID}/ORDER-0001/pay", openid=user, notify=False)
+    (request,) = receiver.wait(1)
+    notice = client.callback(request["headers"], request["body"])
+    assert notice["event_type"] == "COUPON.USE"
+    assert notice["resource"]["coupon_id"] == coupon
+    shown = json.loads(client.marketing_favor_coupon_detail(coupon, user)[1])
+    assert shown["status"] == "USED"
+    rows = json.loads(client.marketing_favor_stock_list(MCHID)[1])
+    assert rows["data"][0]["distributed_coupons"] == 1
+    assert client.marketing_favor_stock_merchant(MCHID, number)[0] == 200
+
+
 def charge(client, code, number, total=100, **more):
     from wechatpayv3 import WeChatPayType
 

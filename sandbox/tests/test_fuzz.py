@@ -3,6 +3,8 @@
 import json
 import random
 
+from coupon_harness import BUSI, FAVOR, favor_stock, make_stock, stock, use
+from pay_harness import APPID
 from test_pay import JSAPI, MCHID, NATIVE, Merchant
 
 NAMES = """card_id code card base_info sku quantity action_name action_info openid
@@ -88,6 +90,48 @@ def test_pay_paths(box, account):
     assert half.status_code == 400
 
 
+COUPON_NAMES = """stock_name belong_merchant goods_name stock_type coupon_use_rule
+stock_send_rule out_request_no coupon_code_mode coupon_available_time available_week
+week_day available_begin_time available_end_time fixed_normal_coupon max_coupons
+coupon_code stock_id appid use_time use_request_no openid coupon_code_list no_cash
+upload_request_no return_request_no amount stock_use_rule coupon_amount""".split()
+
+
+def test_coupon_paths(box, pay, user):
+    """Good bodies with nonsense in a few places; no answer is a 5xx."""
+    rng = random.Random(20261122)
+    busi, favor = make_stock(box, pay), favor_stock()
+    code = box.post(f"phone/{user}/busifavor", stock_id=busi)["coupon_code"]
+    bodies = {
+        f"{BUSI}/stocks": stock(),
+        f"{BUSI}/stocks/{busi}/couponcodes": {"coupon_code_list": ["A"]},
+        f"{BUSI}/coupons/use": use(code, busi),
+        f"{BUSI}/coupons/return": {"coupon_code": code, "stock_id": busi},
+        f"{BUSI}/coupons/associate": {"coupon_code": code, "stock_id": busi},
+        f"{BUSI}/subsidy/pay-receipts": {"coupon_code": code, "stock_id": busi},
+        f"{FAVOR}/coupon-stocks": favor,
+        f"{FAVOR}/users/{user}/coupons": {"stock_id": "1", "appid": APPID},
+        f"{FAVOR}/callbacks": {"mchid": MCHID},
+    }
+    for path, good in bodies.items():
+        for _ in range(40):
+            body = json.loads(json.dumps(good))
+            for _ in range(rng.randint(1, 3)):
+                place = rng.choice([body, *filter(_is_object, body.values())])
+                names = [*place, rng.choice(COUPON_NAMES)]
+                place[rng.choice(names)] = nonsense(rng)
+            answer = pay.call("POST", path, body)
+            assert answer.status_code < 500, (path, body, answer.text)
+    for query in ("offset=x", "offset=-1", "limit=99999999999", "status=%00", "a=%FF"):
+        for path in (f"{BUSI}/users/{user}/coupons", f"{FAVOR}/stocks"):
+            answer = pay.call("GET", f"{path}?{query}")
+            assert answer.status_code == 400, (path, query, answer.text)
+
+
+def _is_object(value):
+    return isinstance(value, dict)
+
+
 def test_control_paths(box, account, card, user):
     rng = random.Random(20261122)
     paths = [
@@ -98,6 +142,9 @@ def test_control_paths(box, account, card, user):
         f"phone/{user}/accept",
         f"phone/{user}/scan",
         f"cards/{card}/issue",
+        f"phone/{user}/busifavor",
+        f"phone/{user}/busifavor/delete",
+        f"phone/{user}/favor",
     ]
     for path in paths:
         for _ in range(25):

@@ -13,7 +13,9 @@ from aiohttp import web
 
 from . import (  # noqa: F401  (each module registers its routes)
     control,
+    control_coupon,
     control_pay,
+    control_product,
     oa_card,
     oa_code,
     oa_core,
@@ -24,25 +26,44 @@ from . import (  # noqa: F401  (each module registers its routes)
     oa_token,
     oa_user,
     pay_bill,
+    pay_busifavor,
+    pay_busifavor_coupon,
+    pay_busifavor_list,
+    pay_busifavor_use,
     pay_codepay,
     pay_core,
+    pay_favor,
+    pay_favor_coupon,
+    pay_favor_flow,
+    pay_marketing,
     pay_partner,
+    pay_product_setup,
+    pay_product_stock,
+    pay_product_use,
+    pay_product_user,
     pay_refund,
+    pay_subsidy,
     pay_transactions,
     pay_v2,
     phone,
+    phone_coupon,
     phone_pay,
+    phone_product,
 )
 from .sandbox import Sandbox
 
 MAX_BODY = 1024 * 1024
 #: A 1 MB picture in its multipart wrapping, with room to say 40009 for a larger one.
 MAX_UPLOAD = 3 * MAX_BODY
-UPLOADS = ("/cgi-bin/media/uploadimg",)
+UPLOADS = ("/cgi-bin/media/uploadimg", "/v3/marketing/favor/media/image-upload")
 HOLD_SECONDS = 30.0
 
 OA_PREFIXES = ("/cgi-bin/", "/card/", "/datacube/", "/sns/")
-OWN_PREFIXES = ("/sandbox/", "/phone", "/static/", "/q/", "/connect/")
+OWN_PREFIXES = (
+    *("/sandbox/", "/phone", "/static/", "/q/", "/connect/"),
+    # The page of action.weixin.qq.com on which people receive 商家券.
+    "/busifavor/",
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 BOX: web.AppKey[Sandbox] = web.AppKey("box", Sandbox)
@@ -69,7 +90,7 @@ async def serve(request: web.Request) -> web.StreamResponse:
     """Hand a request to the API that its path belongs to."""
     box = request.app[BOX]
     path = request.path
-    if path.startswith("/v3/"):
+    if path.startswith(pay_core.PREFIXES):
         return await pay_core.dispatch(box, request)
     if path.startswith(pay_v2.PREFIXES):
         return await pay_v2.dispatch(box, request)
@@ -83,7 +104,8 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     path = request.path
     if path.startswith(OWN_PREFIXES) or path == "/":
         return await _own(request, handler)
-    limit = MAX_UPLOAD if path in UPLOADS else MAX_BODY
+    large = path in UPLOADS or path.endswith("/product-coupon/media/upload-image")
+    limit = MAX_UPLOAD if large else MAX_BODY
     if (request.content_length or 0) > limit:
         return web.Response(status=413, text="request entity too large")
     started = time.time()
@@ -200,7 +222,7 @@ def _answer(
     body = fault.get("body")
     if isinstance(body, str):
         return web.Response(status=status, text=body)
-    if request.path.startswith("/v3/"):
+    if request.path.startswith(pay_core.PREFIXES):
         return pay_core.fault_answer(box, request, status, fault)
     text = json.dumps(body, ensure_ascii=False) if body is not None else ""
     return web.Response(status=status, text=text, content_type="application/json")

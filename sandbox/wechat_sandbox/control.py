@@ -17,8 +17,8 @@ from . import (
     pay_keys,
     wallet,
 )
-from .errors import ControlError, OaError
-from .state import DEFAULT_SETTINGS, Account, Merchant, User
+from .errors import ControlError, OaError, PayError
+from .state import DEFAULT_SETTINGS, SETTING_CHOICES, Account, Merchant, User
 
 if TYPE_CHECKING:
     from .sandbox import Sandbox
@@ -63,6 +63,9 @@ MERCHANT_FIELDS = {
     "merchant_cert_pem": str,
     "mode": str,
     "notify_url": str,
+    "can_busifavor": bool,
+    "can_send_busifavor": bool,
+    "balance": (int, type(None)),
     "generate": bool,
 }
 
@@ -104,6 +107,9 @@ def _wrap(handler: Callable) -> Callable:
         except OaError as error:
             payload = {"ok": False, "errcode": error.errcode, "errmsg": str(error)}
             return _json(payload, 409)
+        except PayError as error:
+            payload = {"ok": False, "code": error.code, "number": error.number}
+            return _json({**payload, "error": str(error)}, 409)
         except (TypeError, ValueError, OverflowError) as error:
             # A value of the wrong kind; the caller is a test and wants to know.
             _logger.info("control call failed", exc_info=error)
@@ -197,6 +203,8 @@ def set_settings(box: "Sandbox", request: web.Request, data: dict) -> dict:
 
 def _check_setting(name: str, value: Any) -> None:
     default = DEFAULT_SETTINGS[name]
+    if value not in SETTING_CHOICES.get(name, (value,)):
+        raise ControlError(f"bad value for {name}")
     if name in ("auto_review_seconds", "free_payments") and value is None:
         return
     if isinstance(default, bool) or isinstance(value, bool):
@@ -298,6 +306,8 @@ def put_merchant(box: "Sandbox", data: dict) -> dict:
     mchid = data.get("mchid")
     if not mchid:
         raise ControlError("mchid is required")
+    if mchid in box.state.brands:
+        raise ControlError("there is a brand with this number", 409)
     values = dict(data)
     made = {}
     if values.pop("generate", False):
@@ -445,7 +455,8 @@ async def send_pay_callback(box: "Sandbox", request: web.Request, data: dict) ->
     signtest?, bad_signature?, broken_json?, url?, id?, key?, timestamp_offset?,
     no_retry?, wait?}
     """
-    merchant = _merchant(box, data.get("mchid"))
+    brand = box.state.brands.get(str(data.get("mchid")))
+    merchant = brand or _merchant(box, data.get("mchid"))
     url = str(data.get("url") or merchant.notify_url)
     if not url or not merchant.apiv3_key:
         raise ControlError("the merchant needs notify_url and apiv3_key")
@@ -549,6 +560,10 @@ def read_state(box: "Sandbox", request: web.Request, data: dict) -> dict:
         ],
         "cards": [show_card(card) for card in box.state.cards.values()],
         "codes": [show_code(box, code) for code in codes],
+        "stocks": {
+            "busifavor": list(box.state.busifavor.get("stocks", {})),
+            "favor": list(box.state.favor.get("stocks", {})),
+        },
         "users": [
             vars(user)
             for user in box.state.users.values()
@@ -557,6 +572,7 @@ def read_state(box: "Sandbox", request: web.Request, data: dict) -> dict:
         "tokens": len(box.state.tokens),
         "orders": list(box.state.orders.values()),
         "refunds": list(box.state.refunds.values()),
+        "brands": sorted(box.state.brands),
         "settings": dict(box.state.settings),
         "pending_callbacks": len(box.outbox.dump()),
     }
@@ -772,6 +788,10 @@ def apply_seed(box: "Sandbox", seed: dict[str, Any]) -> None:
         put_account(box, item)
     for item in seed.get("merchants") or []:
         put_merchant(box, item)
+    for item in seed.get("brands") or []:
+        from .control_product import put_brand
+
+        put_brand(box, item)
     for item in seed.get("users") or []:
         if item.get("openid") not in box.state.users:
             put_user(box, item)

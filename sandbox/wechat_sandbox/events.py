@@ -43,6 +43,8 @@ PAY_RETRY = [
     *(15, 15, 30, 180, 600, 1200, 1800, 1800, 1800),
     *(3600, 10800, 10800, 10800, 21600, 21600),
 ]
+#: Coupons: a minute apart.
+COUPON_RETRY = {"COUPON.SEND": [60] * 11, "COUPON.USE": [60] * 9}
 
 #: A spoilt callback is sent once and never tried again.
 SPOILT = {"bad_signature", "wrong_appid", "broken_xml"}
@@ -234,7 +236,7 @@ class Outbox:
         if delivery["content"].get("no_retry"):
             return []
         if delivery["source"] == "pay":
-            return PAY_RETRY
+            return COUPON_RETRY.get(delivery["event"], PAY_RETRY)
         if delivery["event"] == "user_get_card":
             return CARD_RETRY_DOWN if result["status"] is None else CARD_RETRY_WRONG
         return OA_RETRY

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -20,12 +21,17 @@ from . import pay_keys, pay_schema
 from .clock import rfc3339
 from .errors import ControlError, PayError
 from .oa_media import read_part
+from .state import Brand
 
 if TYPE_CHECKING:
     from .sandbox import Sandbox
     from .state import Merchant
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
+#: A brand signs for itself, with a scheme of its own (contracts §6.7).
+BRAND_SCHEME = "WECHATPAY-BRAND-SHA256-RSA2048"
+BRAND_PREFIX = "/brand/"
+PREFIXES = ("/v3/", BRAND_PREFIX)
 PUBLIC_KEY_PREFIX = "PUB_KEY_ID_"
 MAX_SKEW = 300
 SIGN_ERROR = 268443699
@@ -43,7 +49,7 @@ class PayCall:
     """One Pay v3 call of a merchant whose signature was good."""
 
     box: "Sandbox"
-    merchant: "Merchant"
+    merchant: "Merchant | Brand"
     method: str
     path: str
     params: dict[str, str]
@@ -134,7 +140,7 @@ class PayCore:
         digits = re.sub(r"\D", "", mchid).rjust(10, "0")[:10]
         return f"{PUBLIC_KEY_PREFIX}01{digits}{self.box.state.random_digits(20)}"
 
-    def platform_keys(self, merchant: "Merchant") -> dict[str, str]:
+    def platform_keys(self, merchant: "Merchant | Brand") -> dict[str, str]:
         """Return what a merchant may know of the platform."""
         certificate = self.platform["certificates"][-1]
         return {
@@ -160,14 +166,16 @@ class PayCore:
     def forget_keys(self, mchid: str) -> None:
         self._public.pop(mchid, None)
 
-    def _merchant_key(self, merchant: "Merchant") -> Any:
+    def _merchant_key(self, merchant: "Merchant | Brand") -> Any:
         key = self._public.get(merchant.mchid)
         if key is None and merchant.merchant_public_key_pem:
             key = pay_keys.load_public(merchant.merchant_public_key_pem)
             self._public[merchant.mchid] = key
         return key
 
-    def _signer(self, merchant: "Merchant | None", kind: str) -> tuple[str, Any]:
+    def _signer(
+        self, merchant: "Merchant | Brand | None", kind: str
+    ) -> tuple[str, Any]:
         """Return the serial and the private key to sign with."""
         if kind == "public_key" and merchant:
             serial, pem = merchant.public_key_id, self.platform["public_key"]["key"]
@@ -180,12 +188,19 @@ class PayCore:
         return serial, key
 
     # -- who calls --------------------------------------------------
-    def authenticate(self, request: web.Request, body: bytes) -> "Merchant":
-        """Check the Authorization header; return the merchant.
+    def party(self, number: str) -> "Merchant | Brand | None":
+        """Return the merchant or the brand with this number."""
+        state = self.box.state
+        return state.merchants.get(number) or state.brands.get(number)
+
+    def authenticate(self, request: web.Request, body: bytes) -> "Merchant | Brand":
+        """Check the Authorization header; return the merchant or the brand.
 
         WeChat docs: Pay v3 "Signature generation"
         """
-        values = parse_authorization(request.headers.get("Authorization", ""))
+        brand = request.path.startswith(BRAND_PREFIX)
+        header = request.headers.get("Authorization", "")
+        values = parse_authorization(header, brand)
         try:
             skew = abs(int(values["timestamp"]) - time.time())
         except ValueError:
@@ -194,7 +209,14 @@ class PayCore:
             raise sign_error(
                 "Http头Authorization中的timestamp与发起请求的时间不得超过5分钟"
             )
-        merchant = self.box.state.merchants.get(values["mchid"])
+        merchant: Any
+        if brand:
+            merchant = self.box.state.brands.get(values["brand_id"])
+        else:
+            merchant = self.box.state.merchants.get(values["mchid"])
+        if merchant is None and brand:
+            # What WeChat says of an unknown brand is not documented.
+            raise sign_error("品牌ID不存在")
         if merchant is None:
             raise PayError(400, "MCH_NOT_EXISTS", "商户号不存在", 268443715)
         if values["serial_no"].upper() != merchant.merchant_serial.upper():
@@ -216,12 +238,13 @@ class PayCore:
             return read_part(content_type, body, ("meta",)) or b""
         return body
 
-    def choose_key(self, merchant: "Merchant", header: str) -> str:
+    def choose_key(self, merchant: "Merchant | Brand", header: str) -> str:
         """Choose how to sign the answer, by merchant mode and Wechatpay-Serial."""
         wants_public = header.startswith(PUBLIC_KEY_PREFIX)
         serials = {item["serial"] for item in self.platform["certificates"]}
+        # A brand must say which key it expects (contracts §6.7).
         known = (
-            not header
+            (not header and not isinstance(merchant, Brand))
             or (wants_public and header == merchant.public_key_id)
             or (not wants_public and header.upper() in serials)
         )
@@ -242,7 +265,11 @@ class PayCore:
 
     # -- answers --------------------------------------------------
     def headers(
-        self, merchant: "Merchant | None", kind: str, body: bytes, shift: int = 0
+        self,
+        merchant: "Merchant | Brand | None",
+        kind: str,
+        body: bytes,
+        shift: int = 0,
     ) -> dict[str, str]:
         """Return the signature headers for an answer or a notification."""
         serial, key = self._signer(merchant, kind)
@@ -261,7 +288,7 @@ class PayCore:
         self,
         status: int,
         payload: dict[str, Any] | None,
-        merchant: "Merchant | None" = None,
+        merchant: "Merchant | Brand | None" = None,
         kind: str = "certificate",
         number: int = 0,
         signed: bool = True,
@@ -281,7 +308,7 @@ class PayCore:
     def refusal(
         self,
         error: PayError,
-        merchant: "Merchant | None" = None,
+        merchant: "Merchant | Brand | None" = None,
         kind: str = "certificate",
     ) -> web.Response:
         payload: dict[str, Any] = {"code": error.code, "message": error.message}
@@ -295,7 +322,7 @@ class PayCore:
     # -- notifications --------------------------------------------------
     def notify(
         self,
-        merchant: "Merchant",
+        merchant: "Merchant | Brand",
         url: str,
         event_type: str,
         original_type: str,
@@ -320,7 +347,7 @@ class PayCore:
 
     def _envelope(
         self,
-        merchant: "Merchant",
+        merchant: "Merchant | Brand",
         event_type: str,
         original_type: str,
         resource: dict[str, Any],
@@ -358,7 +385,7 @@ class PayCore:
         self, delivery: dict[str, Any]
     ) -> tuple[str, bytes, dict[str, str]] | None:
         """Sign a notification anew for each attempt; its body stays the same."""
-        merchant = self.box.state.merchants.get(delivery["owner"])
+        merchant = self.party(delivery["owner"])
         if merchant is None:
             return None
         content, spoil = delivery["content"], delivery["spoil"]
@@ -377,7 +404,7 @@ class PayCore:
         headers["Accept"] = "*/*"
         return content["url"], body, headers
 
-    def _callback_kind(self, merchant: "Merchant") -> str:
+    def _callback_kind(self, merchant: "Merchant | Brand") -> str:
         """In both modes a callback is signed as the last answer was."""
         if merchant.mode != "both":
             return merchant.mode
@@ -385,12 +412,12 @@ class PayCore:
         return "public_key" if public else "certificate"
 
 
-def parse_authorization(header: str) -> dict[str, str]:
+def parse_authorization(header: str, brand: bool = False) -> dict[str, str]:
     """Return the five parameters, in whatever order they stand."""
     scheme, _, rest = header.partition(" ")
     if not header:
         raise sign_error("Http头缺少Authorization")
-    if scheme != SCHEME:
+    if scheme != (BRAND_SCHEME if brand else SCHEME):
         raise sign_error("Http头Authorization认证类型不正确")
     values: dict[str, str] = {}
     position = 0
@@ -400,7 +427,8 @@ def parse_authorization(header: str) -> dict[str, str]:
             raise sign_error("Http头Authorization值格式错误")
         values[match.group(1)] = match.group(2)
         position = match.end()
-    if set(values) != PARAMETERS or not all(values.values()):
+    wanted = PARAMETERS ^ {"mchid", "brand_id"} if brand else PARAMETERS
+    if set(values) != wanted or not all(values.values()):
         raise sign_error("Http头Authorization值格式错误")
     return values
 
@@ -438,7 +466,8 @@ def _find(method: str, path: str) -> tuple[PayRoute, dict[str, str]]:
     for entry in ROUTES:
         match = entry.pattern.match(path)
         if match and entry.method == method:
-            return entry, match.groupdict()
+            # Decoded only now: a code in the path may hold a slash.
+            return entry, {k: unquote(v) for k, v in match.groupdict().items()}
         other = other or bool(match)
     if other:
         raise PayError(405, "INVALID_REQUEST", "不支持的请求方法", NOT_FOUND)
@@ -472,7 +501,7 @@ async def dispatch(box: "Sandbox", request: web.Request) -> web.StreamResponse:
         kind = box.pay.choose_key(merchant, request.headers.get("Wechatpay-Serial", ""))
         merchant.last_serial = box.pay._signer(merchant, kind)[0]
         _check_headers(request)
-        entry, params = _find(request.method, request.path)
+        entry, params = _find(request.method, request.rel_url.raw_path)
         data = _parse(request, body)
         if entry.schema:
             pay_schema.check(data, entry.schema)
@@ -505,7 +534,7 @@ def fault_answer(
 ) -> web.Response:
     """Answer an ordered fault; 5xx come from a gateway and are unsigned."""
     values = parse_mchid(request.headers.get("Authorization", ""))
-    merchant = box.state.merchants.get(values)
+    merchant = box.pay.party(values)
     payload = fault.get("body")
     if payload is None:
         code = "FREQUENCY_LIMITED" if status == 429 else "SYSTEM_ERROR"
@@ -524,7 +553,7 @@ def fault_answer(
 
 
 def parse_mchid(header: str) -> str:
-    match = re.search(r'mchid="([^"]*)"', header)
+    match = re.search(r'(?:mchid|brand_id)="([^"]*)"', header)
     return match.group(1) if match else ""
 
 

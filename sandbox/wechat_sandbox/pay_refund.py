@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import pay_schema as schema
 from . import pay_transactions as orders
+from . import pay_vouchers
 from .clock import rfc3339
 from .errors import ControlError, PayError
 from .pay_core import NOT_FOUND, RATE_LIMIT, PayCall, Reply, route
@@ -300,9 +301,20 @@ def finish(
     order = order_of(box, record)
     if order["trade_state"] == "REFUND" and not refunds_of(box, order):
         order["trade_state"] = "SUCCESS"
+    if status == "SUCCESS":
+        _return_vouchers(box, order, record)
     box.state.touch()
     if notify:
         notify_refund(box, record)
+
+
+def _return_vouchers(
+    box: "Sandbox", order: dict[str, Any], record: dict[str, Any]
+) -> None:
+    """Give the vouchers back once the whole order is paid back."""
+    done = [r for r in refunds_of(box, order) if r["status"] == "SUCCESS"]
+    if sum(item["refund"] for item in done) == order["request"]["amount"]["total"]:
+        pay_vouchers.give_back(box, order, record)
 
 
 def notify_refund(box: "Sandbox", record: dict[str, Any]) -> None:
@@ -340,3 +352,4 @@ def refund_reversed(box: "Sandbox", order: dict[str, Any]) -> None:
     number = f"{order['out_trade_no']}@reverse"
     record = new_refund(box, order, number, total, {})
     record.update(status="SUCCESS", success_at=box.clock.now())
+    _return_vouchers(box, order, record)

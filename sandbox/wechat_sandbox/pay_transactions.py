@@ -446,7 +446,8 @@ def take_money(
     """Make an order SUCCESS; without ``promotions`` the person's vouchers are used."""
     openid = openid or "o" + box.state.random_text(27)
     if promotions is None:
-        promotions = pay_vouchers.spend(box, openid, order)
+        bank = str(bank_type or "OTHERS")
+        promotions = pay_vouchers.spend(box, openid, order, bank)
     total = order["request"]["amount"]["total"]
     number = "4200" + box.state.random_digits(24)
     order.update(
@@ -460,6 +461,7 @@ def take_money(
         promotion_detail=promotions,
     )
     box.state.transactions[number] = order_key(order["mchid"], order["out_trade_no"])
+    pay_vouchers.tell_used(box, order)
     box.state.touch()
 
 

@@ -5,8 +5,10 @@ and does not change what the merchant gets; NOCASH does.
 """
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from .clock import beijing, midnight
 from .errors import ControlError
 
 if TYPE_CHECKING:
@@ -28,6 +30,18 @@ _FIELDS = {
     "expires": (int, float),
     **dict.fromkeys(CONTRIBUTIONS, int),
 }
+#: The kinds of payment that a voucher may ask for, by the order's trade_type.
+_TRADE_TYPES = {
+    "MICROPAY": {"CARD"},
+    "APP": {"APPPAY"},
+    "JSAPI": {"MICROAPP", "OTHER"},
+    "NATIVE": {"OTHER"},
+    "MWEB": {"OTHER"},
+}
+Listener = Callable[["Sandbox", dict[str, Any], dict[str, Any]], None]
+#: Called with a voucher and the order that used it, or the refund that gave it back.
+ON_USE: list[Listener] = []
+ON_RETURN: list[Listener] = []
 
 
 def sum_of(promotions: list[dict[str, Any]], kind: str) -> int:
@@ -62,40 +76,105 @@ def add(box: "Sandbox", openid: str, data: dict[str, Any]) -> dict[str, Any]:
     return voucher
 
 
-def spend(box: "Sandbox", openid: str, order: dict[str, Any]) -> list[dict[str, Any]]:
+def spend(
+    box: "Sandbox", openid: str, order: dict[str, Any], bank_type: str = ""
+) -> list[dict[str, Any]]:
     """Use every voucher that fits, the largest first; return promotion_detail."""
     left = order["request"]["amount"]["total"]
-    promotions = []
+    promotions: list[dict[str, Any]] = []
     vouchers = box.state.vouchers.get(openid, [])
+    alone = False
     for voucher in sorted(vouchers, key=lambda item: -item["amount"]):
-        if voucher["amount"] > left or not _fits(box, voucher, order):
+        # What does not combine is used alone.
+        mixes = voucher.get("combine", True)
+        if alone or (promotions and not mixes) or voucher["amount"] > left:
             continue
+        if not _fits(box, voucher, order, bank_type):
+            continue
+        alone = not mixes
         voucher["state"] = "USED"
+        voucher["order"] = _key(order)
         left -= voucher["amount"]
         promotions.append(_promotion(voucher, order))
     return promotions
 
 
-def _fits(box: "Sandbox", voucher: dict[str, Any], order: dict[str, Any]) -> bool:
-    request = order["request"]
+def _key(order: dict[str, Any]) -> str:
+    return f"{order['mchid']}|{order['out_trade_no']}"
+
+
+def collector(order: dict[str, Any]) -> str:
+    """Return who gets the money: the sub-merchant, where there is one."""
+    partner = order["request"].get("partner", {})
+    return partner.get("sub_mchid") or order["mchid"]
+
+
+def _fits(
+    box: "Sandbox", voucher: dict[str, Any], order: dict[str, Any], bank_type: str
+) -> bool:
+    request, now = order["request"], box.clock.now()
+    merchants = voucher.get("mchids") or [voucher.get("mchid", order["mchid"])]
+    tags = voucher.get("goods_tags") or [voucher.get("goods_tag")]
+    banks = voucher.get("limit_pay") or [bank_type]
     return (
         voucher["state"] == "SENDED"
-        and voucher.get("expires", math.inf) >= box.clock.now()
-        and voucher.get("mchid", order["mchid"]) == order["mchid"]
-        and voucher.get("minimum", 0) <= request["amount"]["total"]
-        and voucher.get("goods_tag") in (None, request.get("goods_tag"))
-        and (voucher["scope"] == "GLOBAL" or _goods(voucher, order) is not None)
+        and voucher.get("begins", now) <= now <= voucher.get("expires", math.inf)
+        and _on_time(voucher, now)
+        and bool({order["mchid"], collector(order)} & set(merchants))
+        and (tags == [None] or request.get("goods_tag") in tags)
+        and bank_type in banks
+        # Which card it is nobody knows here: such a voucher is never used.
+        and not voucher.get("limit_card")
+        and _by_trade_type(voucher, order)
+        and _enough(voucher, order)
     )
 
 
-def _goods(voucher: dict[str, Any], order: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the line of the order that a SINGLE voucher is for."""
+def _on_time(voucher: dict[str, Any], now: float) -> bool:
+    """Is it one of the voucher's week days and hours?  Sunday is 0."""
+    days, hours = voucher.get("week_days"), voucher.get("hours")
+    second = now - midnight(now)
+    return (not days or beijing(now).isoweekday() % 7 in days) and (
+        not hours or hours[0] <= second <= hours[1]
+    )
+
+
+def _by_trade_type(voucher: dict[str, Any], order: dict[str, Any]) -> bool:
+    """Contract 7.2 names the kinds; which orders they mean is unconfirmed."""
+    wanted = voucher.get("trade_types")
+    return not wanted or bool(_TRADE_TYPES[order["trade_type"]] & set(wanted))
+
+
+def _enough(voucher: dict[str, Any], order: dict[str, Any]) -> bool:
+    """Do the articles that count reach the threshold and the amount?"""
+    if voucher["scope"] == "SINGLE" and not _lines(voucher, order):
+        return False
+    total = order["request"]["amount"]["total"]
+    counted = total
+    if voucher["scope"] == "SINGLE":
+        counted = sum(_price(line) for line in _lines(voucher, order))
+    elif voucher.get("excluded"):
+        every = order["request"].get("detail", {}).get("goods_detail") or []
+        counted -= sum(_price(i) for i in every if _id(i) in voucher["excluded"])
+    # A voucher put in by the control API has its threshold on the whole order.
+    base = counted if "creator" in voucher else total
+    return counted >= voucher["amount"] and base >= voucher.get("minimum", 0)
+
+
+def _id(line: dict[str, Any]) -> str:
+    return line["merchant_goods_id"]
+
+
+def _price(line: dict[str, Any]) -> int:
+    return line["unit_price"] * line["quantity"]
+
+
+def _lines(voucher: dict[str, Any], order: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the lines of the order that a SINGLE voucher is for."""
+    items = voucher.get("items") or [voucher.get("goods_id")]
+    excluded = voucher.get("excluded", [])
     lines = order["request"].get("detail", {}).get("goods_detail") or []
-    for line in lines:
-        if line["merchant_goods_id"] == voucher["goods_id"]:
-            price = line["unit_price"] * line["quantity"]
-            return line if price >= voucher["amount"] else None
-    return None
+    return [i for i in lines if _id(i) in items and _id(i) not in excluded]
 
 
 def _promotion(voucher: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]:
@@ -103,16 +182,54 @@ def _promotion(voucher: dict[str, Any], order: dict[str, Any]) -> dict[str, Any]
     shown = {name: voucher[name] for name in names}
     shown.update({name: voucher.get(name, 0) for name in CONTRIBUTIONS})
     shown["currency"] = "CNY"
-    line = _goods(voucher, order) if voucher["scope"] == "SINGLE" else None
-    if line:
-        entry = {
-            "goods_id": line["merchant_goods_id"],
-            "quantity": line["quantity"],
-            "unit_price": line["unit_price"],
-            "discount_amount": voucher["amount"],
-        }
-        shown["goods_detail"] = [entry]
+    if voucher["scope"] == "SINGLE":
+        shown["goods_detail"] = _shares(voucher, _lines(voucher, order))
     return shown
+
+
+def _shares(voucher: dict[str, Any], lines: list[dict[str, Any]]) -> list[dict]:
+    """Share the amount among the lines by their price; the parts add up to it."""
+    total, done, before, shown = sum(map(_price, lines)), 0, 0, []
+    for line in lines:
+        before += _price(line)
+        upto = voucher["amount"] * before // total
+        shown.append(
+            {
+                "goods_id": _id(line),
+                "quantity": line["quantity"],
+                "unit_price": line["unit_price"],
+                "discount_amount": upto - done,
+            }
+        )
+        done = upto
+    return shown
+
+
+# -- what others want to know -----------------------------------------------------
+def spent_on(box: "Sandbox", order: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the vouchers that a payment has used."""
+    key = _key(order)
+    vouchers = box.state.vouchers.get(order["openid"], [])
+    return [v for v in vouchers if v.get("order") == key and v["state"] == "USED"]
+
+
+def tell_used(box: "Sandbox", order: dict[str, Any]) -> None:
+    for voucher in spent_on(box, order):
+        for listener in ON_USE:
+            listener(box, voucher, order)
+
+
+def give_back(box: "Sandbox", order: dict[str, Any], refund: dict[str, Any]) -> None:
+    """A refund has paid the whole order back: its vouchers can be used again.
+
+    Whether WeChat does this is unconfirmed (contract 5.8); a part gives none back.
+    What is past its date expires.
+    """
+    for voucher in spent_on(box, order):
+        voucher["state"] = "SENDED"
+        del voucher["order"]
+        for listener in ON_RETURN:
+            listener(box, voucher, refund)
 
 
 def given(promotions: Any, order: dict[str, Any]) -> list[dict[str, Any]]:

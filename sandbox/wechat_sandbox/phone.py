@@ -44,6 +44,9 @@ environment = Environment(
 )
 
 routes: list[tuple[str, str, Callable]] = []
+#: Other families' cards for the wallet: functions of the view and the openid that
+#: return items with ``url``, ``badge``, ``card`` and ``spent``.
+MORE_CARDS: list[Callable[["View", str], list[dict[str, Any]]]] = []
 
 
 def page(method: str, path: str) -> Callable:
@@ -295,6 +298,9 @@ def show_wallet(view: View) -> Any:
             *("CONSUMED", "EXPIRE", "UNAVAILABLE"),
         )
         (old if spent else cards).append(item)
+    for more in MORE_CARDS:
+        for item in more(view, user.openid):
+            (old if item["spent"] else cards).append(item)
     gifts = [_show_gift(view, code) for code in wallet.gifts_for(view.box, user.openid)]
     return view.render(
         "wallet.html",
@@ -466,6 +472,10 @@ def take_back(view: View) -> Any:
 
 
 # -- receiving -------------------------------------------------------
+#: What other families offer: items with ``url``, ``note`` and ``card``.
+MORE_TO_RECEIVE: list[Callable[[View, str], list[dict[str, Any]]]] = []
+
+
 def _receive_row(view: View, card: "Card", openid: str) -> dict[str, Any]:
     refusal = wallet.issuable(view.box, card, openid)
     note = view.t("stock") % card.quantity
@@ -486,6 +496,8 @@ def receive_list(view: View) -> Any:
         and (card.deposit_mode or not card.custom_code)
         and (not user.appid or user.appid == card.appid)
     ]
+    for more in MORE_TO_RECEIVE:
+        cards += more(view, user.openid)
     return view.render(
         "receive_list.html",
         view.t("get_card"),
@@ -627,6 +639,8 @@ def scan_text(view: View) -> Any:
     payable = _PAYABLE.search(url)
     if payable:
         return view.go(f"/phone/{user.openid}/pay/{quote(payable.group(1))}")
+    if urlsplit(url).path == "/busifavor/getcouponinfo":
+        return view.go(f"/phone/{user.openid}/busifavor?{urlsplit(url).query}")
     ticket = oa_qrcode.find_ticket(view.box, url)
     if ticket is None:
         return view.message(

@@ -33,6 +33,15 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "associated_data": "present",
     "classic_token_quota": 2000,
     "pages_language": "zh",
+    # Product coupons and their stocks: "pass" by themselves, "hold", or "reject".
+    "product_review": "pass",
+    # PRODUCT_COUPON for a brand and PRODUCT_COUPON_SP for a provider ("door"), or
+    # one of the two prefixes for both.
+    "product_event_prefix": "door",
+    # Are USE and RETURN told too?  The providers' tables list SEND only.
+    "product_use_callbacks": True,
+    # What another use request of a used product coupon gets: 272755200 or 272756745.
+    "product_used_number": 272755200,
     # Does every payment by code need the password, whatever the amount?
     "ask_password": False,
     # So many payments by code a day and person need no password; None: all of them.
@@ -41,6 +50,18 @@ DEFAULT_SETTINGS: dict[str, Any] = {
     "auto_refund": False,
     # Partial refunds of one order must be this far apart.
     "refund_gap_seconds": 60,
+    # Is the first call about a new stock of 商家券 STATEMENT_CREATING?
+    "busifavor_creating": True,
+    # PAY_RECEIPT_SUCCESS (true) or SUCCESS: how a subsidy's state is written.
+    "subsidy_prefix": True,
+}
+
+
+#: Settings that take a few values only.
+SETTING_CHOICES: dict[str, tuple] = {
+    "product_review": ("pass", "hold", "reject"),
+    "product_event_prefix": ("door", "PRODUCT_COUPON", "PRODUCT_COUPON_SP"),
+    "product_used_number": (272755200, 272756745),
 }
 
 
@@ -181,6 +202,8 @@ class Merchant:
     appids: list = field(default_factory=list)
     #: whom a service provider collects for
     sub_mchids: list = field(default_factory=list)
+    #: where notifications of product coupons go, and since when
+    product_notify: dict = field(default_factory=dict)
     #: "disabled" or "restricted": nothing can be collected
     blocked: str = ""
     apiv3_key: str = ""
@@ -189,9 +212,60 @@ class Merchant:
     merchant_public_key_pem: str = ""
     mode: str = "both"
     notify_url: str = ""
+    #: 商家券: came before 2025-12-15; may hand out by the API
+    can_busifavor: bool = True
+    can_send_busifavor: bool = False
+    #: what can be locked for 代金券 and paid as subsidies, in fen; None: enough
+    balance: int | None = None
     public_key_id: str = ""
     last_serial: str = ""
 
+
+@dataclass
+class Brand:
+    """A brand of its own: it signs for itself, with product coupons."""
+
+    brand_id: str
+    name: str = ""
+    appids: list = field(default_factory=list)
+    #: service providers whom the brand has authorised
+    providers: list = field(default_factory=list)
+    #: numbers of the brand's shops at WeChat
+    stores: list = field(default_factory=list)
+    apiv3_key: str = ""
+    merchant_serial: str = ""
+    merchant_public_key_pem: str = ""
+    public_key_id: str = ""
+    last_serial: str = ""
+    #: where notifications of product coupons go, and since when
+    product_notify: dict = field(default_factory=dict)
+
+    @property
+    def mchid(self) -> str:
+        """Return what signs, under the name that merchants have for it."""
+        return self.brand_id
+
+    @property
+    def notify_url(self) -> str:
+        return self.product_notify.get("notify_url", "")
+
+    @property
+    def mode(self) -> str:
+        """A brand has the public key and no platform certificate."""
+        return "public_key"
+
+
+#: What a product coupon leaves behind; older snapshots do not have it.
+_PRODUCT_RECORDS = (
+    "product_coupons",
+    "product_stocks",
+    "product_bundles",
+    "product_codes",
+    "product_wallets",
+    "product_requests",
+    "product_tokens",
+    "pay_score_orders",
+)
 
 #: Plain dictionaries of the pay side that older snapshots do not have.
 _PAY_RECORDS = (
@@ -202,6 +276,8 @@ _PAY_RECORDS = (
     "payers",
     "bills",
     "bill_changes",
+    "busifavor",
+    "favor",
 )
 
 _TABLES: dict[str, tuple[type, str]] = {
@@ -211,11 +287,22 @@ _TABLES: dict[str, tuple[type, str]] = {
     "users": (User, "openid"),
     "tickets": (Ticket, "ticket"),
     "merchants": (Merchant, "mchid"),
+    "brands": (Brand, "brand_id"),
 }
 
 
 class State:
     """All records, with the indexes that make every look-up constant time."""
+
+    product_coupons: dict[str, dict]
+    product_stocks: dict[str, dict]
+    product_bundles: dict[str, dict]
+    #: coupons of people, by stock and code
+    product_codes: dict[str, dict]
+    product_wallets: dict[str, list]
+    product_requests: dict[str, dict]
+    product_tokens: dict[str, dict]
+    pay_score_orders: dict[str, dict]
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -236,6 +323,7 @@ class State:
         else:
             self.accounts: dict[str, Account] = {}
             self.merchants: dict[str, Merchant] = {}
+            self.brands: dict[str, Brand] = {}
         self.tokens: dict[str, Token] = {}
         self.cards: dict[str, Card] = {}
         self.users: dict[str, User] = {}
@@ -253,6 +341,8 @@ class State:
         self.oauth_codes: dict[str, dict] = {}
         self.messages: dict[str, dict] = {}
         self.stats: dict[str, dict] = {}
+        for name in _PRODUCT_RECORDS:
+            setattr(self, name, {})
         self.orders: dict[str, dict] = {}
         self.transactions: dict[str, str] = {}
         self.refunds: dict[str, dict] = {}
@@ -262,6 +352,8 @@ class State:
         self.payers: dict[str, dict] = {}
         self.bills: dict[str, dict] = {}
         self.bill_changes: dict[str, list] = {}
+        self.busifavor: dict[str, dict] = {}
+        self.favor: dict[str, dict] = {}
         self.extra: dict[str, Any] = {}
         self.settings: dict[str, Any] = dict(DEFAULT_SETTINGS)
         self.touch()
@@ -340,6 +432,7 @@ class State:
             "transactions": self.transactions,
             "extra": self.extra,
             **{name: getattr(self, name) for name in _PAY_RECORDS},
+            **{name: getattr(self, name) for name in _PRODUCT_RECORDS},
             "code_fields": [item.name for item in fields(Code)],
             "codes": [list(vars(code).values()) for code in self.codes.values()],
             "received": [[*key, count] for key, count in self.received.items()],
@@ -366,7 +459,7 @@ class State:
             "extra",
         ):
             setattr(self, name, data[name])
-        for name in _PAY_RECORDS:
+        for name in _PAY_RECORDS + _PRODUCT_RECORDS:
             setattr(self, name, data.get(name, {}))
         for order in self.orders.values():
             _complete_order(order)
@@ -374,7 +467,7 @@ class State:
         for name, (model, key) in _TABLES.items():
             known = {item.name for item in fields(model)}
             table = getattr(self, name)
-            for values in data[name]:
+            for values in data.get(name, []):
                 record = model(**{k: v for k, v in values.items() if k in known})
                 table[getattr(record, key)] = record
         names = data["code_fields"]

@@ -15,7 +15,14 @@ from ..tools.exceptions import (
 )
 from ..tools.pay_client import WechatPayClient
 from . import vectors
-from .common import APIV3_KEY, MCHID, PUBLIC_KEY_ID, ServerCase, make_keys
+from .common import (
+    APIV3_KEY,
+    MCHID,
+    PUBLIC_KEY_ID,
+    FakeServer,
+    ServerCase,
+    make_keys,
+)
 
 
 def sign_answer(body, keys=None, serial=PUBLIC_KEY_ID, timestamp=None):
@@ -300,6 +307,21 @@ class TestPayClient(PayClientCase):
             self.make_client(sandbox_url=None)._urls,
             ["https://api.mch.weixin.qq.com", "https://api2.mch.weixin.qq.com"],
         )
+
+    def test_refused_by_the_backup_after_a_lost_answer(self):
+        """The first address may have done it; what the second says proves nothing."""
+        other = FakeServer()
+        self.addCleanup(other.close)
+        self.says("/v3/x", {"code": "NOT_ENOUGH"}, status=403)
+        other.drops("/v3/x")
+        client = self.make_client()
+        client._urls = [other.url, self.server.url]
+        with self.assertRaises(WechatUnknownOutcome):
+            client.request("POST", "/v3/x", body={}, request_no="1")
+        self.assertEqual(len(self.server.requests), 1)
+        # A question changes nothing, so its answer counts.
+        with self.assertRaises(WechatRefused):
+            client.request("GET", "/v3/x")
 
     def test_constructor_sends_nothing(self):
         self.make_client(sandbox_url=None)

@@ -11,6 +11,7 @@ import re
 import socket
 import threading
 import time
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import requests
@@ -20,7 +21,12 @@ from urllib3 import connectionpool as urllib3_pool
 from urllib3 import exceptions as urllib3_exceptions
 
 from ..const import MAX_ANSWER_BYTES
-from .exceptions import WechatUnavailable, WechatUnknownOutcome, make_error
+from .exceptions import (
+    WechatError,
+    WechatUnavailable,
+    WechatUnknownOutcome,
+    make_error,
+)
 
 _BEFORE_SENDING = (
     urllib3_exceptions.NewConnectionError,
@@ -83,18 +89,49 @@ def with_backup(call, urls, repeatable):
 
     :param bool repeatable: whether it does no harm to send it again after an answer
         was lost
+    :raises WechatUnknownOutcome: also if the backup address refuses what may have
+        been carried out by the first
     """
     first, second = urls
+    lost = None
     try:
         return call(first)
-    except WechatUnknownOutcome:
+    except WechatUnknownOutcome as error:
         if not repeatable:
             raise
+        lost = error
     except WechatUnavailable as error:
         # With a code it is WeChat that asks us to wait, not a dead line.
         if error.code:
             raise
-    return call(second)
+    try:
+        return call(second)
+    except WechatError as error:
+        if lost and not isinstance(error, WechatUnknownOutcome):
+            # Whatever the second says, the first may have been carried out.
+            raise lost from error
+        raise
+
+
+@contextmanager
+def within(seconds):
+    """Let all exchanges of this thread together take no longer than that.
+
+    A till's request holds a worker that other tills need.
+
+    :param float seconds: ``None`` for no limit
+    """
+    before = getattr(_thread, "deadline", None)
+    if seconds is not None:
+        _thread.deadline = _sooner(before, time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _thread.deadline = before
+
+
+def _sooner(*moments):
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def send(
@@ -122,6 +159,7 @@ def send(
     """
     lost = WechatUnknownOutcome if changes else WechatUnavailable
     end = time.monotonic() + timeout + (_WHOLE_FILE if sink else _WHOLE_ANSWER)
+    deadline = _sooner(deadline, getattr(_thread, "deadline", None))
     if deadline is not None:
         end = min(end, deadline)
         timeout = min(timeout, deadline - time.monotonic())

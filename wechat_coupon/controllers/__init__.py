@@ -1,2 +1,1 @@
-from . import claim
 from . import codes

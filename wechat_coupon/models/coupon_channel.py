@@ -18,6 +18,17 @@ class CouponChannel(models.AbstractModel):
     _can_generate = False  # we make the codes
     _asks_before_reserve = False  # knows better than we whether a code is good
     _needs_write_off = False  # has to be told that a coupon is used
+    _can_return = False  # takes back a coupon that was used
+    _starts_apart = False  # what is published is not handed out yet
+    _in_payment = False  # WeChat takes it off inside the payment; no till scans it
+    _uses_merchant = False  # lives at a WeChat Pay merchant, not only at an account
+    # Fields of a published template that may still change; the channel is told.
+    _updatable = frozenset()
+
+    @api.model
+    def _rate_key(self, template):
+        """Return what shares WeChat's limit with the template."""
+        return f"card:{template.account_id.id}"
 
     # === TEMPLATES === #
 
@@ -27,9 +38,10 @@ class CouponChannel(models.AbstractModel):
         :raises UserError: a sentence that names the field
         """
 
-    def _publish(self, template):
+    def _publish(self, template, number):
         """Make the template known to the channel; only remote ones are asked.
 
+        :param str number: stored before; the same for every attempt
         :return: values to write on the template
         :rtype: dict
         """
@@ -43,8 +55,66 @@ class CouponChannel(models.AbstractModel):
         """
         return None
 
-    def _end(self, template):
-        """Stop handing out coupons; those that customers hold stay good."""
+    def _update(self, template, number):
+        """Tell the channel what a published template shows now.
+
+        :param str number: see :meth:`_publish`
+        :return: values to write on the template
+        :rtype: dict
+        """
+        return {}
+
+    def _is_updated(self, template):
+        """Whether the channel shows what the template says."""
+        return True
+
+    def _change_stock(self, template, number):
+        """Have the channel hand out as many coupons in all as the template says.
+
+        :param str number: see :meth:`_publish`
+        :return: values to write on the template
+        :rtype: dict
+        """
+        return {}
+
+    def _is_stock_changed(self, template):
+        """Whether the channel has the template's stock.
+
+        :return: as ``wechat.operation._operation_query``, or a boolean
+        """
+        return True
+
+    def _start(self, template, number):
+        """Let a published template be handed out, where that is a step of its own.
+
+        :return: values to write on the template
+        """
+        return {}
+
+    def _is_started(self, template):
+        """Whether the template is handed out."""
+        return True
+
+    def _deposit_codes(self, template, codes, number):
+        """Bring codes of our own to the channel; those that it has are left alone.
+
+        :param str number: see :meth:`_publish`
+        :param list codes: as many as the channel takes at once
+        """
+
+    def _are_deposited(self, template, codes):
+        """Whether the channel has all of these codes."""
+        return True
+
+    def _claim_url(self, template):
+        """Return the address that a customer opens to receive a coupon, or ``None``."""
+        return None
+
+    def _end(self, template, number):
+        """Stop handing out coupons; those that customers hold stay good.
+
+        :param str number: see :meth:`_publish`
+        """
 
     def _is_ended(self, template):
         """Whether no more coupons are handed out."""
@@ -96,9 +166,10 @@ class CouponChannel(models.AbstractModel):
         """
         return None
 
-    def _void(self, coupon, reason):
+    def _void(self, coupon, reason, number):
         """Make a coupon unusable at the channel.
 
+        :param str number: see :meth:`_publish`
         :param str reason: why, for channels that pass it on
         """
 

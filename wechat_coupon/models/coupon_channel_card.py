@@ -142,7 +142,7 @@ class CouponChannelCard(models.AbstractModel):
 
     def _check_texts(self, template):
         needed = ["title", "brand_name", "notice", "description"]
-        if template.coupon_type == "gift":
+        if template.coupon_type in const.PRODUCT_TYPES:
             needed.append("gift_text")
         missing = [self._label(template, name) for name in needed if not template[name]]
         if not (template.logo or template.logo_url):
@@ -185,7 +185,7 @@ class CouponChannelCard(models.AbstractModel):
                         "Off”."
                     )
                 )
-        if not 1 <= template.stock <= const.CARD_MAX_STOCK:
+        if not template.own_codes and not 1 <= template.stock <= const.CARD_MAX_STOCK:
             raise UserError(self.env._("“Pieces” is a number from 1 to 100 million."))
         if not 1 <= template.get_limit <= const.CARD_MAX_GET_LIMIT:
             raise UserError(self.env._("“Per Customer” is a number from 1 to 50."))
@@ -193,7 +193,7 @@ class CouponChannelCard(models.AbstractModel):
     def _label(self, template, name):
         return template._fields[name]._description_string(self.env)
 
-    def _publish(self, template):
+    def _publish(self, template, number):
         """Override of ``coupon.channel``: `card/create`."""
         client = template.account_id._get_client()
         try:
@@ -221,7 +221,8 @@ class CouponChannelCard(models.AbstractModel):
             "remote_id": card_id,
             "remote_type": const.CREATED_CARD_TYPES[template.coupon_type],
             "remote_status": "CARD_STATUS_NOT_VERIFY",
-            "remote_stock": template.stock,
+            "remote_stock": 0 if template.own_codes else template.stock,
+            "custom_code": template.own_codes,
             "logo_url": logo_url,
             "state": "review",
             "state_reason": False,
@@ -245,12 +246,16 @@ class CouponChannelCard(models.AbstractModel):
                 "notice": template.notice,
                 "description": template.description,
                 "date_info": self._date_info(template),
-                "sku": {"quantity": template.stock},
+                "sku": {"quantity": 0 if template.own_codes else template.stock},
                 "get_limit": template.get_limit,
                 "can_share": template.can_share,
                 "can_give_friend": template.can_give_friend,
             }
         }
+        if template.own_codes:
+            # Pieces come with the codes.
+            body["base_info"]["use_custom_code"] = True
+            body["base_info"]["get_custom_code_mode"] = const.CARD_DEPOSIT_MODE
         if template.service_phone:
             body["base_info"]["service_phone"] = template.service_phone
         if card_type == "CASH":
@@ -343,13 +348,13 @@ class CouponChannelCard(models.AbstractModel):
 
     def _same_worth(self, template, card):
         """Whether a card at WeChat gives what the template gives, and as long."""
-        if template.coupon_type == "gift" and (
+        if template.coupon_type in const.PRODUCT_TYPES and (
             _inner(card).get("gift") != template.gift_text
         ):
             return False
         return all(template[name] == value for name, value in self._terms(card).items())
 
-    def _end(self, template):
+    def _end(self, template, number):
         """Override of ``coupon.channel``: `card/delete`; codes in wallets stay good."""
         client = template.account_id._get_client()
         client.card.delete(template.remote_id)
@@ -890,7 +895,7 @@ class CouponChannelCard(models.AbstractModel):
         elif values:
             as_ledger(coupon).write(values)
 
-    def _void(self, coupon, reason):
+    def _void(self, coupon, reason, number):
         """Override of ``coupon.channel``: `card/code/unavailable`."""
         template = coupon.coupon_template_id
         client = template.account_id._get_client()

@@ -126,8 +126,17 @@ class CouponCodeBatch(models.Model):
         """Override of ``coupon.job.mixin``."""
         self.ensure_one()
         template = self.template_id
-        template._check_generate()
-        template._check_handout("codes", self.env["res.partner"])
+        template._check_codes()
+        left = template.stock_left
+        if self.kind == "generate" and template.stock and self.quantity > left:
+            raise UserError(
+                self.env._(
+                    "Only %(left)s of “%(template)s” are left. Raise the number of "
+                    "pieces on the template to hand out more.",
+                    left=left,
+                    template=template.name,
+                )
+            )
         if self.kind == "import":
             if not self.file:
                 raise UserError(self.env._("Choose the file first."))
@@ -156,7 +165,7 @@ class CouponCodeBatch(models.Model):
 
     def _check_going_on(self):
         """Stop when the template has been stopped meanwhile."""
-        self.template_id._check_generate()
+        self.template_id._check_codes()
 
     def _generate_chunk(self):
         """Make the next codes.
@@ -178,7 +187,11 @@ class CouponCodeBatch(models.Model):
     def _insert(self, rows):
         # sudo: the ledger's own way to make coupons.
         cards_sudo = self.env["loyalty.card"].sudo()
-        return cards_sudo._wechat_insert(self.template_id, rows, batch=self)
+        made = cards_sudo._wechat_insert(self.template_id, rows, batch=self)
+        if made:
+            # What is refused here undoes the step: nothing is handed out beyond it.
+            self.template_id._take_stock(len(made))
+        return made
 
     # === THE FILE === #
 
@@ -258,8 +271,7 @@ class CouponCodeBatch(models.Model):
         if self.problem_count > MAX_PROBLEMS:
             self._job_failed(
                 self.env._(
-                    "More than %(most)s rows could not be taken. Is it the right "
-                    "file?",
+                    "More than %(most)s rows could not be taken. Is it the right file?",
                     most=MAX_PROBLEMS,
                 )
             )

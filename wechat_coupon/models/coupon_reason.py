@@ -6,7 +6,13 @@ CONFLICT_REASONS = frozenset(
 )
 # What the calendar or the template's state says, and nothing else.
 TIME_REASONS = frozenset(
-    {"expired", "not_yet_valid", "template_ended", "template_paused"}
+    {
+        "expired",
+        "not_yet_valid",
+        "outside_hours",
+        "template_ended",
+        "template_paused",
+    }
 )
 
 
@@ -50,9 +56,10 @@ class CouponReason(models.AbstractModel):
     def _reason_expired(self, date=None, **_kw):
         if date:
             return self.env._(
-                "This coupon expired on %(date)s. It can no longer be used.", date=date
+                "This coupon expired on %(date)s. Ask the customer for another one.",
+                date=date,
             )
-        return self.env._("This coupon has expired. It can no longer be used.")
+        return self.env._("This coupon has expired. Ask the customer for another one.")
 
     def _reason_not_yet_valid(self, date="", **_kw):
         return self.env._(
@@ -69,7 +76,8 @@ class CouponReason(models.AbstractModel):
 
     def _reason_other_company(self, **_kw):
         return self.env._(
-            "This coupon was issued by another company and cannot be used here."
+            "This coupon was issued by another company and cannot be used here. Take "
+            "it off the order."
         )
 
     def _reason_other_currency(self, **_kw):
@@ -104,6 +112,12 @@ class CouponReason(models.AbstractModel):
             "This coupon is on another open order. Finish or empty that order first."
         )
 
+    def _reason_not_received(self, **_kw):
+        return self.env._(
+            "Nobody has received this coupon yet. The customer has to put it into the "
+            "WeChat wallet first."
+        )
+
     def _reason_gifting(self, **_kw):
         return self.env._(
             "The customer is giving this coupon to a friend. It can be used once the "
@@ -118,11 +132,13 @@ class CouponReason(models.AbstractModel):
 
     def _reason_deleted(self, **_kw):
         return self.env._(
-            "The customer has deleted this coupon in WeChat. It can no longer be used."
+            "The customer has deleted this coupon in WeChat. Ask for another one."
         )
 
     def _reason_void(self, **_kw):
-        return self.env._("This coupon was made invalid. It can no longer be used.")
+        return self.env._(
+            "This coupon was made invalid. Ask the customer for another one."
+        )
 
     def _reason_remote_unavailable(self, **_kw):
         return self.env._(
@@ -143,7 +159,9 @@ class CouponReason(models.AbstractModel):
         )
 
     def _reason_template_ended(self, **_kw):
-        return self.env._("This coupon is no longer accepted.")
+        return self.env._(
+            "This coupon is no longer accepted. Ask the customer for another one."
+        )
 
     def _reason_template_incomplete(self, **_kw):
         return self.env._(
@@ -163,7 +181,9 @@ class CouponReason(models.AbstractModel):
         )
 
     def _reason_refused(self, **_kw):
-        return self.env._("WeChat does not accept this coupon.")
+        return self.env._(
+            "WeChat does not accept this coupon. Take it off, or ask the manager."
+        )
 
     def _reason_sales_order(self, **_kw):
         return self.env._(

@@ -279,7 +279,8 @@ class CouponRedemption(models.Model):
                 SQL(
                     """
                     SELECT r.id, r.coupon_id, r.state, r.order_uuid, r.expires_at,
-                           r.redeemed_at, r.config_id, r.company_id, r.order_name
+                           r.redeemed_at, r.config_id, r.company_id, r.order_name,
+                           r.customer_key
                       FROM coupon_redemption r
                      WHERE (r.coupon_id = ANY(%s) OR r.order_uuid = %s)
                        AND r.state IN ('reserved', 'redeemed')
@@ -427,13 +428,19 @@ class CouponRedemption(models.Model):
             held = self._holds(holders.get(coupon.id), order)
             if not channel._asks_before_reserve or held:
                 continue
-            reason = self._ask_channel(channel, coupon, deadline)
+            reason = self._ask_channel(channel, coupon, deadline, order=order)
             if reason:
                 refusals.append((coupon, reason, {}))
         return refusals
 
     @api.model
-    def _ask_channel(self, channel, coupon, deadline):
+    def _ask_channel(self, channel, coupon, deadline, order=None):
+        """Ask a channel whether a coupon is good now.
+
+        :param float deadline: ``time.monotonic()`` by which to answer
+        :param order: :class:`~.tools.cart.OrderRef` it is asked for, if for one
+        :return: ``None`` if it is, otherwise a reason code
+        """
         left = deadline - time.monotonic()
         if left <= 0:
             return "remote_unavailable"
@@ -488,12 +495,13 @@ class CouponRedemption(models.Model):
         minutes = order.company.sudo().wechat_coupon_ttl
         expires_at = now + timedelta(minutes=minutes)
         own = [row for row in holders.values() if self._is_own(row, order)]
-        if any(row["coupon_id"] not in coupons.ids for row in own):
+        staying = coupons - self._held_for_another(order, coupons, own)
+        if any(row["coupon_id"] not in staying.ids for row in own):
             self._release_where(
                 SQL(
                     "%s AND coupon_id != ALL(%s)",
                     self._own_where(order),
-                    coupons.ids,
+                    staying.ids,
                 ),
                 "changed",
             )
@@ -508,14 +516,18 @@ class CouponRedemption(models.Model):
                 ),
                 "expired",
             )
-        held = self._renew(order, coupons, expires_at) if own else {}
+        held = self._renew(order, staying, expires_at) if own else {}
         wanted = coupons.filtered(lambda coupon: coupon.id not in held.values())
+        slots, over = self._take_slots(order, wanted, coupons, free=True)
+        if over:
+            return held, over
         held.update(
             self._insert(
                 order,
                 wanted,
                 "reserved",
                 {"reserved_at": now, "expires_at": expires_at},
+                slots,
             )
         )
         missing = coupons.filtered(lambda coupon: coupon.id not in held.values())
@@ -573,13 +585,14 @@ class CouponRedemption(models.Model):
             ]
         return [(coupon, *refusal) for coupon, refusal in found if refusal]
 
-    def _insert(self, order, coupons, state, vals):
+    def _insert(self, order, coupons, state, vals, slots=None):
         """Insert one row per coupon; the index lets pass what nobody else has.
 
         :param order: :class:`~.tools.cart.OrderRef`
         :param coupons: ``loyalty.card`` records in the order of their ids
         :param str state: state of the new rows
         :param dict vals: further columns with plain values
+        :param dict slots: what :meth:`_take_slots` says, columns by coupon
         :return: ``{id: coupon_id}`` of the new rows
         """
         if not coupons:
@@ -609,8 +622,12 @@ class CouponRedemption(models.Model):
                 "create_date": now,
                 "write_date": now,
                 **vals,
+                **(slots[coupon] if slots else {}),
             }
-            for coupon in coupons
+            # Whoever takes several slots takes them in the same order.
+            for coupon in coupons.sorted(
+                lambda coupon: (coupon.coupon_template_id.id, coupon.id)
+            )
         ]
         columns = list(rows[0])
         self.env.cr.execute(
@@ -897,6 +914,8 @@ class CouponRedemption(models.Model):
                     coupon,
                     "redeemed",
                     {"reserved_at": now, **self._redeem_columns(coupon, uses, now)},
+                    # What is paid is redeemed, if need be without a slot.
+                    self._take_slots(order, coupon, free=True)[0],
                 )
             )
         return done
@@ -1118,13 +1137,20 @@ class CouponRedemption(models.Model):
     def _responsible(self):
         """Return the user who looks after a redemption, maybe none."""
         self.ensure_one()
+        return self._manager_of(self.company_id, self.template_id.create_uid)
+
+    @api.model
+    def _manager_of(self, company, preferred=None):
+        """Return the user who looks after a company's coupons, maybe none.
+
+        :param preferred: ``res.users`` record that is taken if it may do so
+        """
         # sudo: who belongs to a group is not for cashiers to read.
         group = self.env.ref("wechat_coupon.coupon_group_manager").sudo()
-        owner = self.template_id.create_uid
         managers = group.all_user_ids.filtered(
-            lambda user: self.company_id in user.company_ids and user.active
+            lambda user: company in user.company_ids and user.active
         )
-        return owner if owner in managers else managers[:1]
+        return preferred if preferred and preferred in managers else managers[:1]
 
     def _retry_conflict(self):
         """Redeem a conflict whose coupon is free again."""
@@ -1146,7 +1172,12 @@ class CouponRedemption(models.Model):
         if coupon.wechat_state != "usable" or refused - TIME_REASONS:
             return False
         redemption.write(
-            {"state": "redeemed", "problems": False, "needs_attention": False}
+            {
+                "state": "redeemed",
+                "problems": False,
+                "needs_attention": False,
+                **redemption._late_slots(),
+            }
         )
         redemption.activity_unlink(["mail.mail_activity_data_todo"])
         # Its lines were written with the conflict.
@@ -1193,7 +1224,7 @@ class CouponRedemption(models.Model):
 
     def _operation_rate_key(self):
         """Override of ``wechat.operation``: WeChat's limits are per account."""
-        return f"{self._operation_rate_family}:{self.template_id.account_id.id}"
+        return self.template_id._channel()._rate_key(self.template_id)
 
     def _operation_call(self):
         """Override of ``wechat.operation``: write the coupon off."""

@@ -15,7 +15,11 @@ class CouponTask(models.Model):
     kind = fields.Selection(
         selection=[
             ("publish", "Publish"),
+            ("start", "Start handing out"),
             ("end", "Stop handing out"),
+            ("update", "Change what the phone shows"),
+            ("stock", "Change the stock"),
+            ("deposit", "Bring codes"),
             ("void", "Make invalid"),
         ],
         required=True,
@@ -31,11 +35,29 @@ class CouponTask(models.Model):
         related="template_id.company_id", store=True, index=True
     )
     reason = fields.Char(readonly=True)
+    coupon_ids = fields.Many2many(
+        "loyalty.card", string="Codes", readonly=True, help="Those that are brought."
+    )
 
     # The last order to WeChat about a template, among one task for each void coupon.
     _template_idx = models.Index(
-        "(template_id, id) WHERE kind IN ('publish', 'end')",
+        "(template_id, id) "
+        "WHERE kind IN ('publish', 'start', 'end', 'update', 'stock')",
     )
+
+    @api.model
+    def _start_once(self, kind, template):
+        """Order a change that tells how things shall be; one that waits is enough."""
+        # sudo: see _start.
+        waiting = self.sudo().search(
+            [
+                ("kind", "=", kind),
+                ("template_id", "=", template.id),
+                ("remote_state", "=", "pending"),
+            ],
+            limit=1,
+        )
+        return waiting or self._start(kind, template)
 
     @api.model
     def _start(self, kind, template, coupons=None, reason=None):
@@ -68,42 +90,86 @@ class CouponTask(models.Model):
 
     def _operation_rate_key(self):
         """Override of ``wechat.operation``: WeChat's limits are per account."""
-        return f"{self._operation_rate_family}:{self.template_id.account_id.id}"
+        return self.template_id._channel()._rate_key(self.template_id)
 
     def _operation_call(self):
         """Override of ``wechat.operation``."""
         self.ensure_one()
-        channel = self.template_id._channel()
-        if self.kind == "publish":
-            return {"result": channel._publish(self.template_id)}
-        if self.kind == "end":
-            channel._end(self.template_id)
-        elif self.kind == "void":
-            channel._void(self.coupon_id, self.reason)
-        return {}
+        return getattr(self, f"_call_{self.kind}")(self.template_id._channel()) or {}
+
+    def _call_publish(self, channel):
+        return {"result": channel._publish(self.template_id, self.request_no)}
+
+    def _call_start(self, channel):
+        return {"result": channel._start(self.template_id, self.request_no)}
+
+    def _query_start(self, channel):
+        return channel._is_started(self.template_id)
+
+    def _call_end(self, channel):
+        channel._end(self.template_id, self.request_no)
+
+    def _call_update(self, channel):
+        return {"result": channel._update(self.template_id, self.request_no)}
+
+    def _call_stock(self, channel):
+        return {"result": channel._change_stock(self.template_id, self.request_no)}
+
+    def _call_deposit(self, channel):
+        channel._deposit_codes(
+            self.template_id, self.coupon_ids.mapped("code"), self.request_no
+        )
+
+    def _call_void(self, channel):
+        channel._void(self.coupon_id, self.reason, self.request_no)
 
     def _operation_query(self):
         """Override of ``wechat.operation``."""
         self.ensure_one()
-        channel = self.template_id._channel()
-        if self.kind == "publish":
-            found = channel._find_published(self.template_id, self.create_date)
-            return ("done", {"result": found}) if found else "not_done"
-        done = (
-            channel._is_ended(self.template_id)
-            if self.kind == "end"
-            else channel._is_void(self.coupon_id)
-        )
-        return "done" if done else "not_done"
+        found = getattr(self, f"_query_{self.kind}")(self.template_id._channel())
+        if isinstance(found, bool):
+            return "done" if found else "not_done"
+        return found
+
+    def _query_publish(self, channel):
+        found = channel._find_published(self.template_id, self.create_date)
+        return ("done", {"result": found}) if found else "not_done"
+
+    def _query_end(self, channel):
+        return channel._is_ended(self.template_id)
+
+    def _query_update(self, channel):
+        return channel._is_updated(self.template_id)
+
+    def _query_stock(self, channel):
+        return channel._is_stock_changed(self.template_id)
+
+    def _query_deposit(self, channel):
+        return channel._are_deposited(self.template_id, self.coupon_ids.mapped("code"))
+
+    def _query_void(self, channel):
+        return channel._is_void(self.coupon_id)
 
     def _operation_record_done(self, vals):
         """Override of ``wechat.operation``: the result is the template's."""
         vals = dict(vals)
         result = dict(vals.pop("result", None) or {})
         done = super()._operation_record_done(vals)
-        if result:
+        if self.kind == "publish" and result:
             self._published(result)
+        elif result:
+            state = result.pop("state", None) or self.template_id.state
+            self.template_id._set_state(state, result)
         return done
+
+    def _operation_done(self, vals):
+        """Override of ``wechat.operation``: what follows the order."""
+        super()._operation_done(vals)
+        if self.kind == "publish" and self.template_id._channel()._starts_apart:
+            self._start("start", self.template_id)
+        elif self.kind == "deposit":
+            # Codes that WeChat has, and no pieces: nobody could receive one.
+            self.template_id._codes_deposited()
 
     def _published(self, result):
         """Write what was made at the channel on the template.
@@ -114,7 +180,9 @@ class CouponTask(models.Model):
         template = self.template_id.with_context(lang=self.create_uid.lang)
         twin = template.with_context(active_test=False).search(
             [
+                ("channel", "=", template.channel),
                 ("account_id", "=", template.account_id.id),
+                ("merchant_id", "=", template.merchant_id.id),
                 ("remote_id", "=", result["remote_id"]),
                 ("id", "!=", template.id),
             ],

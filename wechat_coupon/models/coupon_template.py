@@ -30,19 +30,30 @@ _TERMS = {
     "date_from",
     "date_to",
     "date_type",
+    "attribute",
+    "day_limit",
+    "exchange_fen",
+    "exchange_price",
     "gift_product_id",
     "gift_qty",
     "max_discount",
     "max_discount_fen",
+    "merchant_id",
     "percent_off",
+    "period_ids",
     "product_category_id",
     "product_ids",
     "product_tag_id",
+    "return_policy",
+    "stacking",
+    "stacking_group_id",
     "term_begin_days",
     "term_days",
     "term_latest",
     "threshold",
     "threshold_fen",
+    "use_limit",
+    "use_limit_day",
 }
 # What WeChat was told with the card and shows to customers; changing it here only would
 # tell the marketer something that is not so.
@@ -52,12 +63,14 @@ _PUBLISHED = {
     "can_share",
     "code_type",
     "color",
+    "cover",
     "description",
     "get_limit",
     "gift_text",
     "logo",
     "logo_url",
     "notice",
+    "own_codes",
     "service_phone",
     "stock",
     "title",
@@ -65,10 +78,16 @@ _PUBLISHED = {
 # What our own code writes and nobody else: ``readonly=True`` hides a field in views,
 # it does not keep it from RPC.
 _GUARDED = {
+    "claim_url",
+    "claim_url_until",
     "custom_code",
+    # Computed, but a column: whoever clears it would open the hours.
+    "has_hours",
     "limits_confirmed",
+    "logo_changed",
     "needs_benefit",
     "needs_setup",
+    "ordered_at",
     "program_id",
     "remote_event_at",
     "remote_id",
@@ -93,13 +112,26 @@ _BENEFIT = {
     "amount",
     "amount_fen",
     "coupon_type",
+    "exchange_fen",
+    "exchange_price",
     "gift_product_id",
     "gift_qty",
     "max_discount",
     "max_discount_fen",
     "percent_off",
 }
-_SCOPE = {"product_category_id", "product_ids", "product_tag_id"}
+# What WeChat leaves to the shop to keep to.
+_SCOPE = {
+    "day_limit",
+    "period_ids",
+    "product_category_id",
+    "product_ids",
+    "product_tag_id",
+    "stacking",
+    "stacking_group_id",
+    "use_limit",
+    "use_limit_day",
+}
 # Ten million yuan: more is a slip, and does not fit where changes are tracked.
 _MAX_FEN = 10**9
 _ABSURD = 10**12
@@ -127,7 +159,12 @@ class CouponTemplate(models.Model):
     )
     currency_id = fields.Many2one(related="company_id.currency_id")
     channel = fields.Selection(
-        selection=[("local", "Our own coupons"), ("card", "WeChat card (卡券)")],
+        selection=[
+            ("local", "Our own coupons"),
+            ("card", "WeChat card (卡券)"),
+            ("busifavor", "WeChat Pay merchant coupon (商家券)"),
+            ("favor", "WeChat Pay cash coupon (代金券)"),
+        ],
         required=True,
         default="local",
         tracking=True,
@@ -183,9 +220,10 @@ class CouponTemplate(models.Model):
     # What it is worth
     coupon_type = fields.Selection(
         selection=[
-            ("amount", "Amount off"),
-            ("percent", "Percent off"),
-            ("gift", "Free product"),
+            ("amount", "Amount off (代金券)"),
+            ("percent", "Percent off (折扣券)"),
+            ("gift", "Free product (礼品券)"),
+            ("exchange", "Product at a fixed price (兑换券)"),
         ],
         required=True,
         default="amount",
@@ -216,7 +254,7 @@ class CouponTemplate(models.Model):
     )
     gift_product_id = fields.Many2one(
         "product.product",
-        string="Free Product",
+        string="Product to Give",
         domain="[('type', '!=', 'combo'), ('sale_ok', '=', True)]",
         check_company=True,
         tracking=True,
@@ -322,8 +360,13 @@ class CouponTemplate(models.Model):
     redemption_count = fields.Integer(compute="_compute_counts")
 
     _remote_id_unique = models.UniqueIndex(
-        "(account_id, remote_id) WHERE remote_id IS NOT NULL",
+        "(account_id, remote_id) WHERE remote_id IS NOT NULL AND merchant_id IS NULL",
         "This WeChat card already has a template.",
+    )
+    _stock_id_unique = models.UniqueIndex(
+        "(merchant_id, channel, remote_id) "
+        "WHERE remote_id IS NOT NULL AND merchant_id IS NOT NULL",
+        "This stock of WeChat Pay already has a template.",
     )
     _program_unique = models.UniqueIndex(
         "(program_id) WHERE program_id IS NOT NULL",
@@ -370,7 +413,7 @@ class CouponTemplate(models.Model):
             # read-only while somebody does so.
             source = template._origin or template
             template.needs_benefit = (
-                source.coupon_type == "gift" and not source.gift_product_id
+                source.coupon_type in const.PRODUCT_TYPES and not source.gift_product_id
             )
             template.needs_setup = template.needs_benefit or bool(
                 source.remote_limits and not source.limits_confirmed
@@ -396,7 +439,7 @@ class CouponTemplate(models.Model):
             last_sudo = tasks.search(
                 [
                     ("template_id", "in", template.ids),
-                    ("kind", "in", ("publish", "end")),
+                    ("kind", "in", ("publish", "start", "end", "update", "stock")),
                 ],
                 limit=1,
             )
@@ -427,15 +470,22 @@ class CouponTemplate(models.Model):
     @api.constrains("amount_fen", "max_discount_fen", "threshold_fen")
     def _check_most(self):
         for template in self:
-            most = max(
+            template._check_amount_range(
                 template.amount_fen, template.threshold_fen, template.max_discount_fen
             )
-            if most > _MAX_FEN:
-                raise ValidationError(
-                    self.env._(
-                        "Amounts go up to ¥%(most)s.", most=money.format_fen(_MAX_FEN)
-                    )
+
+    def _check_amount_range(self, *amounts):
+        if max(amounts) > _MAX_FEN:
+            raise ValidationError(
+                self.env._(
+                    "Amounts go up to ¥%(most)s.", most=money.format_fen(_MAX_FEN)
                 )
+            )
+
+    @api.model
+    def _fen_of(self, amount):
+        """Return what somebody has typed as fen; what is absurd is too much."""
+        return _to_fen(amount)
 
     @api.constrains("coupon_type", "amount", "amount_fen")
     def _check_amount(self):
@@ -486,12 +536,17 @@ class CouponTemplate(models.Model):
                     )
                 )
 
-    @api.constrains("channel", "account_id", "company_id")
+    @api.constrains("channel", "account_id", "merchant_id", "company_id")
     def _check_account(self):
         for template in self:
-            if template.channel == "card" and not template.account_id:
+            channel = template._channel()
+            if channel._is_remote and not template.account_id:
                 raise ValidationError(
                     self.env._("Choose the WeChat account that hands out the coupon.")
+                )
+            if channel._uses_merchant and not template.merchant_id:
+                raise ValidationError(
+                    self.env._("Choose the WeChat Pay merchant of the coupon.")
                 )
 
     @api.constrains("company_id", "pos_config_ids")
@@ -535,7 +590,7 @@ class CouponTemplate(models.Model):
 
     @api.onchange("channel")
     def _onchange_channel(self):
-        if self.channel == "card" and not self.account_id:
+        if self._channel()._is_remote and not self.account_id:
             wizard = self.env["coupon.pull.wizard"].with_company(self.company_id)
             accounts = self.env["wechat.account"].search(wizard._account_domain())
             self.account_id = accounts if len(accounts) == 1 else False
@@ -576,6 +631,8 @@ class CouponTemplate(models.Model):
             self._check_terms_open(changed)
             self._check_published(_PUBLISHED & vals.keys())
         res = super().write(vals)
+        if not is_ledger(self.env):
+            self._tell_channel(_PUBLISHED & vals.keys())
         if "company_id" in vals:
             # Nobody moves a template to a company that is not theirs.
             self.check_access("write")
@@ -803,21 +860,42 @@ class CouponTemplate(models.Model):
         return names | _SCOPE if self.needs_setup else names
 
     def _check_published(self, names):
-        """Refuse changes of what WeChat shows: it would not learn of them.
+        """Refuse changes of what WeChat shows, and would not change.
 
         :param set names: fields about to change
         """
         if is_ledger(self.env) or not names:
             return
         for template in self:
-            if template._channel()._is_remote and template.state != "draft":
+            fixed = names - template._channel()._updatable
+            if fixed and template._channel()._is_remote and template.state != "draft":
                 raise UserError(
                     self.env._(
-                        "“%(template)s” is published: what the phone shows can be "
-                        "changed on WeChat's own site only.",
+                        "“%(template)s” is published: WeChat does not let these be "
+                        "changed: %(fields)s.",
                         template=template.name,
+                        fields=", ".join(
+                            template._fields[name]._description_string(self.env)
+                            for name in sorted(fixed)
+                        ),
                     )
                 )
+
+    def _tell_channel(self, names):
+        """Have the channel take over what has changed on published templates.
+
+        :param set names: fields that have changed
+        """
+        for template in self.filtered(lambda one: one.remote_id and names):
+            if template.state == "ended":
+                continue
+            if names - {"stock"}:
+                if "logo" in names:
+                    template._write_guarded({"logo_changed": bool(template.logo)})
+                template._channel()._check_texts(template)
+                self.env["coupon.task"]._start_once("update", template)
+            if "stock" in names:
+                self.env["coupon.task"]._start_once("stock", template)
 
     def _has_coupons(self):
         """Whether somebody may hold a coupon of the template."""
@@ -834,7 +912,7 @@ class CouponTemplate(models.Model):
             )
         if self.needs_benefit:
             raise UserError(
-                self.env._("Choose the free product before you publish the coupon.")
+                self.env._("Choose the product before you publish the coupon.")
             )
         if self.task_state in ("pending", "sending", "unknown"):
             raise UserError(
@@ -1020,8 +1098,7 @@ class CouponTemplate(models.Model):
             first, last = self.date_from, self.date_to
         else:
             received_at = received_at or fields.Datetime.now()
-            zone = pytz.timezone(self._zone())
-            today = pytz.utc.localize(received_at).astimezone(zone).date()
+            today = self._to_local(received_at).date()
             first = today + timedelta(days=self.term_begin_days)
             last = first + timedelta(days=self.term_days - 1)
             if self.term_latest:
@@ -1038,9 +1115,13 @@ class CouponTemplate(models.Model):
         zone = pytz.timezone(self._zone())
         return zone.localize(local).astimezone(pytz.utc).replace(tzinfo=None)
 
+    def _to_local(self, moment):
+        zone = pytz.timezone(self._zone())
+        return pytz.utc.localize(moment).astimezone(zone).replace(tzinfo=None)
+
     def _zone(self):
         self.ensure_one()
-        if self.channel == "card":
+        if self._channel()._is_remote:
             return const.WECHAT_TZ
         return self.company_id.partner_id.tz or const.WECHAT_TZ
 
@@ -1052,8 +1133,17 @@ class CouponTemplate(models.Model):
         :return: ``loyalty.card`` records
         """
         self.ensure_one()
-        self._check_generate()
+        if not self._can_make_codes():
+            raise UserError(
+                self.env._(
+                    "WeChat makes the codes of this coupon; customers get them "
+                    "on their phones."
+                )
+            )
+        if self.state != "live":
+            raise UserError(self.env._("Publish the template before you hand it out."))
         owners = partners.ids if partners else [None] * count
+        self._take_stock(len(owners))
         cards = self.env["loyalty.card"]
         begin, end = self._validity()
         while owners:
@@ -1069,7 +1159,9 @@ class CouponTemplate(models.Model):
                     }
                     for owner in chunk
                 ],
+                state="waiting" if self.own_codes else "usable",
             )
+            self._codes_made(made)
             # A code that was taken already is made anew.
             taken = made.partner_id.ids if partners else []
             owners = [*_missing(chunk, len(made), taken), *rest]

@@ -1,311 +1,230 @@
-import base64
+from ast import literal_eval
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
-from odoo.tools.misc import consteq, format_date, hmac
-from odoo.tools.urls import urljoin
+from odoo.exceptions import UserError, ValidationError
+from odoo.fields import Domain
 
-from odoo.addons.wechat_base.tools import money
-from odoo.addons.wechat_base.tools.columns import Fen
+from ..tools.ledger import is_ledger
 
-_SCOPE = "wechat_coupon-my"
-_QR_PIXELS = 580
+# Who may hand out which kind of coupon.
+_SOURCES: dict[str, tuple[str, ...]] = {
+    "ordinary": ("manual", "campaign", "care", "sale"),
+    "marketing": ("campaign",),
+    "care": ("care",),
+}
+_WECHAT_STOCK = 1000
+_NAMED = 5
 
 
 class CouponTemplate(models.Model):
+    """How many coupons are handed out, in which way and to whom."""
+
     _inherit = "coupon.template"
 
     cover = fields.Image(
-        max_width=1600,
-        max_height=1600,
-        help="The picture on posters; the logo if there is none.",
+        string="Cover Picture",
+        max_width=1024,
+        max_height=1024,
+        help="Shown at the top of the coupon on the phone; wide pictures look best.",
     )
-    receipt_print = fields.Boolean(
-        string="Print on Receipts",
-        help="Each paid order of at least the amount gets a new coupon of this kind, "
-        "printed at the end of its receipt.",
+    stock = fields.Integer(
+        compute="_compute_stock",
+        store=True,
+        readonly=False,
+        precompute=True,
+        default=None,
+        help="How many can be handed out in all; for coupons of our own, 0 is any "
+        "number.",
     )
-    receipt_fen = Fen(string="From an Order of (fen)")
-    receipt_amount = fields.Monetary(
-        string="From an Order of",
-        compute="_compute_receipt_amount",
-        inverse="_inverse_receipt_amount",
+    handed_out = fields.Integer(compute="_compute_handed_out")
+    stock_left = fields.Integer(string="Left", compute="_compute_handed_out")
+    attribute = fields.Selection(
+        selection=[
+            ("ordinary", "Ordinary (普通)"),
+            ("marketing", "Marketing (营销)"),
+            ("care", "Care (关怀)"),
+        ],
+        required=True,
+        default="ordinary",
+        tracking=True,
+        help="Ordinary coupons can be handed out in any way, marketing coupons by "
+        "campaigns only, care coupons by care campaigns (birthdays, holidays) only.",
     )
-    claim_url = fields.Char(string="Link for Customers", compute="_compute_claim_url")
-    issue_count = fields.Integer(compute="_compute_issue_count")
-
-    _receipt_positive = models.Constraint(
-        "CHECK (receipt_fen >= 0)", "Amounts cannot be negative."
+    audience = fields.Selection(
+        selection=[
+            ("all", "Everybody"),
+            ("tags", "Customers with certain tags"),
+            ("filter", "Customers who match a filter"),
+        ],
+        string="For Whom",
+        required=True,
+        default="all",
+        tracking=True,
+    )
+    audience_tag_ids = fields.Many2many("res.partner.category", string="Customer Tags")
+    audience_domain = fields.Char(
+        string="Customer Filter", default="[]", help="Which customers may get it."
     )
 
-    @api.depends("receipt_fen")
-    def _compute_receipt_amount(self):
+    # === COMPUTE METHODS === #
+
+    @api.depends("channel")
+    def _compute_stock(self):
         for template in self:
-            template.receipt_amount = money.from_fen(template.receipt_fen)
+            is_remote = bool(template.channel) and template._channel()._is_remote
+            # WeChat wants a number; ours are not limited unless somebody says so.
+            template.stock = template.stock or (_WECHAT_STOCK if is_remote else 0)
 
-    def _inverse_receipt_amount(self):
-        for template in self:
-            template.receipt_fen = money.to_fen(template.receipt_amount)
-
-    def _compute_claim_url(self):
-        for template in self:
-            live = template.id and template.state == "live"
-            template.claim_url = template._claim_url() if live else False
-
-    def _compute_issue_count(self):
-        counts = dict(
-            self.env["coupon.issue"]._read_group(
-                [("template_id", "in", self.ids), ("coupon_id", "!=", False)],
-                ["template_id"],
-                ["__count"],
-            )
-        )
-        for template in self:
-            template.issue_count = counts.get(template, 0)
-
-    # === ACTION METHODS === #
-
-    def action_hand_out(self):
-        """Open a new hand-out of the template."""
-        self._check_manager()
-        self.ensure_one()
-        return self._open_form("coupon.handout", self.env._("Hand Out"))
-
-    def action_codes(self):
-        """Open a new order for codes of the template."""
-        self._check_manager()
-        self.ensure_one()
-        return self._open_form("coupon.code.batch", self.env._("Codes"))
-
-    def _open_form(self, model, name):
-        return {
-            "type": "ir.actions.act_window",
-            "name": name,
-            "res_model": model,
-            "view_mode": "form",
-            "context": {
-                "default_template_id": self.id,
-                "default_company_id": self.company_id.id,
-            },
+    @api.depends("stock")
+    def _compute_handed_out(self):
+        # sudo: the counter is technical; its number concerns whoever reads this.
+        rows = self.env["coupon.template.stock"].sudo()
+        taken = {
+            row.template_id.id: row.handed_out
+            for row in rows.search([("template_id", "in", self.ids)])
         }
+        for template in self:
+            template.handed_out = taken.get(template._origin.id, 0)
+            template.stock_left = max(template.stock - template.handed_out, 0)
 
-    def action_view_issues(self):
-        """Open what was handed out of the template, and why."""
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "wechat_coupon.coupon_issue_action"
-        )
-        return {**action, "domain": [("template_id", "in", self.ids)]}
+    # === CONSTRAINTS AND ONCHANGE METHODS === #
+
+    @api.constrains("stock")
+    def _check_stock(self):
+        for template in self:
+            if template.stock < 0:
+                raise ValidationError(self.env._("“Pieces” cannot be negative."))
+
+    @api.constrains("audience", "audience_tag_ids", "audience_domain")
+    def _check_audience(self):
+        for template in self:
+            if template.audience == "tags" and not template.audience_tag_ids:
+                raise ValidationError(
+                    self.env._("Choose the tags of the customers who may get it.")
+                )
+            if template.audience == "filter":
+                template._check_filter()
+
+    def _check_filter(self):
+        try:
+            self.env["res.partner"].search_count(self._audience(), limit=1)
+        except (AttributeError, SyntaxError, TypeError, ValueError) as error:
+            raise ValidationError(
+                self.env._("The filter of customers does not work. Choose it anew.")
+            ) from error
+
+    # === CRUD METHODS === #
+
+    def write(self, vals):
+        if "stock" in vals and not is_ledger(self.env):
+            self._check_stock_raised(vals["stock"])
+        return super().write(vals)
+
+    def copy_data(self, default=None):
+        vals_list = super().copy_data(default)
+        # The copy of an old template is there to be worked on.
+        return [{**vals, "active": True} for vals in vals_list]
+
+    def _check_stock_raised(self, stock):
+        """Refuse less than what customers were told about; 0 is any number."""
+        for template in self:
+            is_less = stock and not 0 < template.stock <= stock
+            if template.state != "draft" and template.channel == "local" and is_less:
+                raise UserError(
+                    self.env._(
+                        "“%(template)s” is published: the number of pieces can be "
+                        "raised, not lowered. Pause or end it to stop handing it out.",
+                        template=template.name,
+                    )
+                )
 
     # === BUSINESS METHODS === #
 
-    def _check_handout(self, source, partners):
-        """Refuse a hand-out that the template's kind does not allow.
+    def _take_stock(self, count):
+        """Count coupons of our own that are about to be handed out.
 
-        :param str source: ``codes``, ``handout``, ``campaign``, ``care``, ``receipt``
-            or ``claim``
-        :param partners: ``res.partner`` records that would get one, maybe none
-        :raises UserError: if it is not allowed
-        """
+        Call it in the transaction that makes them, once for each new coupon; what
+        replaces a coupon is none.
 
-    def _check_generate(self):
-        """Refuse to make coupons of a template that we cannot make now.
-
-        :raises UserError: with what to do
+        :param int count: how many
+        :raises UserError: if fewer are left
         """
         self.ensure_one()
         if not self._channel()._can_generate:
+            return
+        # sudo: nobody writes the counter but this.
+        if not self.env["coupon.template.stock"].sudo()._take(self, count):
             raise UserError(
                 self.env._(
-                    "WeChat makes the codes of this coupon; customers get them "
-                    "on their phones."
-                )
-            )
-        if self.state != "live":
-            raise UserError(self.env._("Publish the template before you hand it out."))
-
-    def _claim_url(self, campaign=None):
-        """Return what the QR code of the template's poster holds.
-
-        :param campaign: ``coupon.campaign`` record of the poster
-        :rtype: str
-        """
-        self.ensure_one()
-        theirs = self._channel()._claim_url(self)
-        if theirs:
-            return theirs
-        if not self._channel()._can_generate:
-            return False
-        # sudo: auditors see the poster, too.
-        link_sudo = self.env["coupon.claim.link"].sudo()._get(self, campaign)
-        return urljoin(self.get_base_url(), f"/coupon/claim/{link_sudo.token}")
-
-    def _poster_url(self):
-        """Return what the poster's QR code holds.
-
-        :raises UserError: if customers cannot get the coupon now
-        """
-        self.ensure_one()
-        url = self.state == "live" and self._claim_url()
-        if not url:
-            raise UserError(
-                self.env._(
-                    "“%(template)s” has no link for customers. Publish it first.",
+                    "Only %(left)s of “%(template)s” are left. Raise the number of "
+                    "pieces on the template to hand out more.",
+                    left=self.stock_left,
                     template=self.name,
                 )
             )
-        return url
 
-    @api.model
-    def _qr_data_uri(self, text):
-        """Return a QR code as the address of a picture, with its quiet zone.
+    def _audience(self):
+        """Return the domain of the customers who may get the coupon.
 
-        :rtype: str
+        :rtype: Domain
         """
-        # sudo: the method that draws is the same for all reports.
-        picture = (
-            self.env["ir.actions.report"]
-            .sudo()
-            .barcode("QR", text, width=_QR_PIXELS, height=_QR_PIXELS, barLevel="M")
+        self.ensure_one()
+        companies = self.env["res.company"].search(
+            [("id", "child_of", self.company_id.id)]
         )
-        return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+        domain = Domain("company_id", "in", [False, *companies.ids])
+        if self.audience == "tags":
+            return domain & Domain("category_id", "child_of", self.audience_tag_ids.ids)
+        if self.audience == "filter":
+            return domain & Domain(literal_eval(self.audience_domain or "[]"))
+        return domain
 
-    # === WHAT IT SAYS IN WORDS === #
+    def _audience_partners(self):
+        """Return the customers who may get the coupon, as far as the user sees them.
 
-    def _benefit_text(self):
-        """Say in words what the coupon gives.
+        :rtype: ``res.partner`` records
+        """
+        return self.env["res.partner"].search(self._audience())
 
-        :rtype: str
+    def _check_handout(self, source, partners=None):
+        """Refuse to hand the coupon out in a way or to people that it is not for.
+
+        :param str source: ``manual`` (by hand, posters, links), ``campaign``,
+            ``care`` (a care campaign) or ``sale``
+        :param partners: ``res.partner`` records who are to get it; none if anybody
+            may take it
+        :raises UserError: with what to do instead
         """
         self.ensure_one()
-        if self.coupon_type == "gift":
-            product = self.gift_product_id.display_name or self.name
-            if self.gift_qty > 1:
-                return self.env._(
-                    "%(count)s × %(product)s for free",
-                    count=self.gift_qty,
-                    product=product,
-                )
-            return self.env._("%(product)s for free", product=product)
-        if self.coupon_type == "percent":
-            return self.env._("%(percent)s%% off", percent=self.percent_off)
-        return self.env._("¥%(amount)s off", amount=_short(self.amount_fen))
-
-    def _condition_texts(self):
-        """Say in words what has to be met to use the coupon.
-
-        :return: a sentence each
-        :rtype: list[str]
-        """
-        self.ensure_one()
-        texts = []
-        if self.threshold_fen:
-            texts.append(
+        if source not in _SOURCES[self.attribute]:
+            raise UserError(
                 self.env._(
-                    "For a purchase of ¥%(amount)s or more.",
-                    amount=_short(self.threshold_fen),
+                    "“%(template)s” is a marketing coupon: hand it out by a campaign.",
+                    template=self.name,
+                )
+                if self.attribute == "marketing"
+                else self.env._(
+                    "“%(template)s” is a care coupon: hand it out by a care campaign.",
+                    template=self.name,
                 )
             )
-        if self.max_discount_fen and self.coupon_type == "percent":
-            texts.append(
+        if self.audience == "all":
+            return
+        if not partners:
+            raise UserError(
                 self.env._(
-                    "At most ¥%(amount)s off.", amount=_short(self.max_discount_fen)
+                    "“%(template)s” is for certain customers only. Choose to whom "
+                    "it goes.",
+                    template=self.name,
                 )
             )
-        goods = [
-            *self.product_ids.mapped("display_name"),
-            *self.product_category_id.mapped("name"),
-            *self.product_tag_id.mapped("name"),
-        ]
-        if goods:
-            texts.append(self.env._("For: %(goods)s.", goods=", ".join(goods)))
-        # sudo: a shop may be in a branch that the user does not see.
-        shops = self.sudo().pos_config_ids.mapped("name")
-        if shops:
-            texts.append(self.env._("In: %(shops)s.", shops=", ".join(shops)))
-        if self.description:
-            texts += self.description.splitlines()
-        return texts
-
-    def _validity_text(self):
-        """Say in words when the coupon is valid.
-
-        :rtype: str
-        """
-        self.ensure_one()
-        if self.date_type == "range":
-            return self.env._(
-                "Valid from %(first)s to %(last)s",
-                first=format_date(self.env, self.date_from),
-                last=format_date(self.env, self.date_to),
+        allowed = partners.search(self._audience() & Domain("id", "in", partners.ids))
+        if strangers := partners - allowed:
+            raise UserError(
+                self.env._(
+                    "“%(template)s” is not for these customers: %(names)s.",
+                    template=self.name,
+                    names=", ".join(strangers[:_NAMED].mapped("display_name"))
+                    + ("…" if len(strangers) > _NAMED else ""),
+                )
             )
-        text = self.env._("Valid for %(days)s days", days=self.term_days)
-        if self.term_begin_days:
-            text = self.env._(
-                "Valid for %(days)s days, beginning %(begin)s days after receipt",
-                days=self.term_days,
-                begin=self.term_begin_days,
-            )
-        if self.term_latest:
-            return self.env._(
-                "%(text)s, until %(last)s at the latest",
-                text=text,
-                last=format_date(self.env, self.term_latest),
-            )
-        return text
-
-
-class LoyaltyCard(models.Model):
-    _inherit = "loyalty.card"
-
-    def _wechat_my_path(self):
-        """Return the address of the page on which the customer shows the coupon."""
-        self.ensure_one()
-        return f"/coupon/my/{self._wechat_my_token()}"
-
-    def _wechat_my_url(self):
-        return urljoin(self.get_base_url(), self._wechat_my_path())
-
-    def _wechat_my_token(self):
-        # sudo: the secret of the database signs it.
-        signature = hmac(self.sudo().env, _SCOPE, self.id)
-        return f"{self.id}-{signature[:40]}"
-
-    @api.model
-    def _wechat_by_token(self, token):
-        """Return the coupon whose page has a token.
-
-        :rtype: ``loyalty.card`` record with sudo, maybe empty
-        """
-        number = token.partition("-")[0]
-        # sudo: a customer is no user; the token says whose coupon it is.
-        cards_sudo = self.sudo()
-        if not (token.isascii() and number.isdigit() and len(number) < 10):
-            return cards_sudo.browse()
-        card_sudo = cards_sudo.browse(int(number))
-        if not consteq(token, card_sudo._wechat_my_token()):
-            return cards_sudo.browse()
-        return card_sudo.exists().filtered("coupon_template_id")
-
-    def _wechat_validity_text(self):
-        """Say in words until when this coupon is valid.
-
-        :rtype: str
-        """
-        self.ensure_one()
-        now = fields.Datetime.now()
-        if self.wechat_valid_from and self.wechat_valid_from > now:
-            return self.env._(
-                "Valid from %(first)s to %(last)s",
-                first=self._wechat_date(self.wechat_valid_from),
-                last=self._wechat_date(self.wechat_valid_to),
-            )
-        if not self.wechat_valid_to:
-            return self.env._("Without a last day")
-        return self.env._(
-            "Valid until %(last)s", last=self._wechat_date(self.wechat_valid_to)
-        )
-
-
-def _short(fen):
-    """Return an amount of fen without needless zeros."""
-    return money.format_fen(fen).removesuffix(".00")

@@ -57,6 +57,7 @@ class LoyaltyCard(models.Model):
     )
     wechat_state = fields.Selection(
         selection=[
+            ("waiting", "Not received yet"),
             ("usable", "Usable"),
             ("gifting", "Being given to a friend"),
             ("gifted", "Given to a friend"),
@@ -71,6 +72,7 @@ class LoyaltyCard(models.Model):
     )
     wechat_status = fields.Selection(
         selection=[
+            ("waiting", "Not received yet"),
             ("usable", "Usable"),
             ("reserved", "On an open order"),
             ("gifting", "Being given to a friend"),
@@ -250,7 +252,7 @@ class LoyaltyCard(models.Model):
         self._wechat_lock()
         self._wechat_check_free()
         for card in self:
-            if card.wechat_state not in ("usable", "gifting"):
+            if card.wechat_state not in ("waiting", "usable", "gifting"):
                 raise UserError(
                     self.env._("Coupon %(code)s is not usable.", code=card.code)
                 )
@@ -332,8 +334,8 @@ class LoyaltyCard(models.Model):
                 SELECT v.code, v.partner_id, v.identity_id, v.openid,
                        v.outer_str, v.valid_from, v.valid_to, v.event_time,
                        (v.valid_to AT TIME ZONE 'UTC' AT TIME ZONE %(zone)s)::date,
-                       %(program)s, %(batch)s::int, %(template)s, %(company)s, %(state)s,
-                       %(points)s, TRUE, %(uid)s, %(uid)s,
+                       %(program)s, %(batch)s::int, %(template)s, %(company)s,
+                       %(state)s, %(points)s, TRUE, %(uid)s, %(uid)s,
                        NOW() AT TIME ZONE 'UTC', NOW() AT TIME ZONE 'UTC'
                 FROM unnest(
                     %(code)s::varchar[], %(partner_id)s::int[],

@@ -24,7 +24,13 @@ class PosConfig(models.Model):
     # === RPC OF THE TILL === #
 
     def wechat_coupon_lookup(
-        self, code, order_uuid, partner_id, cart, known_program_ids=None
+        self,
+        code,
+        order_uuid,
+        partner_id,
+        cart,
+        known_program_ids=None,
+        beside=None,
     ):
         """Find a coupon by its code and say whether it fits an order.
 
@@ -37,6 +43,8 @@ class PosConfig(models.Model):
         :param dict cart: see :mod:`~.tools.cart`, or ``False`` if there is none
         :param list known_program_ids: programs that the till has; their records are
             left out of ``load``
+        :param list beside: the other coupons on the order, as in
+            :meth:`wechat_coupon_reserve`
         :return: ``ok``; if it is: ``coupon`` (what the till keeps of it),
             ``eligible``, ``reasons`` (``code`` and ``message`` each), ``payload`` (of
             Odoo's `use_coupon_code`) and ``load`` (records of its program); if not:
@@ -56,7 +64,8 @@ class PosConfig(models.Model):
                 # Nobody knows it as a coupon: it may be something else.
                 "is_coupon": False,
             }
-        reasons = self._wechat_reasons(coupon, order, cart)
+        others = self._wechat_beside(order, beside or [])
+        reasons = self._wechat_reasons(coupon, order, cart, others)
         if coupon.company_id not in order.companies:
             # Nothing more is told about what another company has issued.
             return {"ok": False, "is_coupon": True, **reasons[0]}
@@ -81,7 +90,8 @@ class PosConfig(models.Model):
         :param dict cart: see :mod:`~.tools.cart`
         :param int partner_id: customer on the order, or ``False``
         :return: ``ok``; if it is: ``expires_at`` (ISO, UTC) and ``redemption_ids``;
-            if not: ``refusals`` (``coupon_id``, ``code`` and ``message`` each)
+            if not: ``refusals`` (``coupon_id``, ``code``, ``message`` and
+            ``can_release`` each, see :meth:`wechat_coupon_release_offline`)
         :rtype: dict
         """
         order = self._wechat_order(order_uuid, partner_id)
@@ -107,6 +117,8 @@ class PosConfig(models.Model):
                         "coupon_id": coupon.id,
                         "code": reason,
                         "message": self._wechat_message(reason, **values),
+                        "can_release": reason == "remote_unavailable"
+                        and coupon.coupon_template_id.offline_policy == "release",
                     }
                     for coupon, reason, values in refusals
                 ],
@@ -269,19 +281,37 @@ class PosConfig(models.Model):
             self._wechat_bad_argument("coupons")
         return shown
 
-    def _wechat_not_shown(self, order, coupons, shown):
-        """Refuse coupons whose code the till does not know: ids can be counted up.
+    def _wechat_beside(self, order, coupons):
+        """Return the coupons of which the till has shown that it has them."""
+        shown = self._wechat_shown(coupons)
+        if not shown:
+            return self.env["loyalty.card"]
+        # sudo: guarded coupons are not for users of the till to read.
+        cards_sudo = (
+            self.env["loyalty.card"]
+            .sudo()
+            .search([("id", "in", list(shown)), ("coupon_template_id", "!=", False)])
+        )
+        good = self._wechat_good(order, cards_sudo, shown)
+        return cards_sudo.filtered(lambda card: card.id in good)
 
-        :return: refusals as :meth:`wechat_coupon_reserve` returns them
-        """
+    def _wechat_good(self, order, coupons, shown):
+        """Return the ids of coupons whose code the till knows, or that it holds."""
         ledger = self.env["coupon.redemption"].sudo()
         holders = ledger._holders(coupons.ids, order.uuid)
-        good = {
+        return {
             coupon.id
             for coupon in coupons
             if ledger._holds(holders.get(coupon.id), order)
             or _same(shown[coupon.id], coupon.code)
         }
+
+    def _wechat_not_shown(self, order, coupons, shown):
+        """Refuse coupons whose code the till does not know: ids can be counted up.
+
+        :return: refusals as :meth:`wechat_coupon_reserve` returns them
+        """
+        good = self._wechat_good(order, coupons, shown)
         missing = [coupon_id for coupon_id in shown if coupon_id not in good]
         if not missing:
             return []
@@ -327,6 +357,13 @@ class PosConfig(models.Model):
         cards = self.env["loyalty.card"]
         coupon = cards._wechat_find(code)
         if coupon:
+            if coupon.wechat_state == "waiting":
+                # Perhaps received a moment ago, and the callback is on its way.
+                self.env["coupon.redemption"]._ask_channel(
+                    coupon.coupon_template_id._channel(),
+                    coupon,
+                    time.monotonic() + const.TILL_DEADLINE,
+                )
             return coupon, None
         if self._wechat_count_miss():
             return cards, "too_many_tries"
@@ -356,11 +393,13 @@ class PosConfig(models.Model):
     def _wechat_count_miss(self):
         """Count a code that nobody knows.
 
-        :return: seconds to wait if there were too many, otherwise 0
+        :return: whether there were too many
         """
-        return self.env["wechat.rate.guard"]._acquire(*self._wechat_miss_limit())
+        return self.env["coupon.risk.rule"]._judge_miss(self) or self.env[
+            "wechat.rate.guard"
+        ]._acquire(*self._wechat_miss_limit())
 
-    def _wechat_reasons(self, coupon, order, cart):
+    def _wechat_reasons(self, coupon, order, cart, others=None):
         """Return why a coupon does not fit, as the till is told."""
         if coupon.company_id not in order.companies:
             return [
@@ -380,6 +419,9 @@ class PosConfig(models.Model):
             )
             if not (found and reason[0] == found[0])
         ]
+        reasons += redemptions._reasons_beside(
+            order, coupon, others or coupon.browse(), holder
+        )
         return [
             {"code": code, "message": self._wechat_message(code, **values)}
             for code, values in reasons

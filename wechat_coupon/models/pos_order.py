@@ -45,6 +45,17 @@ class PosOrder(models.Model):
             _logger.exception("Coupons of paid order %s", self.uuid)
             self._wechat_record_failure()
 
+    def _wechat_guarded_step(self, step):
+        """Do what belongs to a paid order, without being able to stop it."""
+        try:
+            with self.env.cr.savepoint():
+                step()
+        except OperationalError:
+            # Odoo runs the request again.
+            raise
+        except Exception:
+            _logger.exception("Coupons of paid order %s", self.uuid)
+
     def _wechat_record_failure(self):
         try:
             with self.env.cr.savepoint():
@@ -260,7 +271,10 @@ class PosOrder(models.Model):
                 for line in lines
                 if line.qty
             ]
-            allowed = max(prices, default=0) * max(template.gift_qty, 1)
+            if template.coupon_type == "exchange":
+                allowed = max(max(prices, default=0) - template.exchange_fen, 0)
+            else:
+                allowed = max(prices, default=0) * max(template.gift_qty, 1)
         return allowed + count
 
     def _compute_wechat_redemption_count(self):

@@ -1,10 +1,6 @@
 import re
 
-from odoo import api, fields, models
-from odoo.exceptions import ValidationError
-from odoo.fields import Domain
-
-from ..tools import lunar
+from odoo import api, models
 
 _NO_DIGIT = re.compile(r"\D+")
 # Numbers of mainland China without the country's prefix.
@@ -14,50 +10,6 @@ _MIN_DIGITS = 7
 
 class ResPartner(models.Model):
     _inherit = "res.partner"
-
-    wechat_birthday = fields.Date(string="Birthday")
-    wechat_birthday_lunar = fields.Boolean(
-        string="Lunar Birthday",
-        help="The birthday is celebrated by the lunar calendar (农历).",
-    )
-    wechat_birthday_key = fields.Char(
-        compute="_compute_wechat_birthday_key", store=True, index="btree_not_null"
-    )
-
-    @api.depends("wechat_birthday", "wechat_birthday_lunar")
-    def _compute_wechat_birthday_key(self):
-        for partner in self:
-            born = partner.wechat_birthday
-            partner.wechat_birthday_key = born and lunar.birthday_key(
-                born, partner.wechat_birthday_lunar
-            )
-
-    @api.constrains("wechat_birthday")
-    def _check_wechat_birthday(self):
-        today = fields.Date.context_today(self)
-        for partner in self:
-            born = partner.wechat_birthday
-            if born and not (lunar.FIRST_YEAR <= born.year and born <= today):
-                raise ValidationError(
-                    self.env._(
-                        "A birthday lies between %(first)s and today.",
-                        first=lunar.FIRST_YEAR,
-                    )
-                )
-
-    def action_wechat_give_coupon(self):
-        """Open a hand-out for the chosen customers."""
-        self.env["coupon.template"]._check_manager()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Give Coupon"),
-            "res_model": "coupon.handout",
-            "view_mode": "form",
-            "context": {
-                "default_audience": "partners",
-                "default_partner_ids": self.ids,
-            },
-        }
 
     @api.model
     def _wechat_digits(self, phone):
@@ -114,11 +66,3 @@ class ResPartner(models.Model):
             [list(values), company.sudo().parent_ids.ids],
         )
         return self.env.cr.fetchall()
-
-    @api.model
-    def _wechat_company_domain(self, company):
-        """Return the domain of a company's customers.
-
-        :rtype: Domain
-        """
-        return Domain("company_id", "in", [False, *company.sudo().parent_ids.ids])

@@ -172,7 +172,7 @@ class WechatEvent(models.Model):
                 # Later events came first; they do not tell who received it.
                 as_ledger(coupon).write(owner)
             return
-        if coupon.wechat_state in ("gifting", "gifted", "deleted"):
+        if coupon.wechat_state in ("waiting", "gifting", "gifted", "deleted"):
             # A code of our own making stays the same when it changes hands.
             coupon._wechat_set_state("usable", **owner, wechat_event_time=happened_at)
         else:

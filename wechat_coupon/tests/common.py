@@ -7,6 +7,7 @@ from unittest.mock import patch
 from uuid import uuid4
 
 from odoo import Command, fields
+from odoo.exceptions import UserError
 from odoo.tests import TransactionCase, new_test_user
 
 from odoo.addons.wechat_base.tests.sandbox import Sandbox
@@ -128,6 +129,10 @@ class CouponCase(TransactionCase):
         if publish:
             template.action_publish()
         return template
+
+    def offer_vals(self):
+        """Return what a template of the case's channel needs."""
+        return {}
 
     def new_coupons(self, count=1, template=None):
         return (template or self.template)._generate(count)
@@ -392,6 +397,35 @@ class SandboxCase(CouponCase):
         )
         self.assertTrue(answer["ok"], answer)
         return self.env["loyalty.card"].browse(answer["coupon"]["id"])
+
+    def new_card_template(self, **vals):
+        return self.new_template(
+            publish=False,
+            **{
+                "channel": "card",
+                "account_id": self.account.id,
+                "title": "满100减10",
+                "brand_name": "测试商店",
+                "notice": "请出示给收银员",
+                "description": "每单限用一张",
+                "logo_url": LOGO_URL,
+                **vals,
+            },
+        )
+
+    def run_task(self, template):
+        """Make the call that the drain would make, and record its outcome."""
+        task = self.tasks(template)[:1]
+        self.env.flush_all()
+        self.assertTrue(task._operation_begin())
+        task._operation_settle(self.outside(task, "_operation_call"))
+        return task
+
+    def outside(self, row, method):
+        try:
+            return getattr(row, method)()
+        except UserError as error:
+            return error
 
     def event(self, event, code=None, card_id=None, at=None, openid=None, **payload):
         """Put a callback into the inbox and process it; return its record."""

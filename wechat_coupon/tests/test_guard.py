@@ -1,4 +1,5 @@
 import threading
+from contextlib import contextmanager
 from datetime import timedelta
 from unittest.mock import patch
 from uuid import uuid4
@@ -18,16 +19,15 @@ _INDEX = "coupon_redemption_one_active_per_coupon"
 _NAME = "Race of the coupon tests"
 
 
-@tagged("post_install", "-at_install")
-class TestGuard(TransactionCase):
-    """The database guard, with real transactions; everything is committed."""
+class RaceCase(TransactionCase):
+    """Real transactions: what they write is committed, and taken away at the end."""
 
     _retry = False
 
     def setUp(self):
         super().setUp()
         self.addCleanup(self.commit, self.clean_up)
-        self.coupon_id = self.commit(self.make)
+        self.commit(self.make)
 
     def commit(self, function):
         """Call ``function(env)`` in a transaction of its own."""
@@ -43,19 +43,24 @@ class TestGuard(TransactionCase):
         return found or companies.create({"name": _NAME, "currency_id": yuan.id})
 
     @classmethod
-    def make(cls, env):
+    def new_template(cls, env, count):
+        """A template of one yuan off, and coupons of it."""
         today = fields.Date.today()
         template = env["coupon.template"].create(
             {
                 "name": _NAME,
                 "company_id": cls.shop(env).id,
                 "amount_fen": 100,
-                "date_from": today - timedelta(days=1),
-                "date_to": today + timedelta(days=1),
+                "date_from": today - timedelta(days=2),
+                "date_to": today + timedelta(days=2),
             }
         )
         template.action_publish()
-        return template._generate(1).id
+        return template._generate(count)
+
+    @classmethod
+    def make(cls, env):
+        """Make what the tests need."""
 
     @staticmethod
     def clean_up(env):
@@ -80,19 +85,6 @@ class TestGuard(TransactionCase):
             config=env["pos.config"],
             session=env["pos.session"],
             partner=env["res.partner"],
-        )
-
-    def reserve(self, env, uuid=None):
-        coupon = env["loyalty.card"].browse(self.coupon_id)
-        return env["coupon.redemption"]._reserve(self.order(env, uuid), coupon, None)
-
-    def rows(self, *states):
-        return self.commit(
-            lambda env: (
-                env["coupon.redemption"]
-                .search([("coupon_id", "=", self.coupon_id), ("state", "in", states)])
-                .mapped("order_uuid")
-            )
         )
 
     def race(self, count, function):
@@ -122,6 +114,54 @@ class TestGuard(TransactionCase):
             for thread in threads:
                 thread.join(60)
         return results
+
+    @contextmanager
+    def without_index(self, name, clean_up):
+        """Do without a guard, and have it back as Odoo makes it.
+
+        :param clean_up: function of the environment that takes away what the guard
+            would not have let in
+        """
+        before = self.commit(lambda env: sql.index_definition(env.cr, name)[1])
+        self.commit(lambda env: env.cr.execute(f"DROP INDEX {name}"))
+        try:
+            yield
+        finally:
+            self.commit(clean_up)
+            self.commit(lambda env: self.make_index(env, name))
+        # Odoo keeps the definition that it knows as the index's comment.
+        self.assertEqual(
+            self.commit(lambda env: sql.index_definition(env.cr, name)[1]), before
+        )
+
+    @staticmethod
+    def make_index(env, name):
+        model = env["coupon.redemption"]
+        for wanted in model._table_objects.values():
+            if wanted.full_name(model) == name:
+                wanted.apply_to_database(model)
+
+
+@tagged("post_install", "-at_install")
+class TestGuard(RaceCase):
+    """The database guard of the coupon itself."""
+
+    @classmethod
+    def make(cls, env):
+        cls.coupon_id = cls.new_template(env, 1).id
+
+    def reserve(self, env, uuid=None):
+        coupon = env["loyalty.card"].browse(self.coupon_id)
+        return env["coupon.redemption"]._reserve(self.order(env, uuid), coupon, None)
+
+    def rows(self, *states):
+        return self.commit(
+            lambda env: (
+                env["coupon.redemption"]
+                .search([("coupon_id", "=", self.coupon_id), ("state", "in", states)])
+                .mapped("order_uuid")
+            )
+        )
 
     # === THE INDEX === #
 
@@ -209,22 +249,14 @@ class TestGuard(TransactionCase):
 
     def test_the_race_exists(self):
         """With the guard off more than one order gets the coupon."""
-        before = self.commit(self.index_comment)
-        self.commit(lambda env: env.cr.execute(f"DROP INDEX {_INDEX}"))
-        try:
+        forget = "DELETE FROM coupon_redemption WHERE coupon_id = %s"
+        with self.without_index(
+            _INDEX, lambda env: env.cr.execute(forget, [self.coupon_id])
+        ):
             results = self.race(
                 8, lambda env, i: bool(self.reserve(env, f"order{i}")[0])
             )
             winners = self.rows("reserved")
-        finally:
-            self.commit(
-                lambda env: env.cr.execute(
-                    "DELETE FROM coupon_redemption WHERE coupon_id = %s",
-                    [self.coupon_id],
-                )
-            )
-            self.commit(self.make_index)
-        self.assertEqual(self.commit(self.index_comment), before)
         self.assertGreater(len(winners), 1, results)
 
     def test_manager_is_told_when_a_till_is_busy(self):
@@ -244,17 +276,6 @@ class TestGuard(TransactionCase):
             return found.state
 
         self.assertEqual(self.commit(release), "released")
-
-    def make_index(self, env):
-        """As Odoo makes it when the add-on is installed."""
-        model = env["coupon.redemption"]
-        for wanted in model._table_objects.values():
-            if wanted.full_name(model) == _INDEX:
-                wanted.apply_to_database(model)
-
-    def index_comment(self, env):
-        """Odoo keeps the definition that it knows as the index's comment."""
-        return sql.index_definition(env.cr, _INDEX)[1]
 
     def test_sets_in_any_order_do_not_deadlock(self):
         ids = self.commit(

@@ -129,6 +129,23 @@ class TestTillTours(TestPointOfSaleHttpCommon):
         order = self.env["pos.order"].search([], order="id desc", limit=1)
         self.assertEqual(order.amount_total, 120)
 
+    def test_terms(self):
+        tea = self._template(
+            "Tea for 9.90",
+            0,
+            coupon_type="exchange",
+            gift_product_id=self.tea.id,
+            exchange_fen=990,
+            use_limit=1,
+        )
+        self._coupon(tea, "CHAHA3479")
+        self._coupon(tea, "CHAHA3497")
+        alone = self._template("Alone", 500, stacking="exclusive")
+        coupon = self._coupon(alone, "AXXNE3479")
+        self._run("WechatCouponTerms")
+        self.assertEqual(self._uses(coupon).mapped("state"), ["redeemed"])
+        self.assertFalse(self._uses(coupon).problems)
+
     def test_quick_payment(self):
         cash = self.main_pos_config.payment_method_ids.filtered("is_cash_count")[:1]
         self.main_pos_config.write(

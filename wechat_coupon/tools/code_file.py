@@ -32,7 +32,12 @@ _RATIO_FROM = 10 * 2**20
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "code": ("code", "券码"),
-    "customer": ("customer (phone or e-mail)", "customer", "顾客（手机号或邮箱）", "顾客"),
+    "customer": (
+        "customer (phone or e-mail)",
+        "customer",
+        "顾客（手机号或邮箱）",
+        "顾客",
+    ),
     "valid_from": ("valid from", "生效日期"),
     "valid_to": ("valid to", "失效日期"),
 }
@@ -41,7 +46,9 @@ _EATEN = re.compile("Alt|Shift|Control")
 _CODE = re.compile(rf"[0-9A-Za-z][0-9A-Za-z_-]{{5,{codes.MAX_CODE_LENGTH - 1}}}", re.A)
 # What WeChat Pay, Alipay and UnionPay show for a payment.
 _PAYMENT = re.compile(r"1[0-5][0-9]{16}|(2[5-9]|30)[0-9]{14,22}|62[0-9]{17}", re.A)
-_DAY = re.compile(r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?: 00:00(?::00)?)?", re.A)
+_DAY = re.compile(
+    r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?: 00:00(?::00)?)?", re.A
+)
 _FORMULA = ("=", "@", "\t")
 _SNIFF = 64 * 1024
 

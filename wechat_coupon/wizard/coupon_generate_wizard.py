@@ -23,5 +23,6 @@ class CouponGenerateWizard(models.TransientModel):
         count = len(self.partner_ids) or self.quantity
         if not 0 < count <= _MAX:
             raise UserError(self.env._("Enter a number from 1 to %(most)s.", most=_MAX))
+        self.template_id._check_handout("manual", self.partner_ids)
         self.template_id._generate(count, self.partner_ids)
         return self.template_id.action_view_coupons()

@@ -42,10 +42,8 @@ class WechatPayController(http.Controller):
     def wechat_pay_page(self, tx_id, access_token=None, **_query):
         """Show what there is to pay, and how, on this device."""
         tx_sudo = _transaction(tx_id, access_token)
-        # Whoever has the address may see what becomes of the payment.
-        PaymentPostProcessing.monitor_transaction(tx_sudo)
         if tx_sudo.state in ("authorized", "done", "cancel"):
-            return _go("/payment/status")
+            return self._over(tx_sudo)
         device, openid = _device(), None
         account_sudo = tx_sudo.provider_id._wechat_service_account()
         if device == "wechat" and account_sudo:
@@ -73,12 +71,11 @@ class WechatPayController(http.Controller):
                 "WeChat Pay is not available at the moment. Nothing was paid. Please "
                 "choose another way to pay."
             )
-        if status["state"] == "paid":
-            return _go("/payment/status")
-        response = request.render(
-            "wechat_pay.payment_page",
+        if status["state"] in ("paid", "over"):
+            return self._over(tx_sudo)
+        return self._show(
+            tx_sudo,
             {
-                "tx": tx_sudo,
                 "device": device,
                 "way": way,
                 "state": "problem" if problem else status["state"],
@@ -89,6 +86,38 @@ class WechatPayController(http.Controller):
                 "sandbox_url": _sandbox(tx_sudo),
                 "page_url": urljoin(request.httprequest.url_root, _page_path(tx_sudo)),
             },
+        )
+
+    def _over(self, tx_sudo):
+        """Lead on to Odoo's page, or say to others than the customer how it ended.
+
+        Whoever has the link may pay. Odoo's page leads on to the document, which is
+        the customer's business.
+        """
+        if _is_own(tx_sudo):
+            return _go("/payment/status")
+        paid = tx_sudo.state != "cancel"
+        problem = "" if paid else request.env._("This payment was cancelled.")
+        status = {"number": "", "seconds": 0, "message": problem}
+        return self._show(
+            tx_sudo,
+            {
+                "device": _device(),
+                "way": "native",
+                "state": "paid" if paid else "problem",
+                "status": status,
+                "problem": problem,
+                "qr_code": None,
+                "jsapi_params": "",
+                "sandbox_url": None,
+                "page_url": "",
+            },
+        )
+
+    def _show(self, tx_sudo, values):
+        response = request.render(
+            "wechat_pay.payment_page",
+            {"tx": tx_sudo, "own": _is_own(tx_sudo), **values},
         )
         # An old page would show an order that is over.
         response.headers["Cache-Control"] = "no-store"
@@ -190,7 +219,21 @@ def _transaction(tx_id, access_token):
         )
     ):
         raise NotFound()
+    provider_sudo = tx_sudo.provider_id
+    if (
+        provider_sudo.state == "test"
+        and not provider_sudo.is_published
+        and not request.env.user._is_internal()
+    ):
+        # Play money is for those who try the shop out.
+        raise NotFound()
     return tx_sudo
+
+
+def _is_own(tx_sudo):
+    """Whether this visitor has begun the payment, and not only got its link."""
+    key = PaymentPostProcessing.MONITORED_TX_ID_KEY
+    return request.session.get(key) == tx_sudo.id
 
 
 def _go(path):

@@ -42,6 +42,7 @@ class PaymentProvider(models.Model):
         self.filtered(lambda p: p.code == "wechat_pay").support_refund = "partial"
         return result
 
+    @api.depends("wechat_merchant_id")
     def _compute_journal_id(self):
         """Override of `account_payment`: by default the journal of the merchant."""
         lines = self.env["account.payment.method.line"]

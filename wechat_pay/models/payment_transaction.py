@@ -1,15 +1,22 @@
 import logging
+import re
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from odoo import fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 from odoo.addons.payment import utils as payment_utils
 from odoo.addons.wechat_base.tools import money
 
 from .. import const
+from ..tools.bill import beijing_day
 
 _logger = logging.getLogger(__name__)
+
+# A path of this server; a second slash, of whichever kind, would name another one.
+_OWN_PATH = re.compile(r"/(?![/\\])[^\s\\]*\Z")
 
 
 class PaymentTransaction(models.Model):
@@ -24,6 +31,17 @@ class PaymentTransaction(models.Model):
     )
 
     # === PRE-PROCESSING === #
+
+    def _get_specific_create_values(self, provider_code, values):
+        """Override of `payment`: the browser says where it wants to go afterwards.
+
+        Odoo's status page goes there without a question; so only to our own pages.
+        """
+        result = super()._get_specific_create_values(provider_code, values)
+        route = values.get("landing_route")
+        if provider_code != "wechat_pay" or not route or _OWN_PATH.match(route):
+            return result
+        return {**result, "landing_route": "/payment/status"}
 
     def _get_specific_rendering_values(self, processing_values):
         """Override of `payment`: the way to our own page.
@@ -57,6 +75,9 @@ class PaymentTransaction(models.Model):
         :raises UserError: if the provider is not set up to take this payment
         """
         self.ensure_one()
+        if self.currency_id.name not in const.SUPPORTED_CURRENCIES:
+            # Odoo offers the provider for these only, and does not insist on it.
+            raise UserError(self.env._("WeChat Pay takes payments in yuan only."))
         rows = self.env["wechat.pay.transaction"]
         merchant = self.provider_id._wechat_ready_merchant()
         account = self.provider_id._wechat_service_account()
@@ -101,6 +122,13 @@ class PaymentTransaction(models.Model):
             return None
         if state == "pending":
             self._set_pending(extra_allowed_states=("error",))
+        elif state == "done" and not self._wechat_fits(payment_data):
+            # Odoo compares only before the first error.
+            _logger.error("Payment %s: another amount was paid", self.reference)
+            self._set_error(
+                self.env._("Another amount was paid than was asked for."),
+                extra_allowed_states=("cancel", "error"),
+            )
         elif state == "done":
             # Paid after it was cancelled, and still wanted: see `_wechat_may_take`.
             self._set_done(extra_allowed_states=("cancel",))
@@ -110,6 +138,34 @@ class PaymentTransaction(models.Model):
             self._set_error(message)
             self._wechat_tell("failed")
         return None
+
+    def _wechat_fits(self, payment_data):
+        """Whether what was paid is what this payment is for, down to the fen."""
+        # A refund's is negative.
+        amount = abs(money.to_fen(self.amount))
+        is_yuan = self.currency_id.name in const.SUPPORTED_CURRENCIES
+        return is_yuan and payment_data.get("amount_fen") == amount
+
+    def _create_payment(self, **extra_create_values):
+        """Override of `account_payment`: the day of the payment is Beijing's.
+
+        WeChat's fund flow has it on that day.
+        """
+        # sudo: whoever posts the payment.
+        rows_sudo = self.env["wechat.pay.transaction"].sudo()
+        if self.provider_code == "wechat_pay":
+            paid = rows_sudo.search(
+                [
+                    ("payment_transaction_id", "=", self.id),
+                    ("state", "=", "done"),
+                    ("abandoned", "=", False),
+                    ("success_at", "!=", False),
+                ],
+                limit=1,
+            )
+            if paid:
+                extra_create_values.setdefault("date", beijing_day(paid.success_at))
+        return super()._create_payment(**extra_create_values)
 
     def _wechat_post_process_soon(self):
         """The customer may have closed the page: confirm the order without it."""
@@ -231,7 +287,9 @@ class PaymentTransaction(models.Model):
         told = f"wechat_told_{outcome}"
         if self.operation == "refund" or self[told]:
             return
-        if outcome == "failed" and not self._wechat_is_wanted():
+        if outcome == "failed" and not (
+            self._wechat_is_wanted() and self._wechat_is_news()
+        ):
             return
         self[told] = True
         try:
@@ -239,6 +297,28 @@ class PaymentTransaction(models.Model):
                 self._wechat_send(outcome)
         except Exception:
             _logger.exception("Payment %s: the customer was not told", self.reference)
+
+    def _wechat_is_news(self):
+        """Whether nobody was told about the same documents today.
+
+        A visitor may begin any number of payments; each message costs somebody time,
+        or money.
+        """
+        if self.invoice_ids:
+            same = Domain("invoice_ids", "in", self.invoice_ids.ids)
+        elif "sale_order_ids" in self._fields and self.sale_order_ids:
+            same = Domain("sale_order_ids", "in", self.sale_order_ids.ids)
+        else:
+            same = Domain("partner_email", "=", self.partner_email)
+        since = fields.Datetime.now() - timedelta(days=1)
+        # sudo: another visitor's payment of the same order.
+        return not self.sudo().search_count(
+            same
+            & Domain("wechat_told_failed", "=", True)
+            & Domain("last_state_change", ">", since)
+            & Domain("id", "!=", self.id),
+            limit=1,
+        )
 
     def _wechat_send(self, outcome):
         """Put messages to the customer into their queues; to be extended.

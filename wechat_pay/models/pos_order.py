@@ -8,6 +8,9 @@ class PosOrder(models.Model):
         """Override of `point_of_sale` to join payments to WeChat's."""
         result = super().action_pos_order_paid()
         self.payment_ids._wechat_link()
+        # sudo: the till's users do not read transactions.
+        transactions_sudo = self.env["wechat.pay.transaction"].sudo()
+        transactions_sudo._pos_refunds_settled(self.mapped("uuid"))
         return result
 
     def action_pos_order_cancel(self):

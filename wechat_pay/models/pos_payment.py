@@ -86,7 +86,17 @@ class PosPayment(models.Model):
         check_manager(self.env)
         self.check_access("read")
         # sudo: accountants do not write the till's payments; nothing else is written.
-        self.sudo().wechat_unproven = False
+        payments_sudo = self.sudo()
+        payments_sudo.wechat_unproven = False
+        for payment_sudo in payments_sudo:
+            payment_sudo.pos_order_id._message_log(
+                body=self.env._(
+                    "%(user)s has looked into the WeChat payment of %(amount)s, which "
+                    "WeChat had not confirmed.",
+                    user=self.env.user.name,
+                    amount=payment_sudo.currency_id.format(payment_sudo.amount),
+                )
+            )
 
     def _without_proof(self, vals):
         """Whether WeChat has confirmed a payment is for nobody to say.
@@ -135,7 +145,7 @@ class PosPayment(models.Model):
             kind = "payment" if payment.amount >= 0 else "refund"
             good = ("done",) if kind == "payment" else ("done", "waiting")
             proven = sum(
-                row.amount_fen
+                row.amount_fen - row._refunded_by_hand_fen(payment.create_date)
                 for row in rows_sudo
                 if row.kind == kind and row.state in good and not row.abandoned
             )

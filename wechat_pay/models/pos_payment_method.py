@@ -13,7 +13,9 @@ from ..tools.sentences import sentence
 
 AUTH_CODE = re.compile(r"1[0-5][0-9]{16}")
 _MAX_FEN = 10**10
+_UNANSWERED = ("sending", "unknown")
 _MAX_GOODS = 1000
+_MAX_PAYMENTS = 100
 
 
 class PosPaymentMethod(models.Model):
@@ -125,8 +127,11 @@ class PosPaymentMethod(models.Model):
         if not last:
             return {"state": "none"}
         if last["may_ask"]:
+            # An order whose answer was lost has no QR code yet; placing it again is
+            # harmless.
+            is_lost = last["way"] == "native" and last["state"] in _UNANSWERED
             self._wechat_transactions()._work(
-                last["id"], "query", patience=TILL_PATIENCE
+                last["id"], "place" if is_lost else "query", patience=TILL_PATIENCE
             )
         return self._wechat_status(last["id"])
 
@@ -155,17 +160,19 @@ class PosPaymentMethod(models.Model):
         :param dict refund: ``config`` (id), ``order`` and ``line`` (uuids of the
             refunding order and its payment), ``amount`` (fen, positive), ``orders``
             (ids of the orders that are refunded), ``goods`` (list of
-            ``[id of the refunded order line, fen]``)
+            ``[id of the refunded order line, fen]``), ``lines`` (uuids of all
+            payments that are on the refunding order)
         :return: ``state`` (``done``, ``waiting``, ``pending`` or ``failed``),
             ``amount`` (fen that go back), ``message`` and ``numbers``
         :rtype: dict
         """
         config = self._wechat_check_till(refund)
         line = self._wechat_uuid(refund.get("line"))
-        ids = self._wechat_open_refunds(config, refund, line)
+        ids, refusal = self._wechat_open_refunds(config, refund, line)
         for row_id in ids:
             self._wechat_transactions()._work(row_id, "query", patience=TILL_PATIENCE)
-        return self._wechat_refund_status(ids)
+        status = self._wechat_refund_status(ids)
+        return {**status, "state": "failed", "message": refusal} if refusal else status
 
     # === HELPERS === #
 
@@ -200,7 +207,7 @@ class PosPaymentMethod(models.Model):
     def _wechat_send(self, last, way, code):
         """Charge the code or place the order, if that is still to be done."""
         wish, args = ("charge", (code,)) if way == "codepay" else ("place", ())
-        to_send = ("draft",) if way == "codepay" else ("draft", "sending", "unknown")
+        to_send = ("draft",) if way == "codepay" else ("draft", *_UNANSWERED)
         if last["state"] in to_send:
             self._wechat_transactions()._work(
                 last["id"], wish, *args, patience=TILL_PATIENCE
@@ -304,7 +311,7 @@ class PosPaymentMethod(models.Model):
             if way == "native"
             else False,
         }
-        row_id, paid = transactions._drain_in_own_transaction(
+        row_id, refused = transactions._drain_in_own_transaction(
             lambda model: model._pos_open(vals, total)
         )
         if row_id:
@@ -313,14 +320,22 @@ class PosPaymentMethod(models.Model):
         if last and not last["over"]:
             # The same call, sent twice, was faster.
             return last["id"], None
-        return None, self._wechat_refuse_order(paid, total)
+        return None, self._wechat_refuse_order(refused, total)
 
-    def _wechat_refuse_order(self, paid, total):
+    def _wechat_refuse_order(self, refused, total):
         """Refuse what would charge an order twice.
 
-        :param int paid: fen that are paid, ``None`` if that is being found out
+        :param refused: see ``wechat.pay.transaction._pos_open``
         """
-        if paid is None:
+        if refused == "closed":
+            return self._wechat_refusal(
+                self.env._(
+                    "This order was finished or cancelled already, perhaps at another "
+                    "till. Nothing was charged. Reload the till to see it."
+                ),
+                "closed",
+            )
+        if refused == "busy":
             return self._wechat_refusal(
                 self.env._(
                     "Another payment of this order is in progress at a till. Finish "
@@ -333,7 +348,7 @@ class PosPaymentMethod(models.Model):
                 "This order has been paid with WeChat already: %(paid)s of %(total)s "
                 "yuan. Look at its payments, perhaps on the other till, before you "
                 "charge the customer again.",
-                paid=money.format_fen(paid),
+                paid=money.format_fen(refused),
                 total=money.format_fen(total),
             ),
             "paid_already",
@@ -367,7 +382,7 @@ class PosPaymentMethod(models.Model):
     def _wechat_open_refunds(self, config, refund, line):
         """Store what a line still lacks, a refund for each payment it is taken from.
 
-        :return: ids
+        :return: ids, and a sentence that says why no more is given back, or ``""``
         """
         orders = refund.get("orders")
         if not isinstance(orders, list) or not all(type(o) is int for o in orders):
@@ -383,6 +398,10 @@ class PosPaymentMethod(models.Model):
             "pos_method_id": self.id,
             "user_id": self.env.uid,
         }
+        lines = refund.get("lines") or []
+        if not isinstance(lines, list) or len(lines) > _MAX_PAYMENTS:
+            raise ValidationError(self.env._("A payment is expected."))
+        lines = [self._wechat_uuid(one) for one in lines]
         company, amount, lang = found.company_id, refund["amount"], self.env.user.lang
         if company != config.company_id:
             raise ValidationError(self.env._("The refunded order is missing."))
@@ -390,9 +409,15 @@ class PosPaymentMethod(models.Model):
 
         def store(model):
             model = model.with_context(lang=lang)
-            return model._pos_refund(order_ids, amount, goods, vals)
+            return model._pos_refund(order_ids, amount, goods, vals, lines)
 
-        return self._wechat_transactions()._drain_in_own_transaction(store)
+        in_own = self._wechat_transactions()._drain_in_own_transaction
+        try:
+            return in_own(store), ""
+        except UserError as error:
+            # The till has to learn what has gone back in spite of that: nothing, and
+            # the line is free, or a part.
+            return in_own(lambda model: model._pos_refunds(vals)[0].ids), str(error)
 
     def _wechat_goods(self, goods, orders):
         """Return ``{order line id: fen}`` of what comes back, checked."""

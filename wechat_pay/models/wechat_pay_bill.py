@@ -58,7 +58,6 @@ class WechatPayBill(models.Model):
     _name = "wechat.pay.bill"
     _description = "WeChat Pay Bill"
     _order = "date desc, bill_type desc, id desc"
-    _check_company_auto = True
 
     merchant_id = fields.Many2one(
         "wechat.merchant",
@@ -244,6 +243,7 @@ class WechatPayBill(models.Model):
     def action_fetch(self):
         """Fetch the bills again."""
         check_manager(self.env)
+        self.check_access("read")
         # sudo: bills are written by the add-on only.
         self.sudo()._enqueue()
         return True
@@ -251,6 +251,7 @@ class WechatPayBill(models.Model):
     def action_compare(self):
         """Compare the bills with our transactions again."""
         check_manager(self.env)
+        self.check_access("read")
         # sudo: see above.
         self.sudo()._renew()
         return True
@@ -258,6 +259,7 @@ class WechatPayBill(models.Model):
     def action_make_statement(self):
         """Make the bank statement lines that are not there yet."""
         check_manager(self.env)
+        self.check_access("read")
         for bill in self:
             if bill.bill_type != "fundflow" or bill.state != "done":
                 raise UserError(self.env._("Choose a fund flow that was read."))
@@ -417,7 +419,8 @@ class WechatPayBill(models.Model):
         if self.state == "none":
             # It may have come too early, if we know of trades.
             return bool(self.open_difference_count)
-        return self.state != "done"
+        # A file that somebody has brought is compared with WeChat's own.
+        return self.state != "done" or self.source == "file"
 
     def _fetch(self):
         """Job: fetch one bill and read it."""
@@ -455,7 +458,7 @@ class WechatPayBill(models.Model):
     def _fetch_now(self):
         offer = self._ask()
         if self.state == "done" and offer.get("hash_value") == self.sha1:
-            self.error = False
+            self.write({"error": False, "source": "fetch"})
             self._after_reading()
             return self.env._("Nothing has changed.")
         with tempfile.TemporaryFile() as file:
@@ -552,7 +555,10 @@ class WechatPayBill(models.Model):
 
     def _is_booked(self):
         """Whether lines of this bill are in the bank statement."""
-        return self.bill_type == "fundflow" and bool(self.statement_count)
+        if self.bill_type != "fundflow":
+            return False
+        booked = [("bill_id", "=", self.id), ("statement_line_id", "!=", False)]
+        return bool(self.env["wechat.pay.fund.line"].search_count(booked, limit=1))
 
     def _check_unchanged(self, reader, sha1):
         """What is in the bank statement is not changed any more."""
@@ -732,6 +738,10 @@ class WechatPayBill(models.Model):
                 "The file holds more than one day. Use one file for each day."
             ),
             "empty": self.env._("The file holds no lines."),
+            "today": self.env._(
+                "The day of this file is not over in Beijing. Its bill is complete on "
+                "the next day."
+            ),
             "booked": self.env._(
                 "WeChat's fund flow has changed since it was put into the bank "
                 "statement. Delete its statement lines first."
@@ -749,6 +759,10 @@ class WechatPayBill(models.Model):
         moves = self.bill_type == "fundflow" and self.state == "done"
         if moves:
             self._link_fund_lines()
+        elif self.bill_type == "trade":
+            # A reversal's number stands in the trades only.
+            for flow in self._beside("fundflow").filtered(lambda b: b.state == "done"):
+                flow._link_fund_lines()
         self._compare_around()
         if moves and self.merchant_id.journal_id:
             self._enqueue_statement()

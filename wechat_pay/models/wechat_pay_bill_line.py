@@ -54,7 +54,9 @@ class WechatPayBillLine(models.Model):
     mchid = fields.Char(string="Merchant number", readonly=True)
     sub_mchid = fields.Char(string="Sub-merchant number", readonly=True)
     device = fields.Char(readonly=True)
-    openid = fields.Char(string="OpenID", readonly=True)
+    openid = fields.Char(
+        string="OpenID", readonly=True, groups="wechat_base.wechat_group_manager"
+    )
     trade_type = fields.Char(string="Way of payment", readonly=True)
     trade_state = fields.Char(string="State", readonly=True)
     refund_state = fields.Char(readonly=True)

@@ -26,6 +26,7 @@ class WechatPayBill(models.Model):
         """
         try:
             kind, day = self._look(content, merchant.mchid, FIRST_LINES)
+            self._check_day(day)
         except bill_file.BillError as error:
             raise self._explain(error) from None
         bill = self._get_bills(merchant, [day], [kind])
@@ -72,6 +73,14 @@ class WechatPayBill(models.Model):
             raise bill_file.BillError("days")
         return reader.kind, day
 
+    def _check_day(self, day):
+        """Refuse a day that is not over: the rest of it would never be fetched.
+
+        :raises BillError: with the code ``today``
+        """
+        if day >= self._today():
+            raise bill_file.BillError("today")
+
     def _read_upload(self, attachment_id):
         """Job: read a file that was uploaded; what is wrong is kept on the bill."""
         attachment = self.env["ir.attachment"].browse(attachment_id).exists()
@@ -84,5 +93,6 @@ class WechatPayBill(models.Model):
     def _read_content(self, content):
         if self._look(content, self.merchant_id.mchid)[1] != self.date:
             raise bill_file.BillError("days")
+        self._check_day(self.date)
         self._import_file(self, io.BytesIO(content), source="file")
         return self.env._("%s lines", self.line_count)

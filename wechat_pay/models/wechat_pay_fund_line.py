@@ -1,6 +1,9 @@
+import logging
 from collections import defaultdict
+from contextlib import contextmanager
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Command
 from odoo.tools import SQL
 
@@ -8,6 +11,11 @@ from odoo.addons.wechat_base.tools.columns import Fen
 from odoo.addons.wechat_base.tools.money import from_fen
 
 from ..tools import bill as bill_file
+
+_logger = logging.getLogger(__name__)
+
+# WeChat's fee is below a fiftieth of a payment, whatever the trade.
+_MOST_FEE = 50
 
 
 class WechatPayFundLine(models.Model):
@@ -106,17 +114,22 @@ class WechatPayFundLine(models.Model):
             _liquidity, open_lines, others = statement_line._seek_for_lines()
             if others or not open_lines or items == [(suspense, -line.amount_fen)]:
                 continue
-            # As Odoo's own `action_undo_reconciliation` writes them.
-            statement_line.with_context(
-                force_delete=True, skip_readonly_check=True
-            ).write(
-                {
-                    "line_ids": [
-                        Command.clear(),
-                        *line._item_commands(statement_line.journal_id, items),
-                    ]
-                }
-            )
+            commands = line._item_commands(statement_line.journal_id, items)
+            with line._on_its_own():
+                # As Odoo's own `action_undo_reconciliation` writes them.
+                statement_line.with_context(
+                    force_delete=True, skip_readonly_check=True
+                ).write({"line_ids": [Command.clear(), *commands]})
+
+    @contextmanager
+    def _on_its_own(self):
+        """Let what cannot be booked, e.g. in a closed month, not stop the others."""
+        try:
+            with self.env.cr.savepoint():
+                yield
+        except UserError as error:
+            _logger.warning("Bank statement of %s: %s", self, error)
+            self.env.invalidate_all(flush=False)
 
     def _statement_line_vals(self, journal):
         items = self._counterparts(journal)
@@ -186,8 +199,7 @@ class WechatPayFundLine(models.Model):
         whole, settled = self._expected()
         # What a refund takes is less the fee that it gives back.
         fee_back = self.amount_fen - settled
-        possible = fee_back == 0 or 0 < fee_back <= abs(settled)
-        if not account or not possible or (fee_back and settled > 0):
+        if not account or not self._is_fee_back(fee_back, settled):
             return [(suspense, -self.amount_fen)]
         coupons = whole - settled
         discount = merchant.discount_account_id
@@ -199,6 +211,23 @@ class WechatPayFundLine(models.Model):
         if fee_back:
             items.append((merchant.fee_account_id or suspense, -fee_back))
         return items
+
+    def _is_fee_back(self, fen, settled):
+        """Whether a refund can be that much less because of its fee.
+
+        :param int fen: what less has gone out than was settled
+        :param int settled: signed fen, see :meth:`_expected`
+        """
+        if not fen:
+            return True
+        if settled > 0 or fen < 0:
+            return False
+        transaction = self.transaction_id
+        if transaction.fee_fen:
+            # The trade bill says it, negative where it comes back.
+            return abs(fen - abs(transaction.fee_fen)) <= 1
+        most = abs(transaction.payment_id.fee_fen) or -(settled // _MOST_FEE)
+        return fen <= most
 
     def _expected(self):
         """Return the signed fen that the order says, and those that are settled."""
@@ -232,13 +261,17 @@ class WechatPayFundLine(models.Model):
         :return: (account or nothing, the ``account.payment`` records, maybe none yet)
         """
         transaction = self.transaction_id
-        payments = transaction.payment_transaction_id.payment_id
+        given_up = self._given_up()
+        # Another order of the same online payment may be the one that counts.
+        online = transaction.payment_transaction_id - given_up.payment_transaction_id
+        payments = online.payment_id
         account = payments.outstanding_account_id
         if transaction.pos_payment_id:
             account, payments = self._pos_outstanding(transaction.pos_payment_id)
-        given_up = self._given_up()
         if given_up.pos_method_id and not account:
             account = self._method_outstanding(given_up.pos_method_id)
+        elif given_up.payment_transaction_id and not account:
+            account = self._provider_outstanding(given_up.payment_transaction_id)
         wrong = (
             not (transaction.state == "done" or given_up)
             or not account.reconcile
@@ -276,6 +309,18 @@ class WechatPayFundLine(models.Model):
             account = new._get_outstanding_account("inbound")
         return account
 
+    def _provider_outstanding(self, tx):
+        """Return the account on which online payments wait for the bank."""
+        provider = tx.provider_id
+        lines = provider.journal_id.inbound_payment_method_line_ids
+        line = lines.filtered(lambda one: one.payment_provider_id == provider)
+        if line.payment_account_id:
+            return line[:1].payment_account_id
+        values = {"company_id": provider.company_id.id}
+        return (
+            self.env["account.payment"].new(values)._get_outstanding_account("inbound")
+        )
+
     def _reconcile(self):
         """Reconcile with the payments, as far as they are there."""
         for payment in {line._given_up() for line in self if line.transaction_id}:
@@ -294,7 +339,8 @@ class WechatPayFundLine(models.Model):
                 lambda item: not item.reconciled and item.parent_state == "posted"
             )
             if len(set(items.mapped(lambda item: item.amount_residual > 0))) > 1:
-                items.reconcile()
+                with lines._on_its_own():
+                    items.reconcile()
 
     def _items_on(self, account):
         """Return the journal items of these lines on an account.
@@ -343,4 +389,5 @@ class WechatPayFundLine(models.Model):
             lambda item: item.account_id == account and not item.reconciled
         )
         if len(items) > 1:
-            items.reconcile()
+            with lines._on_its_own():
+                items.reconcile()

@@ -9,7 +9,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL
 from odoo.tools.misc import clean_context
 
-from odoo.addons.wechat_base.const import JOB_PATIENCE, TILL_PATIENCE
+from odoo.addons.wechat_base.const import JOB_PATIENCE, TILL_PATIENCE, TILL_SECONDS
 from odoo.addons.wechat_base.tools import money
 from odoo.addons.wechat_base.tools.columns import Fen
 from odoo.addons.wechat_base.tools.exceptions import (
@@ -17,6 +17,7 @@ from odoo.addons.wechat_base.tools.exceptions import (
     make_error,
 )
 from odoo.addons.wechat_base.tools.text import storable
+from odoo.addons.wechat_base.tools.transport import within
 
 from .. import const
 from ..tools.pay_api import NOT_FOUND, PayApi
@@ -182,6 +183,14 @@ class WechatPayTransaction(models.Model):
     )
     needs_help = fields.Boolean(readonly=True, copy=False)
     help_reason = fields.Char(string="What to do", compute="_compute_help_reason")
+    settled_by_id = fields.Many2one(
+        "res.users",
+        string="Looked into by",
+        readonly=True,
+        copy=False,
+        ondelete="set null",
+    )
+    settled_at = fields.Datetime(string="Looked into at", readonly=True, copy=False)
 
     user_id = fields.Many2one("res.users", string="Taken by", readonly=True)
 
@@ -248,11 +257,27 @@ class WechatPayTransaction(models.Model):
     # === ACTION METHODS === #
 
     def action_query(self):
-        """Ask WeChat now what became of the payment or refund."""
+        """Ask WeChat now what became of the payment or refund; of many, by a job."""
         self._check_manager()
-        for row_id in self.ids:
-            self._work(row_id, "query", patience=TILL_PATIENCE)
-        self.env.invalidate_all(flush=False)
+        if len(self) == 1:
+            self._work(self.id, "query", patience=TILL_PATIENCE)
+            self.env.invalidate_all(flush=False)
+            return None
+        # sudo: see _check_manager; nothing else is written.
+        self.sudo().write({"next_at": fields.Datetime.now()})
+        self._drain_wake(priority=5)
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "info",
+                "message": self.env._(
+                    "WeChat is being asked about %s payments. Load the list again in a "
+                    "moment.",
+                    len(self),
+                ),
+            },
+        }
 
     def action_retry(self):
         """Send refunds that failed once more, each with the number that it has.
@@ -285,7 +310,13 @@ class WechatPayTransaction(models.Model):
         """Take rows off the worklist that a person has looked into."""
         self._check_manager()
         # sudo: see _check_manager; nothing else is written.
-        self.sudo().write({"needs_help": False})
+        self.sudo().write(
+            {
+                "needs_help": False,
+                "settled_by_id": self.env.uid,
+                "settled_at": fields.Datetime.now(),
+            }
+        )
 
     def _check_manager(self):
         check_manager(self.env)
@@ -368,7 +399,8 @@ class WechatPayTransaction(models.Model):
         :param args: for the call; e.g. the payment code, which is kept nowhere
         :return: whether anything was done; not if somebody else works on it
         """
-        with self._drain_alive(row_id) as alone:
+        seconds = TILL_SECONDS if patience == TILL_PATIENCE else None
+        with self._drain_alive(row_id) as alone, within(seconds):
             return alone and self._work_alone(row_id, wish, args, patience)
 
     @api.model

@@ -286,6 +286,9 @@ class WechatPayTransaction(models.Model):
             return False
         if const.TRADE_STATES.get(order.get("trade_state")) != "done":
             return True
+        if order["trade_state"] == "REFUND" and self._is_reversed():
+            # Our own reverse; APIv2 need not say the amount.
+            return True
         amount = order.get("amount")
         return (
             isinstance(amount, dict)
@@ -306,6 +309,8 @@ class WechatPayTransaction(models.Model):
         self.write(
             {
                 "state": "abnormal",
+                # What has ended does not come back as the line's payment.
+                "abandoned": self.abandoned or self.state in ("failed", "cancelled"),
                 "needs_help": True,
                 "error_code": "mismatch",
                 "error": False,
@@ -423,8 +428,8 @@ class WechatPayTransaction(models.Model):
 
     def _plan_watch(self):
         """An order that ended unpaid is asked about twice more, then rests."""
-        since = self.sent_at or self.create_date
-        if not self.sent_at:
+        since = self.sent_at
+        if not since:
             self.next_at = False
             return
         age = (fields.Datetime.now() - since).total_seconds()
@@ -437,6 +442,8 @@ class WechatPayTransaction(models.Model):
         :return: whether WeChat has to be told
         """
         self._lock()
+        if self._is_kept():
+            return False
         if self.state == "draft":
             self.write({"state": "cancelled", "abandoned": True, "next_at": False})
         elif self.state in const.OPEN_STATES:
@@ -446,6 +453,6 @@ class WechatPayTransaction(models.Model):
     def _abandon(self):
         """Nobody waits for the payment any more: jobs close it, money goes back."""
         self._lock()
-        if self.state in const.OPEN_STATES:
+        if self.state in const.OPEN_STATES and not self._is_kept():
             self.abandoned = True
             self._drain_wake(priority=5)

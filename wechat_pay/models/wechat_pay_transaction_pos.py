@@ -46,6 +46,9 @@ class WechatPayTransaction(models.Model):
         "AND abandoned IS NOT TRUE AND state NOT IN ('failed', 'cancelled')",
         "This payment is in progress already.",
     )
+    _pos_unsaved_idx = models.Index(
+        "(create_date) WHERE pos_payment_uuid IS NOT NULL AND pos_payment_id IS NULL"
+    )
     # Two tills with the same order do not charge two customers.
     _pos_order_open_uniq = models.UniqueIndex(
         "(pos_order_uuid) WHERE kind = 'payment' AND pos_order_uuid IS NOT NULL "
@@ -93,7 +96,8 @@ class WechatPayTransaction(models.Model):
                 ("needs_help", "=", False),
                 ("error_code", "!=", "no_order"),
                 ("create_date", "<", self._in(-const.NO_ORDER_SECONDS)),
-            ]
+            ],
+            limit=const.MAX_UNSAVED,
         )
         rows = rows.filtered(lambda row: row.kind == "refund" or row._left_fen())
         # An order that is not finished is still on a till.
@@ -105,14 +109,35 @@ class WechatPayTransaction(models.Model):
             ]
         )
         busy = set(drafts.mapped("uuid"))
-        for row in rows.filtered(lambda row: row.pos_order_uuid not in busy):
-            row.write({"needs_help": True, "error_code": "no_order", "error": False})
+        rows.filtered(lambda row: row.pos_order_uuid not in busy)._pos_miss_order()
+
+    def _pos_miss_order(self):
+        """Have a person look at money that moved for no order."""
+        self.write({"needs_help": True, "error_code": "no_order", "error": False})
 
     def _pos_join(self, payment):
         """Join rows to the payment of the order that has been saved for them."""
         self.pos_payment_id = payment
-        found = self.filtered(lambda row: row.error_code == "no_order")
+        found = self.filtered(
+            lambda row: (
+                row.error_code == "no_order"
+                and not row._refunded_by_hand_fen(payment.create_date)
+            )
+        )
         found.write({"needs_help": False, "error_code": False})
+
+    def _refunded_by_hand_fen(self, before):
+        """Return what people have given back of a payment before its order came.
+
+        :param datetime before: when the order was saved
+        """
+        return sum(
+            refund.amount_fen
+            for refund in self.refund_ids
+            if refund.state not in ("failed", "cancelled")
+            and not refund.pos_order_uuid
+            and refund.create_date <= before
+        )
 
     @api.model
     def _pos_drop_orders(self, uuids):
@@ -121,12 +146,15 @@ class WechatPayTransaction(models.Model):
             [
                 ("kind", "=", "payment"),
                 ("pos_order_uuid", "in", uuids),
-                ("state", "in", const.OPEN_STATES),
+                ("state", "in", (*const.OPEN_STATES, "done")),
+                ("pos_payment_id", "=", False),
             ]
         )
         for row in rows:
             row._give_up()
             row._abandon()
+            if row.state == "done" and row._left_fen():
+                row._pos_miss_order()
 
     # === PAYMENTS === #
 
@@ -152,11 +180,14 @@ class WechatPayTransaction(models.Model):
 
         :param dict vals: of the payment
         :param int total: fen of the whole order
-        :return: (id, ``None``), or (``None``, fen that are paid), or twice ``None``
-            if another payment is in progress
+        :return: (id, ``None``), or (``None``, why not): ``busy`` if another payment is
+            in progress, ``closed`` if the order is on no till any more, or the fen
+            that are paid
         """
         order = vals["pos_order_uuid"]
         self._pos_queue(order)
+        if self._pos_finished(order):
+            return None, "closed"
         rows = self.search(
             [
                 ("kind", "=", "payment"),
@@ -166,7 +197,7 @@ class WechatPayTransaction(models.Model):
             ]
         )
         if any(row.state in const.OPEN_STATES for row in rows):
-            return None, None
+            return None, "busy"
         paid = sum(row.amount_fen - row.refunded_fen for row in rows)
         if paid and paid + vals["amount_fen"] > total:
             return None, paid
@@ -174,7 +205,7 @@ class WechatPayTransaction(models.Model):
             with self.env.cr.savepoint():
                 return self.create(vals).id, None
         except UniqueViolation:
-            return None, None
+            return None, "busy"
 
     @api.model
     def _pos_queue(self, order):
@@ -240,7 +271,7 @@ class WechatPayTransaction(models.Model):
     # === REFUNDS === #
 
     @api.model
-    def _pos_refund(self, order_ids, amount, goods, vals):
+    def _pos_refund(self, order_ids, amount, goods, vals, lines=()):
         """Give back an amount for a line of the till, once however often it is asked.
 
         In a transaction of its own. What is under way or done for the line counts;
@@ -250,14 +281,11 @@ class WechatPayTransaction(models.Model):
         :param int amount: fen
         :param dict goods: fen by id of the refunded order line, of the whole return
         :param dict vals: for each refund
+        :param list lines: uuids of the payments that are on the return now
         :return: ids of the line's refunds
         :raises UserError: if there is not that much left to refund
         """
         self._pos_queue(vals["pos_order_uuid"])
-        mine, failed = self._pos_refunds(vals)
-        rest = amount - sum(mine.mapped("amount_fen"))
-        if rest <= 0:
-            return mine.ids
         payments = self.search(
             [
                 ("kind", "=", "payment"),
@@ -269,6 +297,12 @@ class WechatPayTransaction(models.Model):
         )
         for payment in payments:
             payment._lock()
+        # After the locks: somebody may have sent one of them again meanwhile.
+        self.invalidate_model()
+        mine, failed = self._pos_refunds(vals, lines)
+        rest = amount - sum(mine.mapped("amount_fen"))
+        if rest <= 0:
+            return mine.ids
         self._pos_check_goods(payments, goods, vals["pos_order_uuid"], rest)
         left = sum(payment._left_fen() for payment in payments)
         if rest > left:
@@ -292,11 +326,13 @@ class WechatPayTransaction(models.Model):
         return mine.ids
 
     @api.model
-    def _pos_refunds(self, vals):
+    def _pos_refunds(self, vals, lines=()):
         """Return the refunds of a line of the till.
 
         A line that was deleted and entered anew finds what the old one has refunded.
 
+        :param list lines: uuids of the payments that are on the return now; what
+            these have refunded is theirs. Without them nothing is taken over.
         :return: those that are under way or done, and those that have failed
         """
         domain = [
@@ -305,11 +341,12 @@ class WechatPayTransaction(models.Model):
         ]
         line = vals["pos_payment_uuid"]
         rows = self.search([*domain, ("pos_payment_uuid", "=", line)])
-        if not rows:
+        if not rows and lines:
             left_over = self.search(
                 [
                     *domain,
                     ("pos_order_uuid", "=", vals["pos_order_uuid"]),
+                    ("pos_payment_uuid", "not in", lines),
                     ("pos_payment_id", "=", False),
                 ]
             )
@@ -358,19 +395,50 @@ class WechatPayTransaction(models.Model):
                 )
 
     def _is_refunded_anew(self):
-        """Override: the till has sent another refund of the same return."""
+        """Override: the till has given it back another way.
+
+        By another refund of the same return, or by what the return says when it is
+        saved: cash, for example.
+        """
         if not self.pos_order_uuid:
             return super()._is_refunded_anew()
-        others = self.search(
+        moved = self.search(
             [
                 ("kind", "=", "refund"),
                 ("pos_order_uuid", "=", self.pos_order_uuid),
                 ("state", "not in", ("failed", "cancelled")),
-                ("id", ">", self.id),
-            ],
-            limit=1,
+            ]
         )
-        return bool(others) or super()._is_refunded_anew()
+        order = self._pos_finished(self.pos_order_uuid)
+        if not order:
+            return any(row.id > self.id for row in moved)
+        wanted = -sum(
+            money.to_fen(payment.amount)
+            for payment in order.payment_ids
+            if payment.payment_method_id == self.pos_method_id
+        )
+        return sum(moved.mapped("amount_fen")) + self.amount_fen > wanted
+
+    @api.model
+    def _pos_finished(self, uuid):
+        """Return the order with a uuid, if it is on no till any more."""
+        domain = [("uuid", "=", uuid), ("state", "!=", "draft")]
+        return self.env["pos.order"].search(domain, limit=1)
+
+    @api.model
+    def _pos_refunds_settled(self, uuids):
+        """Take refunds off the worklist whose returns were paid another way."""
+        failed = self.search(
+            [
+                ("kind", "=", "refund"),
+                ("pos_order_uuid", "in", uuids),
+                ("state", "=", "failed"),
+                ("needs_help", "=", True),
+            ]
+        )
+        for row in failed:
+            if row._is_refunded_anew():
+                row.needs_help = False
 
     def _pos_refund_status(self):
         """Return what the till is told about the refunds of one line."""

@@ -217,6 +217,9 @@ class WechatPayTransaction(models.Model):
             # WeChat took it and does not know it any more.
             self.needs_help = True
         self._plan_refund_poll()
+        if self.state != "waiting" and not not_found:
+            # A notice has made us ask; it does not come again.
+            self.next_at = self._in(self._backoff(const.REFUND_SECONDS, self.questions))
         return False
 
     def _apply_refund(self, refund):
@@ -270,8 +273,11 @@ class WechatPayTransaction(models.Model):
         self._on_change()
 
     def _is_refunded_anew(self):
-        """Hook: whether another refund has taken the place of one that failed."""
-        return False
+        """Whether something else has taken the place of a refund that failed."""
+        return any(
+            other.id > self.id and other.state not in ("failed", "cancelled")
+            for other in self.payment_id.refund_ids
+        )
 
     def _set_refunded(self, refund):
         amount = refund["amount"]

@@ -72,6 +72,9 @@ class WechatPayTransaction(models.Model):
                 "message": self.with_env(tx.env)._web_message(),
             },
         )
+        if states[self.state] == "done" and tx.state == "error":
+            # Paid, and not what was to be paid: a person has to give it back.
+            self.write({"needs_help": True, "error_code": "mismatch", "error": False})
 
     def _late_success(self):
         """Override to take what an online payment can still use."""

@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from odoo import Command, fields
 from odoo.tests import HttpCase
 
+from odoo.addons.payment.controllers.post_processing import PaymentPostProcessing
+
 from .common import APPID, MCHID, PayCase
 
 DESKTOP = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/140.0 Safari/537.36"
@@ -18,6 +20,8 @@ class WebCase(PayCase, HttpCase):
     """Payments of 12.34 yuan in the browser, against the sandbox."""
 
     account_appid = APPID
+    #: id of the payment that the browser has begun in Odoo's payment form
+    begun = None
 
     @classmethod
     def setUpClass(cls):
@@ -58,6 +62,18 @@ class WebCase(PayCase, HttpCase):
         self.opener.cookies.clear()
         self.authenticate(None, None)
         self.opener.headers["User-Agent"] = agent
+
+    def authenticate(self, user, password, **kwargs):
+        """Override: every new session has begun what this browser has begun."""
+        if self.begun:
+            key = PaymentPostProcessing.MONITORED_TX_ID_KEY
+            kwargs["session_extra"] = {key: self.begun}
+        return super().authenticate(user, password, **kwargs)
+
+    def begin(self, tx):
+        """Let this browser be the one in which the customer has begun to pay."""
+        self.begun = tx.id
+        self.browse_as(DESKTOP)
 
     # === WHAT IS PAID === #
 

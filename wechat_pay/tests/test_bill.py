@@ -7,7 +7,7 @@ from unittest.mock import patch
 from odoo import fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
-from odoo.tools import SQL
+from odoo.tools import SQL, mute_logger
 
 from odoo.addons.queue_job.tests.common import trap_jobs
 
@@ -581,6 +581,26 @@ class TestBillFetching(BillCase):
                 self.upload(content)
         self.assertFalse(self.bills.search([("merchant_id", "=", self.merchant.id)]))
 
+    def test_file_of_a_day_that_is_not_over(self):
+        """The afternoon would never be fetched."""
+        today = f"{self.bills._today()} 00:00:01"
+        flow = flow_file([move(记账时间=today)], ("1", "1", "10.00", "0", "0.00"))
+        with self.assertRaisesRegex(UserError, "not over"):
+            self.upload(flow)
+        self.assertFalse(self.bills.search([("merchant_id", "=", self.merchant.id)]))
+
+    def test_file_is_compared_with_wechats(self):
+        """What somebody has brought does not stand for what WeChat says."""
+        self.at("12:00:00")
+        self.pay("A-000001", 1000)
+        action = self.upload(trade_file([self.row(商户订单号="A-000001")], ONE))
+        bill = self.bills.browse(action["res_id"])
+        self.assertTrue(bill._is_wanted())
+        self.pay("A-000002", 2000)
+        self.fetch(None, "trade")
+        self.assertEqual((bill.line_count, bill.source), (2, "fetch"))
+        self.assertFalse(bill._is_wanted())
+
     def test_long_file(self):
         """What is wrong far down in a file is said by the job, on the bill."""
         rows = [self.row(商户订单号=f"A{n:06}") for n in range(1100)]
@@ -651,11 +671,45 @@ class TestBillFetching(BillCase):
         other = self.new_company("Other")
         user = self.new_user("bill_other", "wechat_pay.pay_group_manager")
         user.write({"company_ids": [(6, 0, other.ids)], "company_id": other.id})
+        theirs = {"allowed_company_ids": other.ids}
         for record in (bill, self.differences(), self.differences().line_id):
             with self.subTest(record._name), self.assertRaises(AccessError):
-                record.with_user(user).with_context(allowed_company_ids=other.ids).read(
-                    ["merchant_id"]
-                )
+                record.with_user(user).with_context(**theirs).read(["merchant_id"])
+        for name in ("action_fetch", "action_compare", "action_make_statement"):
+            with self.subTest(name), self.assertRaises(AccessError):
+                getattr(bill.with_user(user).with_context(**theirs), name)()
+
+    def test_payments_of_another_company_cannot_be_counted_up(self):
+        self.at("12:00:00")
+        row = self.pay("A-000001")
+        other = self.new_company("Other")
+        user = self.new_user("bill_counter", "wechat_pay.pay_group_manager")
+        user.write({"company_ids": [(6, 0, other.ids)], "company_id": other.id})
+        wizard = self.env["wechat.pay.refund.wizard"].with_user(user)
+        wizard = wizard.with_context(allowed_company_ids=other.ids)
+        with self.assertRaises(AccessError):
+            wizard.create({"transaction_id": row.id}).read(["paid", "amount"])
+
+    def test_branch_keeps_out_of_its_parents_books(self):
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        user = self.new_user("bill_branch", "wechat_pay.pay_group_manager")
+        user.write({"company_ids": [(6, 0, branch.ids)], "company_id": branch.id})
+        there = self.env(user=user, context={"allowed_company_ids": branch.ids})
+        merchant = self.merchant.with_env(there)
+        # It pays with what the parent has.
+        self.assertEqual(merchant.name, "Shop")
+        day = f"{self.day} 12:00:00"
+        flow = flow_file([move(记账时间=day)], ("1", "1", "10.00", "0", "0.00"))
+        for name, vals, method in (
+            ("wechat.pay.bill.upload", {"file": base64.b64encode(flow)}, "action_read"),
+            ("wechat.pay.bill.fetch", {}, "action_fetch"),
+        ):
+            wizard = there[name].create({"merchant_id": merchant.id, **vals})
+            with self.subTest(name), self.assertRaises(AccessError):
+                getattr(wizard, method)()
+        self.assertFalse(self.bills.search([("merchant_id", "=", self.merchant.id)]))
 
 
 @tagged("post_install", "-at_install")
@@ -832,6 +886,70 @@ class TestBillStatement(BillCase):
         self.assertEqual(self.balance(self.discount_account), 5)
         self.assertFalse(self.open_items())
 
+    @mute_logger("odoo.addons.wechat_pay.models.wechat_pay_fund_line")
+    def test_closed_month_stops_only_its_own(self):
+        """A line whose month is closed does not keep the others from the books."""
+        tomorrow = self.day + timedelta(days=1)
+        session = self.open_session()
+        rows = []
+        for day, number in ((self.day, "A-000001"), (tomorrow, "A-000002")):
+            self.at("12:00:00", day)
+            rows.append(self.pay(number, 10000))
+        for day in (self.day, tomorrow):
+            _trade, flow = self.fetch(day)
+            flow._make_statement()
+        suspense = self.journal.suspense_account_id
+        self.assertEqual(self.balance(suspense), -200)
+        for row in rows:
+            row.pos_payment_id = self.sell(session, 100)
+        self.close_session(session)
+        # Odoo itself would ask to reconcile first.
+        self.lock(self.day)
+        self.merchant._reconcile_open()
+        self.assertEqual(self.balance(suspense), -100)
+        # And once more, when the month is open again.
+        self.lock(None)
+        self.merchant._reconcile_open()
+        self.assertEqual(self.balance(suspense), 0)
+
+    def lock(self, day):
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE res_company SET fiscalyear_lock_date = %s WHERE id = %s",
+            [day, self.company.id],
+        )
+        self.env.invalidate_all()
+        self.env.registry.clear_cache()
+
+    def test_a_refund_is_not_mostly_a_fee(self):
+        """WeChat moves far less than was to be given back: a person looks."""
+        session = self.open_session()
+        self.at("12:00:00")
+        paid = self.pay("A-000001", 100000, pos=self.sell(session, 1000))
+        self.refund("B-1", paid, 100000, pos=self.sell(session, -1000))
+        ours = {"out_trade_no": "A-000001", "out_refund_no": "B-1"}
+        self.change("other_amount", bill="fundflowbill", amount=100, **ours)
+        self.close_session(session)
+        _trade, flow = self.fetch()
+        flow._make_statement()
+        self.assertEqual(self.balance(self.journal.suspense_account_id), 1)
+        self.assertEqual(self.balance(self.fee_account), 6)
+
+    def test_two_orders_of_one_online_payment(self):
+        """The order that was given up comes and goes; the other one pays."""
+        web = self.web_tx(100)
+        self.at("12:00:00")
+        given_up = self.pay("W-000001", 10000, payment_transaction_id=web.id)
+        given_up.abandoned = True
+        self.refund("B-1", given_up, 10000)
+        self.pay("W-000002", 10000, payment_transaction_id=web.id)
+        _trade, flow = self.fetch()
+        flow._make_statement()
+        self.assertEqual(self.balance(self.outstanding), 0)
+        self.assertFalse(self.open_items())
+        self.assertEqual(web.payment_id.state, "paid")
+        self.assertEqual(self.balance(self.journal.suspense_account_id), 0)
+
     def test_what_is_not_ours_waits_for_a_person(self):
         self.at("12:00:00")
         self.pay("A-000001", 10000)
@@ -858,7 +976,8 @@ class TestBillStatement(BillCase):
             self.assertEqual(last.running_balance, bill.balance_end_amount)
             self.assertTrue(bill.statement_id.is_valid)
 
-    def test_provider_payment(self):
+    def web_tx(self, yuan):
+        """Return an online payment that has been paid, and its payment in Odoo."""
         provider = self.env["payment.provider"].search(
             [("company_id", "=", self.company.id)], limit=1
         ) or self.env["payment.provider"].create(
@@ -867,7 +986,7 @@ class TestBillStatement(BillCase):
         partner = self.env["res.partner"].create({"name": "Web customer"})
         received = self.env["account.payment"].create(
             {
-                "amount": 100,
+                "amount": yuan,
                 "payment_type": "inbound",
                 "partner_type": "customer",
                 "partner_id": partner.id,
@@ -876,26 +995,36 @@ class TestBillStatement(BillCase):
         )
         received.outstanding_account_id = self.outstanding
         received.action_post()
+        provider.journal_id = self.journal
+        line = self.journal.inbound_payment_method_line_ids[:1]
+        line.write(
+            {
+                "payment_provider_id": provider.id,
+                "payment_account_id": self.outstanding.id,
+            }
+        )
         method = self.env["payment.method"].with_context(active_test=False)
-        method = method.search([], limit=1)
-        web = self.env["payment.transaction"].create(
+        return self.env["payment.transaction"].create(
             {
                 "provider_id": provider.id,
-                "payment_method_id": method.id,
+                "payment_method_id": method.search([], limit=1).id,
                 "reference": "WEB-1",
-                "amount": 100,
+                "amount": yuan,
                 "currency_id": self.company.currency_id.id,
                 "partner_id": partner.id,
                 "payment_id": received.id,
             }
         )
+
+    def test_provider_payment(self):
+        web = self.web_tx(100)
         self.at("12:00:00")
         self.pay("W-000001", 10000, payment_transaction_id=web.id)
         _trade, flow = self.fetch()
         flow._make_statement()
         self.assertEqual(self.balance(self.outstanding), 0)
         self.assertFalse(self.open_items())
-        self.assertEqual(received.state, "paid")
+        self.assertEqual(web.payment_id.state, "paid")
 
     def test_journal_is_needed(self):
         self.at("12:00:00")

@@ -1,4 +1,6 @@
+import time
 from datetime import timedelta
+from uuid import uuid4
 
 from odoo import Command, fields
 from odoo.exceptions import AccessError, ValidationError
@@ -6,6 +8,7 @@ from odoo.service.model import call_kw
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..models import wechat_pay_transaction as pay_engine
 from .common import MCHID, PayCase
 
 CODEPAY = "/v3/pay/transactions/codepay"
@@ -142,6 +145,37 @@ class TestCodepay(PayCase):
         self.assertFalse(payment.wechat_unproven)
         self.assertEqual(self.remote(number)["trade_state"], "SUCCESS")
 
+    def test_forced_is_not_cancelled(self):
+        """Another till still shows the payment, and somebody presses Cancel."""
+        self.ask_password()
+        number = self.charge()["number"]
+        self.save_order()
+        self.assertEqual(self.cancel()["state"], "waiting")
+        self.let_time_pass()
+        self.drain()
+        self.password(number, "right")
+        self.let_time_pass()
+        self.drain()
+        self.assertEqual((self.row().state, self.row().abandoned), ("done", False))
+        self.assertFalse(self.row().refund_ids)
+
+    def test_order_is_finished(self):
+        """Paid by card at another till: this one has not learned of it."""
+        product = self.env["product.product"].create({"name": "Tea", "taxes_id": []})
+        before = self.count(CODEPAY)
+        self.sell(product, 1, 12.34, [(self.line, self.card, 12.34)])
+        answer = self.charge(line=str(uuid4()))
+        self.assertEqual((answer["state"], answer["error"]), ("failed", "closed"))
+        self.assertEqual(self.count(CODEPAY), before)
+
+    def test_till_does_not_hold_a_worker(self):
+        """WeChat is slow: the till gets an answer, and a job goes on."""
+        self.patch(pay_engine, "TILL_SECONDS", 1.0)
+        self.fault(CODEPAY, "delay", seconds=6)
+        start = time.monotonic()
+        self.assertEqual(self.charge()["state"], "unknown")
+        self.assertLess(time.monotonic() - start, 5)
+
     def test_card_becomes_wechat(self):
         """Whoever edits a finished order cannot have WeChat's word for it."""
         product = self.env["product.product"].create({"name": "Tea", "taxes_id": []})
@@ -225,6 +259,20 @@ class TestCodepay(PayCase):
         self.assertFalse(self.row().needs_help)
         row._cron_find_unsaved()
         self.assertFalse(self.row().needs_help)
+
+    def test_many_are_asked_about_by_a_job(self):
+        """A request does not wait for WeChat as often as rows are chosen."""
+        rows = self.env["wechat.pay.transaction"]
+        for _time in range(2):
+            self.ask_password()
+            self.order, self.line = str(uuid4()), str(uuid4())
+            self.charge()
+            rows |= self.row()
+        before = self.count("out-trade-no")
+        action = rows.with_user(self.manager).action_query()
+        self.assertEqual(action["tag"], "display_notification")
+        self.assertEqual(self.count("out-trade-no"), before)
+        self.assertTrue(all(row.next_at <= fields.Datetime.now() for row in rows))
 
     def test_settled_by_a_person(self):
         self.charge()

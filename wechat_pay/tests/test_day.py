@@ -1,4 +1,4 @@
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from uuid import uuid4
 
 from odoo import Command
@@ -114,16 +114,21 @@ class TestDay(PayCase):
     def bills(self):
         """Tomorrow at eleven the bills of today are fetched."""
         bills = self.env["wechat.pay.bill"]
-        today = (datetime.now() + BEIJING).date()
-        eleven = datetime.combine(today, datetime.min.time()) + timedelta(hours=35)
+        eleven = datetime.combine(self.today, datetime.min.time()) + timedelta(hours=35)
         seconds = (eleven - BEIJING - datetime(1970, 1, 1)).total_seconds()
         self.sandbox.post("clock", set=seconds)
-        found = bills._get_bills(self.merchant, [today], ("trade", "fundflow"))
+        found = bills._get_bills(self.merchant, [self.today], ("trade", "fundflow"))
         for bill in found.sorted("bill_type"):
             bill._fetch()
         return found.sorted("bill_type", reverse=True)
 
     def test_day(self):
+        # A day that ends while it is sold would have two bills.
+        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        self.today = (now + BEIJING).date()
+        if (now + BEIJING + timedelta(minutes=20)).date() != self.today:
+            early = now - timedelta(minutes=40) - datetime(1970, 1, 1)
+            self.sandbox.post("clock", set=early.total_seconds())
         self.sandbox.post("settings", auto_refund=True)
         self.order_of(50, self.in_cash(50))
         plain = self.order_of(100, self.wechat(100))

@@ -47,6 +47,17 @@ class TestNative(PayCase):
         )
         self.assertTrue(second["code_url"])
 
+    def test_answer_lost_and_asked_for(self):
+        """The till only asks what became of it, and gets its QR code."""
+        self.fault(NATIVE, "http_status", status=500, commit=True, times=2)
+        first = self.show()
+        self.assertEqual(first["state"], "unknown")
+        answer = self.status()
+        self.assertEqual(
+            (answer["state"], answer["number"]), ("waiting", first["number"])
+        )
+        self.assertTrue(answer["code_url"])
+
     def test_expired(self):
         number = self.show()["number"]
         self.let_time_pass()

@@ -55,7 +55,11 @@ class TestDesktop(WebCase):
             self.sandbox.post("callbacks/wait", timeout=10)
         self.process_events()
         self.assertEqual((tx.state, len(self.rows(tx).refund_ids)), ("done", 0))
-        # The page leads on.
+        # The page says so to whoever has the link, and leads the customer on.
+        page = self.open_page(tx, allow_redirects=False)
+        self.assertEqual(self.shown(page)["state"], "paid")
+        self.assertNotIn(tx.reference, self.url_open("/payment/status").text)
+        self.begin(tx)
         answer = self.open_page(tx, allow_redirects=False)
         self.assertEqual(answer.headers["Location"], "/payment/status")
         self.assertIn(tx.reference, self.url_open("/payment/status").text)
@@ -133,8 +137,67 @@ class TestDesktop(WebCase):
         self.assertEqual(self.ask(tx, "cancel")["state"], "over")
         self.assertEqual(tx.state, "cancel")
         self.assertEqual(self.remote(number)["trade_state"], "CLOSED")
+        page = self.open_page(tx, allow_redirects=False)
+        self.assertEqual(self.shown(page)["state"], "problem")
+        self.assertIn("was cancelled", page.text)
+        self.begin(tx)
         answer = self.open_page(tx, allow_redirects=False)
         self.assertEqual(answer.headers["Location"], "/payment/status")
+
+    def test_way_on_leads_nowhere_else(self):
+        """Odoo's status page goes where the browser has asked for."""
+        for route in (
+            "javascript:alert(1)",
+            "https://evil.example",
+            "//evil.example",
+            "/\\evil.example",
+            "/x y",
+            "\t/x",
+            "x",
+        ):
+            with self.subTest(route):
+                tx = self.make_tx(landing_route=route)
+                self.assertEqual(tx.landing_route, "/payment/status")
+        route = "/my/orders/1?access_token=1&message=sign_ok#pay"
+        self.assertEqual(self.make_tx(landing_route=route).landing_route, route)
+
+    @mute_logger("odoo.addons.wechat_pay.controllers.main")
+    def test_yuan_only(self):
+        """Odoo offers the provider for yuan only, and does not insist on it."""
+        dollar = self.env.ref("base.USD")
+        dollar.active = True
+        tx = self.make_tx(currency_id=dollar.id)
+        page = self.open_page(tx)
+        self.assertEqual(self.shown(page)["state"], "problem")
+        self.assertFalse(self.rows(tx))
+        self.ask(tx, "retry")
+        self.assertFalse(self.rows(tx))
+
+    @mute_logger("odoo.addons.wechat_pay.models.payment_transaction")
+    def test_another_amount_after_an_error(self):
+        """Odoo compares amounts only before the first error."""
+        tx = self.make_tx()
+        self.open_page(tx)
+        row = self.rows(tx)
+        for state in ("error", "cancel", "draft"):
+            tx.state = state
+            tx._process(
+                "wechat_pay",
+                {"reference": tx.reference, "state": "done", "amount_fen": 1233},
+            )
+            self.assertEqual(tx.state, "error", state)
+        tx.amount = 99
+        self.pay(row.number, notify=True)
+        self.assertEqual((tx.state, row.state), ("error", "done"))
+        self.assertEqual((row.needs_help, row.error_code), (True, "mismatch"))
+
+    def test_play_money_is_not_for_strangers(self):
+        self.provider.is_published = False
+        tx = self.make_tx()
+        self.assertEqual(self.open_page(tx).status_code, 404)
+        self.assertFalse(self.rows(tx))
+        self.authenticate(self.manager.login, self.manager.login)
+        self.assertEqual(self.open_page(tx).status_code, 200)
 
     def test_paid_in_the_moment_of_cancelling(self):
         tx = self.make_tx()
@@ -372,6 +435,7 @@ class TestTour(WebCase):
         row = self.rows(tx)
         self.pay(row.number)
         self.later(row)
+        self.begun = tx.id
         url = tx._wechat_url().removeprefix(self.base_url())
         self.start_tour(url, "wechat_pay_web_payment", login=None)
         self.assertEqual(tx.state, "done")

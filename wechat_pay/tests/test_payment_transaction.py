@@ -1,7 +1,8 @@
 from odoo import Command
 from odoo.exceptions import UserError
-from odoo.tests import tagged
+from odoo.tests import Form, tagged
 
+from .. import uninstall_hook
 from .common import MCHID
 from .http_common import WebCase
 
@@ -253,6 +254,50 @@ class TestPaymentTransaction(WebCase):
         self.let_time_pass(self.rows(tx)[0])
         self.drain()
         self.assertEqual(self.mails(tx), mail)
+
+    def test_journal_follows_the_merchant(self):
+        """Whoever fills in the form chooses the state first, then the merchant."""
+        other = self.provider.copy({"name": "Another", "state": "disabled"})
+        self.merchant.journal_id = self.env["account.journal"].create(
+            {"name": "At WeChat", "code": "ATWX", "type": "bank"}
+        )
+        with Form(other) as form:
+            form.state = "test"
+            form.wechat_merchant_id = self.merchant
+        self.assertEqual(other.journal_id, self.merchant.journal_id)
+
+    def test_no_job_is_left_behind(self):
+        """Removed alone, the add-on leaves no job for methods that are gone."""
+        rows, others = self.env["wechat.pay.transaction"], self.env["wechat.event"]
+        jobs = [
+            rows.with_delay()._pay_drain(),
+            self.merchant.with_delay()._reconcile_open(),
+            others.with_delay()._drain_due(),
+        ]
+        uninstall_hook(self.env)
+        states = [job.db_record().state for job in jobs]
+        self.assertEqual(states, ["cancelled", "cancelled", "pending"])
+
+    def test_told_once_a_day(self):
+        """A visitor may begin any number of payments of one invoice."""
+        first = self.invoice_tx()
+        second = self.make_tx(invoice_ids=[Command.set(first.invoice_ids.ids)])
+        for tx in (first, second):
+            self.open_page(tx)
+            self.let_time_pass(self.rows(tx))
+            self.drain()
+            self.assertEqual(tx.state, "error")
+        self.assertTrue(self.mails(first))
+        self.assertFalse(self.mails(second))
+
+    def test_day_of_the_payment_is_beijings(self):
+        tx = self.invoice_tx()
+        self.open_page(tx)
+        row = self.rows(tx)
+        self.pay(row.number, notify=True)
+        row.success_at = "2026-11-30 16:30:00"
+        tx._post_process()
+        self.assertEqual(str(tx.payment_id.date), "2026-12-01")
 
     def test_not_told_what_the_customer_knows(self):
         tx = self.make_tx()

@@ -1,4 +1,5 @@
 import random
+from uuid import uuid4
 
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
@@ -197,13 +198,17 @@ class TestTillRefund(PayCase):
         payment.with_user(self.manager).action_wechat_settled()
         self.assertFalse(payment.wechat_unproven)
 
+    @staticmethod
+    def uuid(line="1" * 8, last="2"):
+        return f"{line}-0000-4000-8000-00000000000{last}"
+
     def give_back(self, amount, goods=None, line="1" * 8, last="2", **vals):
         return self.call(
             "refund",
             {
                 "config": self.config.id,
-                "order": f"{line}-0000-4000-8000-000000000001",
-                "line": f"{line}-0000-4000-8000-00000000000{last}",
+                "order": self.uuid(line, "1"),
+                "line": self.uuid(line, last),
                 "amount": amount,
                 "orders": self.paid.ids,
                 "goods": [[self.paid.lines.id, amount]] if goods is None else goods,
@@ -224,14 +229,32 @@ class TestTillRefund(PayCase):
         self.assertIn(self.give_back(617)["state"], ("done", "waiting"))
         answer = self.give_back(617, line="2" * 8)
         self.assertIn(answer["state"], ("done", "waiting"))
-        with self.assertRaisesRegex(UserError, "Tea"):
-            self.give_back(5, line="3" * 8)
+        answer = self.give_back(5, line="3" * 8)
+        self.assertEqual((answer["state"], answer["amount"]), ("failed", 0))
+        self.assertIn("Tea", answer["message"])
+        self.assertEqual(self.row().refunded_fen, 1234)
 
     def test_more_than_paid(self):
-        with self.assertRaises(UserError):
-            self.give_back(1235)
-        with self.assertRaises(ValidationError):
-            self.give_back(2000, goods=[[self.paid.lines.id, 1000]])
+        for answer in (
+            self.give_back(1235),
+            self.give_back(2000, goods=[[self.paid.lines.id, 1000]]),
+            self.give_back(1234, goods=[[self.paid.lines.id, 1]]),
+        ):
+            self.assertEqual(
+                (answer["state"], answer["amount"], answer["numbers"]),
+                ("failed", 0, []),
+            )
+            self.assertTrue(answer["message"])
+        self.assertFalse(self.row().refund_ids)
+
+    def test_the_rest_is_refused(self):
+        """The till learns what has gone back, with the reason why no more does."""
+        numbers = self.give_back(617)["numbers"]
+        answer = self.give_back(700, goods=[[self.paid.lines.id, 617]])
+        self.assertEqual(
+            (answer["state"], answer["amount"], answer["numbers"]),
+            ("failed", 617, numbers),
+        )
 
     def test_not_answered(self):
         self.fault(REFUNDS, "http_status", status=500, commit=True, times=2)
@@ -274,16 +297,101 @@ class TestTillRefund(PayCase):
     def test_line_is_entered_anew(self):
         """The till's line was deleted: the new one finds what went back."""
         answer = self.give_back(617)
-        again = self.give_back(617, last="f")
+        again = self.give_back(617, last="f", lines=[self.uuid(last="f")])
         self.assertEqual(again["numbers"], answer["numbers"])
         self.assertEqual(self.row().refunded_fen, 617)
+
+    def test_second_line_of_a_return(self):
+        """What the first line has refunded is not the second one's."""
+        lines = [self.uuid(last="2"), self.uuid(last="f")]
+        first = self.give_back(600, self.both(600), lines=lines)
+        self.assertEqual((first["state"], first["amount"]), ("waiting", 600), first)
+        second = self.give_back(634, self.both(1234), last="f", lines=lines)
+        self.assertEqual((second["state"], second["amount"]), ("waiting", 634), second)
+        self.assertNotEqual(second["numbers"], first["numbers"])
+        self.assertEqual(self.row().refunded_fen, 1234)
+
+    def both(self, fen):
+        return [[self.paid.lines.id, fen]]
+
+    def test_given_back_in_cash(self):
+        """What the saved return says was cash is not sent to WeChat again."""
+        self.fault(REFUNDS, "http_status", status=403, code="NOT_ENOUGH")
+        self.assertEqual(self.give_back(1234)["state"], "failed")
+        failed = self.row().refund_ids
+        self.assertTrue(failed.needs_help)
+        self.save_refund_order([(self.uuid(last="9"), self.card, -12.34)])
+        self.assertFalse(failed.needs_help)
+        with self.assertRaisesRegex(UserError, "taken its place"):
+            failed.with_user(self.manager).action_retry()
+
+    def test_forced_refund_is_sent_again(self):
+        """The return counts on WeChat: the refund that failed is still owed."""
+        self.fault(REFUNDS, "http_status", status=403, code="NOT_ENOUGH")
+        self.assertEqual(self.give_back(1234)["state"], "failed")
+        failed = self.row().refund_ids
+        self.save_refund_order([(self.uuid(last="2"), self.method, -12.34)])
+        self.assertTrue(failed.needs_help)
+        failed.with_user(self.manager).action_retry()
+        self.drain()
+        self.assertEqual(self.row().refunded_fen, 1234)
+
+    def save_refund_order(self, payments):
+        return self.sell(
+            self.product,
+            -2,
+            6.17,
+            payments,
+            order=self.uuid(last="1"),
+            refunds=self.paid.lines,
+        )
+
+    def test_refused_by_the_backup_after_a_lost_answer(self):
+        """The first address has done it: what the second says proves nothing."""
+        self.fault(REFUNDS, "http_status", status=500, commit=True)
+        self.fault(REFUNDS, "http_status", status=403, code="NOT_ENOUGH")
+        self.assertEqual(self.give_back(1234)["state"], "pending")
+        row = self.row().refund_ids
+        self.assertEqual(self.row().refunded_fen, 1234)
+        row.next_at = self.long_ago()
+        self.drain()
+        self.assertIn(row.state, ("done", "waiting"))
+
+    def test_notice_is_not_forgotten(self):
+        """A late notice makes us ask; a question without answer is asked again."""
+        self.fault(REFUNDS, "http_status", status=403, code="NOT_ENOUGH")
+        self.give_back(1234)
+        row = self.row().refund_ids
+        self.fault(REFUNDS, "http_status", status=500, times=2)
+        row.next_at = self.long_ago()
+        self.drain()
+        self.assertEqual(row.state, "failed")
+        self.assertTrue(row.next_at)
+
+    def test_refunded_before_the_order_came(self):
+        """A manager gave the money back; then a till brings the order."""
+        self.order, self.line = str(uuid4()), str(uuid4())
+        self.charge()
+        row = self.row()
+        self.env.cr.execute(
+            "UPDATE wechat_pay_transaction SET create_date = create_date "
+            "- interval '2 hours' WHERE id = %s",
+            [row.id],
+        )
+        row.invalidate_recordset()
+        row._cron_find_unsaved()
+        self.assertTrue(row.needs_help)
+        row._refund_by_hand(1234, "no order")
+        payment = self.save_order().payment_ids
+        self.assertTrue(payment.wechat_unproven)
+        self.assertTrue(row.needs_help)
 
     def test_return_is_given_back_once(self):
         """Not more than the goods of one return, over however many lines."""
         self.give_back(617)
         self.save_return()
-        with self.assertRaises(ValidationError):
-            self.give_back(617, last="f")
+        answer = self.give_back(617, last="f", lines=[self.uuid(last="f")])
+        self.assertEqual((answer["state"], answer["amount"]), ("failed", 0))
         self.assertEqual(self.row().refunded_fen, 617)
 
     def save_return(self):
@@ -342,7 +450,8 @@ class TestTillRefund(PayCase):
             {"goods": "x"},
             {"goods": []},
             {"goods": [[self.paid.lines.id, -1]]},
-            {"goods": [[self.paid.lines.id, 1]]},
+            {"lines": "x"},
+            {"lines": ["x"]},
             {"goods": [[other.lines[:1].id or 1, 1]]},
             {"line": "x" * 8},
         ):

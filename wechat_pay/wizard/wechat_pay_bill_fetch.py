@@ -4,7 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
 from ..models.wechat_pay_bill import MAX_DAYS
-from ..tools.rights import check_manager
+from ..tools.rights import check_merchant
 
 
 class WechatPayBillFetch(models.TransientModel):
@@ -53,8 +53,7 @@ class WechatPayBillFetch(models.TransientModel):
         """Order the bills and show them."""
         self.ensure_one()
         bills = self.env["wechat.pay.bill"]
-        check_manager(self.env)
-        self.merchant_id.check_access("read")
+        check_merchant(self.env, self.merchant_id)
         if self.merchant_id.environment == "disabled":
             raise UserError(self.env._("The merchant is disabled."))
         count = (self.date_to - self.date_from).days + 1

@@ -2,7 +2,7 @@ import base64
 
 from odoo import fields, models
 
-from ..tools.rights import check_manager
+from ..tools.rights import check_merchant
 
 
 class WechatPayBillUpload(models.TransientModel):
@@ -19,8 +19,7 @@ class WechatPayBillUpload(models.TransientModel):
         """Have the file read by a job, and show its bill."""
         self.ensure_one()
         bills = self.env["wechat.pay.bill"]
-        check_manager(self.env)
-        self.merchant_id.check_access("read")
+        check_merchant(self.env, self.merchant_id)
         content = base64.b64decode(self.file)
         # sudo: bills are written by the add-on only.
         bill_sudo = bills.sudo()._upload(self.merchant_id.sudo(), content)

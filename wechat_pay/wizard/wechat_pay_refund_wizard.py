@@ -10,9 +10,14 @@ class WechatPayRefundWizard(models.TransientModel):
     _description = "Refund of a WeChat Payment"
 
     transaction_id = fields.Many2one("wechat.pay.transaction", required=True)
-    currency_id = fields.Many2one(related="transaction_id.currency_id")
-    paid = fields.Monetary(related="transaction_id.amount", string="Paid")
-    refunded = fields.Monetary(related="transaction_id.refunded")
+    # With the user's own rights: numbers can be counted up.
+    currency_id = fields.Many2one(
+        related="transaction_id.currency_id", related_sudo=False
+    )
+    paid = fields.Monetary(
+        related="transaction_id.amount", string="Paid", related_sudo=False
+    )
+    refunded = fields.Monetary(related="transaction_id.refunded", related_sudo=False)
     amount = fields.Monetary(
         string="To refund",
         required=True,
@@ -27,6 +32,21 @@ class WechatPayRefundWizard(models.TransientModel):
     def _compute_amount(self):
         for wizard in self:
             wizard.amount = money.from_fen(wizard.transaction_id._left_fen())
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        """Override to refuse payments that the user may not see."""
+        ids = [vals.get("transaction_id") for vals in vals_list]
+        self.env["wechat.pay.transaction"].browse(filter(None, ids)).check_access(
+            "read"
+        )
+        return super().create(vals_list)
+
+    def write(self, vals):
+        """Override: a wizard stays with its payment."""
+        return super().write(
+            {name: value for name, value in vals.items() if name != "transaction_id"}
+        )
 
     def action_refund(self):
         """Store the refund; a job sends it as soon as this is committed.

@@ -306,3 +306,33 @@ tours.add("WechatCouponOffline", {
             run(() => posmodel.syncAllOrders(), "the order is sent"),
         ].flat(),
 });
+
+/** A fixed price, a limit per customer, a coupon that is used alone. */
+tours.add("WechatCouponTerms", {
+    steps: () =>
+        [
+            Coupon.open(),
+            Coupon.addTea(2),
+            Coupon.scan("CHAHA3479"),
+            Coupon.isRefused("Select the customer on the order"),
+            ProductScreen.clickPartnerButton(),
+            ProductScreen.clickCustomer("Acme Corporation"),
+            Coupon.scan("CHAHA3497"),
+            Coupon.isApplied("Tea for 9.90", "-50.10"),
+            Coupon.totalIs("69.90"),
+            Coupon.scan("AXXNE3479"),
+            Coupon.isRefused("cannot be used together with “Tea for 9.90”"),
+            Coupon.totalIs("69.90"),
+            // Somewhere else the customer uses up what is allowed.
+            Coupon.usedElsewhere("CHAHA3479"),
+            ProductScreen.clickPayButton(false),
+            Coupon.refusedAtGate("as often as is allowed (1 in all)"),
+            Coupon.remove("Tea for 9.90"),
+            Coupon.noCoupon(),
+            Coupon.totalIs("120.00"),
+            Coupon.scan("AXXNE3479"),
+            Coupon.isApplied("Alone", "-5.00"),
+            ProductScreen.clickPayButton(),
+            Coupon.payWithCash(),
+        ].flat(),
+});

@@ -78,7 +78,12 @@ export class WechatPayment extends Interaction {
     show(status) {
         if (["paid", "over"].includes(status.state)) {
             this.el.dataset.state = "paid" === status.state ? "paid" : "checking";
-            window.location = DONE;
+            // Others than the customer may pay; the document is not theirs to see.
+            if (this.el.dataset.own) {
+                window.location = DONE;
+            } else if (status.state === "over") {
+                window.location.reload();
+            }
             return;
         }
         if (status.number !== this.number) {
@@ -169,7 +174,14 @@ export class WechatPayment extends Interaction {
     async onInvoked(message) {
         if (message === "get_brand_wcpay_request:ok") {
             this.el.dataset.state = "checking";
-            this.show(await this.ask("status", { now: true }));
+            try {
+                this.show(await this.ask("status", { now: true }));
+            } catch (error) {
+                if (!(error instanceof ConnectionLostError)) {
+                    throw error;
+                }
+                this.poll();
+            }
         } else if (message === "get_brand_wcpay_request:cancel") {
             this.note(_t("You have not paid yet."));
         } else {

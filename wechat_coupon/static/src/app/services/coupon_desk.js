@@ -1,9 +1,11 @@
 import { AlertDialog, ConfirmationDialog } from "@web/core/confirmation_dialog/confirmation_dialog";
-import { ask } from "@point_of_sale/app/utils/make_awaitable_dialog";
+import { ask, makeAwaitable } from "@point_of_sale/app/utils/make_awaitable_dialog";
+import { EmergencyPopup } from "@wechat_coupon/app/components/popups/emergency_popup/emergency_popup";
 import { CouponLookup } from "@wechat_coupon/app/services/coupon_lookup";
 import { CouponReservation } from "@wechat_coupon/app/services/coupon_reservation";
 import { CouponRewards } from "@wechat_coupon/app/services/coupon_rewards";
 import { CouponServer } from "@wechat_coupon/app/services/coupon_server";
+import { cartOf } from "@wechat_coupon/app/utils/coupon_cart";
 import { isPaymentCode } from "@wechat_pay/app/utils/payment_code";
 import { _t } from "@web/core/l10n/translation";
 
@@ -150,7 +152,7 @@ export class CouponDesk {
     }
 
     _takeOff(card, order) {
-        this.codes.forget(card.code, order);
+        this.codes.forget(order);
         this.rewards.takeOff(card, order);
     }
 
@@ -169,7 +171,11 @@ export class CouponDesk {
         if (ok) {
             return true;
         }
-        if (await this._offerRemoval(refusals)) {
+        const answer = await this._askWhatToDo(order, refusals);
+        if (answer === "released") {
+            return this.mayPay(order);
+        }
+        if (answer === "remove") {
             const ids = refusals.map(({ coupon_id }) => coupon_id);
             this.remove(this.pos.models["loyalty.card"].readMany(ids), order);
         }
@@ -193,6 +199,50 @@ export class CouponDesk {
                     })
                 );
             }
+        }
+    }
+
+    /** @returns {Promise<"released"|"remove"|undefined>} */
+    async _askWhatToDo(order, refusals) {
+        if (refusals.length && refusals.every((refusal) => refusal.can_release)) {
+            return this._offerRelease(order, refusals);
+        }
+        return (await this._offerRemoval(refusals)) ? "remove" : undefined;
+    }
+
+    /** WeChat is down: a manager may take the coupons, see the emergency plan. */
+    async _offerRelease(order, refusals) {
+        let managers = [];
+        try {
+            managers = await this.server.call("wechat_coupon_managers", []);
+        } catch (error) {
+            this.server.notify(
+                this.server.sentenceOf(error, _t("No connection to the server.")),
+                "danger"
+            );
+        }
+        return makeAwaitable(this.pos.dialog, EmergencyPopup, {
+            message: this.reservation.describe(refusals),
+            managers,
+            release: (release) => this._release(order, refusals, release),
+        });
+    }
+
+    /** @returns {Promise<string>} what is wrong, or an empty text */
+    async _release(order, refusals, release) {
+        const ids = refusals.map(({ coupon_id }) => coupon_id);
+        const cards = this.pos.models["loyalty.card"].readMany(ids);
+        try {
+            await this.server.call("wechat_coupon_release_offline", [
+                order.uuid,
+                cards.map(({ id, code }) => ({ id, code: code || false })),
+                cartOf(order),
+                release,
+                order.getPartner()?.id || false,
+            ]);
+            return "";
+        } catch (error) {
+            return this.server.sentenceOf(error, _t("No connection to the server."));
         }
     }
 

@@ -67,9 +67,13 @@ export class CouponLookup extends Reactive {
         }
     }
 
-    /** Let the next look-up of a code ask again, for a coupon that left the order. */
-    forget(code, order) {
-        this.lookups.delete(`${order.uuid} ${code}`);
+    /** A coupon left the order: it, and what could not be used beside it, is asked anew. */
+    forget(order) {
+        for (const key of [...this.lookups.keys()]) {
+            if (key.startsWith(`${order.uuid} `)) {
+                this.lookups.delete(key);
+            }
+        }
     }
 
     async _lookup(code, order) {
@@ -84,6 +88,8 @@ export class CouponLookup extends Reactive {
                 order.getPartner()?.id || false,
                 cartOf(order),
                 this._guardedProgramIds(),
+                // Which it could be used beside.
+                order.wechatGuardedCoupons().map(({ id, code }) => ({ id, code: code || false })),
             ]);
             return this._readAnswer(answer);
         } catch (error) {

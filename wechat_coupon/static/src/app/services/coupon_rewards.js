@@ -5,7 +5,7 @@ import { Mutex } from "@web/core/utils/concurrency";
 import { markRaw } from "@odoo/owl";
 
 // What the cart can still mend: such a coupon stays on the order and waits.
-const CURABLE = ["below_threshold", "no_matching_product"];
+const CURABLE = ["below_threshold", "no_matching_product", "product_missing"];
 
 /**
  * Coupons on an order: Odoo's own engine takes them off the price.

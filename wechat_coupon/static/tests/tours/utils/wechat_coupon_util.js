@@ -158,6 +158,26 @@ export function heldElsewhere(code) {
     }, "the coupon is held for another order");
 }
 
+/** The order's customer uses another coupon at another till. */
+export function usedElsewhere(code) {
+    return run(async () => {
+        const order = posmodel.getOrder();
+        const uuid = "11111111-2222-4333-8444-555555555556";
+        const partner = order.getPartner().id;
+        const [{ product_id }] = order.lines;
+        const line = { uuid: "x", product_id: product_id.id, qty: 1, price_total_fen: 6000 };
+        const cart = { lines: [line], total_fen: 6000 };
+        const call = (name, ...args) =>
+            posmodel.data.call("pos.config", name, [[posmodel.config.id], ...args]);
+        const { coupon } = await call("wechat_coupon_lookup", code, uuid, partner, cart);
+        const shown = [{ id: coupon.id, code }];
+        const answer = await call("wechat_coupon_reserve", uuid, shown, cart, partner);
+        if (!answer.ok) {
+            throw new Error(`the other order was refused: ${JSON.stringify(answer)}`);
+        }
+    }, "the customer is at another till, too");
+}
+
 /** Fail unless the server holds this many coupons for the order on the screen. */
 export function serverHolds(count) {
     return run(async () => {

@@ -4,7 +4,7 @@ import { definePosModels } from "@point_of_sale/../tests/unit/data/generate_mode
 import { dialogActions } from "@point_of_sale/../tests/unit/utils";
 import { addProductLineToOrder } from "@pos_loyalty/../tests/unit/utils";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
-import { click, delay } from "@odoo/hoot-dom";
+import { click, delay, fill } from "@odoo/hoot-dom";
 import { makeServerError, patchWithCleanup } from "@web/../tests/web_test_helpers";
 import {
     CODE,
@@ -61,6 +61,40 @@ describe("look up", () => {
         expect(order.wechatCouponSavings()).toEqual([
             { id: COUPON_ID, name: "20 off 0", code: "****7890", saved: 20 },
         ]);
+    });
+
+    test("the server hears which coupons are on the order already", async () => {
+        const asked = [];
+        mockServer({
+            lookup: (args) => {
+                asked.push(args.at(-1));
+                return args[1] === CODE ? found() : found({ code: args[1], id: 7002 });
+            },
+        });
+        const { desk } = await openOrder(100);
+        await desk.activate(CODE);
+        await desk.activate("OTHER");
+        expect(asked).toEqual([[], [{ id: COUPON_ID, code: CODE }]]);
+        expect.verifySteps(["lookup", "lookup"]);
+    });
+
+    test("what was refused beside a coupon is asked anew without it", async () => {
+        const reasons = [{ code: "cannot_combine", message: "Not beside it." }];
+        const alone = found({ code: "ALONE", id: 7002, programId: 9002 });
+        mockServer({
+            lookup: (args) => {
+                if (args[1] === CODE) {
+                    return found();
+                }
+                return args.at(-1).length ? { ...alone, eligible: false, reasons } : alone;
+            },
+        });
+        const { desk, order } = await openOrder(100);
+        await desk.activate(CODE);
+        expect((await desk.activate("ALONE")).message).toBe("Not beside it.");
+        await desk.remove(order.wechatGuardedCoupons(), order);
+        expect((await desk.activate("ALONE")).applied).toBe(true);
+        expect.verifySteps(["lookup", "lookup", "lookup"]);
     });
 
     test("two quick scans of a code are one question", async () => {
@@ -326,6 +360,58 @@ describe("payment gate", () => {
         data.setPaymentStatus("done");
         await desk.leavePayment(order);
         expect.verifySteps([]);
+    });
+});
+
+describe("emergency", () => {
+    const refusal = (can_release) => ({
+        ok: false,
+        refusals: [{ coupon_id: COUPON_ID, message: "No answer.", can_release }],
+    });
+
+    test("a manager releases a coupon that WeChat cannot be asked about", async () => {
+        let released;
+        const { desk, order } = await withCoupon(100, {}, {
+            reserve: () =>
+                released ? { ok: true, expires_at: "2031-05-01T10:15:00Z" } : refusal(true),
+            managers: [{ id: 5, name: "Boss", is_self: false }],
+            release_offline: (args) => {
+                released = args[4];
+                return { ok: true };
+            },
+        });
+        const result = await dialogActions(() => desk.mayPay(order), [
+            () => click(".o_wechat_pin"),
+            () => fill("2468"),
+            () => click(".o_wechat_reason"),
+            () => fill("WeChat is down"),
+            () => click(".modal-footer button:contains(Release)"),
+        ]);
+        expect(result).toBe(true);
+        expect(released).toEqual({ manager_id: 5, pin: "2468", reason: "WeChat is down" });
+        expect.verifySteps(["reserve", "managers", "release_offline", "reserve"]);
+    });
+
+    test("without a manager the coupon can only be removed", async () => {
+        const { desk, order } = await withCoupon(100, {}, {
+            reserve: () => refusal(true),
+            managers: [],
+        });
+        const result = await dialogActions(() => desk.mayPay(order), [
+            () => expect(".modal-footer button:contains(Release)").not.toBeEnabled(),
+            () => click(".modal-footer button:contains(Remove)"),
+        ]);
+        await settle();
+        expect(result).toBe(false);
+        expect(order.wechatAppliedCoupons()).toHaveLength(0);
+        expect.verifySteps(["reserve", "managers"]);
+    });
+
+    test("a template that is not released is refused as before", async () => {
+        const { desk, order } = await withCoupon(100, {}, { reserve: () => refusal(false) });
+        expect(await answering("Back", () => desk.mayPay(order))).toBe(false);
+        expect(order.wechatAppliedCoupons()).toHaveLength(1);
+        expect.verifySteps(["reserve"]);
     });
 });
 

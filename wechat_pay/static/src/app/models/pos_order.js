@@ -46,6 +46,7 @@ patch(PosOrder.prototype, {
             amount: -toFen(line.amount),
             orders: this.wechatRefundedOrders().map(({ id }) => id),
             goods,
+            lines: this.payment_ids.map(({ uuid }) => uuid),
         };
     },
 });

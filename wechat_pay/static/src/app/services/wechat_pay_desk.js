@@ -65,11 +65,6 @@ export class WechatPayDesk {
         return Boolean(payment) && !payment.isOver;
     }
 
-    /** @returns {Object|undefined} a line of the order that WeChat is busy with */
-    lineUnderWay(order) {
-        return order.payment_ids.find((line) => isWechatPay(line) && this.isUnderWay(line));
-    }
-
     /**
      * Before lines are dropped: what was ever sent for them is cancelled.
      *

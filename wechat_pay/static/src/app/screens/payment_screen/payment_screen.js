@@ -222,7 +222,7 @@ patch(PaymentScreen.prototype, {
             ),
         });
         if (confirmed) {
-            payment.replace();
+            line.payment_method_id.payment_terminal.drop(line);
         }
         return confirmed;
     },

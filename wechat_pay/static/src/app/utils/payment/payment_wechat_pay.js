@@ -12,7 +12,7 @@ import { ConnectionLostError } from "@web/core/network/rpc";
 import { _t } from "@web/core/l10n/translation";
 
 // Refusals that a cashier must not overlook: somebody else takes money for the order.
-const TO_BE_READ = ["busy", "paid_already"];
+const TO_BE_READ = ["busy", "closed", "paid_already"];
 
 /**
  * WeChat Pay: the customer's payment code is scanned, or the customer scans ours.
@@ -130,6 +130,13 @@ export class PaymentWechatPay extends PaymentInterface {
             _t("Whether the money has gone back is not known. Press Refund again to find out.")
         );
         return false;
+    }
+
+    /** Nobody follows the line any more; whoever waits for it is told no. */
+    drop(line) {
+        this.desk.paymentOf(line.uuid)?.replace();
+        this.resolvers.get(line.uuid)?.(false);
+        this.resolvers.delete(line.uuid);
     }
 
     /**

@@ -1,0 +1,220 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from odoo.addons.wechat_base.tools import money
+from odoo.addons.wechat_base.tools.columns import Fen
+
+# A reservation is given in this time, or the manager is asked again.
+_VALID_MINUTES = 30
+_MAX_REASON = 200
+
+
+class CouponEmergencyRelease(models.Model):
+    """A manager takes a coupon that WeChat cannot be asked about.
+
+    The shop bears the loss if it turns out to be used already; so it is for certain
+    templates, up to a value for each shop and day, with a name and a reason.
+    """
+
+    _name = "coupon.emergency.release"
+    _description = "Emergency Release of a Coupon"
+    _order = "id desc"
+    _rec_name = "reason"
+
+    coupon_id = fields.Many2one(
+        "loyalty.card", required=True, readonly=True, index=True, ondelete="restrict"
+    )
+    template_id = fields.Many2one(
+        "coupon.template", required=True, readonly=True, index=True, ondelete="restrict"
+    )
+    company_id = fields.Many2one(
+        "res.company", required=True, readonly=True, index=True, ondelete="restrict"
+    )
+    config_id = fields.Many2one(
+        "pos.config", string="Shop", required=True, readonly=True, ondelete="restrict"
+    )
+    order_uuid = fields.Char(string="Order UUID", required=True, readonly=True)
+    manager_id = fields.Many2one(
+        "res.users", string="Released By", required=True, readonly=True
+    )
+    user_id = fields.Many2one(
+        "res.users", string="Cashier", required=True, readonly=True
+    )
+    reason = fields.Char(required=True, readonly=True)
+    worth_fen = Fen(string="Worth (fen)", readonly=True)
+    worth = fields.Monetary(compute="_compute_worth")
+    currency_id = fields.Many2one(related="company_id.currency_id")
+
+    _once = models.Constraint(
+        "UNIQUE(order_uuid, coupon_id)",
+        "This coupon has been released for the order already.",
+    )
+    _by_day = models.Index("(config_id, template_id, create_date)")
+
+    @api.depends("worth_fen")
+    def _compute_worth(self):
+        for release in self:
+            release.worth = money.from_fen(release.worth_fen)
+
+    @api.model
+    def _release(self, order, coupons, cart, manager, reason):
+        """Release coupons for an order.
+
+        :param order: :class:`~.tools.cart.OrderRef`
+        :param coupons: ``loyalty.card`` records
+        :param cart: :class:`~.tools.cart.Cart`
+        :param manager: ``res.users`` record that has been recognised
+        :param str reason: why
+        :raises UserError: if a template does not allow it, or not so much
+        """
+        reason = (reason or "").strip()[:_MAX_REASON]
+        if not reason:
+            raise UserError(self.env._("Enter why the coupon is released."))
+        # sudo: cashiers do not write releases; who may, is checked by the caller.
+        releases = self.sudo()
+        for coupon in coupons.sudo():
+            template = coupon.coupon_template_id
+            if template.offline_policy != "release":
+                raise UserError(
+                    self.env._(
+                        "“%(template)s” is not released when WeChat is down.",
+                        template=template.name,
+                    )
+                )
+            if releases._of(order, coupon):
+                continue
+            releases._lock(order.config, template)
+            worth = coupon._wechat_worth_fen(cart)
+            left = template.offline_cap_fen - releases._today_fen(
+                order.config, template
+            )
+            if worth > left:
+                raise UserError(
+                    self.env._(
+                        "Of “%(template)s” this shop may still release ¥%(left)s "
+                        "today, and this coupon is worth ¥%(worth)s.",
+                        template=template.name,
+                        left=money.format_fen(max(left, 0)),
+                        worth=money.format_fen(worth),
+                    )
+                )
+            releases.create(
+                {
+                    "coupon_id": coupon.id,
+                    "template_id": template.id,
+                    "company_id": order.company.id,
+                    "config_id": order.config.id,
+                    "order_uuid": order.uuid,
+                    "manager_id": manager.id,
+                    "user_id": self.env.uid,
+                    "reason": reason,
+                    "worth_fen": worth,
+                }
+            )
+
+    @api.model
+    def _lock(self, config, template):
+        """Let nobody else release of the same template in the shop meanwhile."""
+        self.env.cr.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))",
+            [f"coupon_release:{config.id}:{template.id}"],
+        )
+
+    @api.model
+    def _today_fen(self, config, template):
+        """Return what has been released in a shop today, in fen.
+
+        Also what was committed after our transaction began: the lock says that it is
+        over.
+        """
+        begin = template._begin_of_day(template._today())
+        domain = [
+            ("config_id", "=", config.id),
+            ("template_id", "=", template.id),
+            ("create_date", ">=", begin),
+        ]
+        own = self.search(domain)
+        with self.env.registry.cursor() as cr:
+            others = self.with_env(self.env(cr=cr)).search(domain)
+            seen = {row.id: row.worth_fen for row in others}
+        seen.update({row.id: row.worth_fen for row in own})
+        return sum(seen.values())
+
+    @api.model
+    def _of(self, order, coupon):
+        """Return the release of a coupon for an order, if it is good yet."""
+        return self.sudo().search(
+            [
+                ("order_uuid", "=", order.uuid),
+                ("company_id", "=", order.company.id),
+                ("coupon_id", "=", coupon.id),
+                (
+                    "create_date",
+                    ">",
+                    fields.Datetime.now() - timedelta(minutes=_VALID_MINUTES),
+                ),
+            ],
+            limit=1,
+        )
+
+
+class CouponRedemption(models.Model):
+    _inherit = "coupon.redemption"
+
+    release_id = fields.Many2one(
+        "coupon.emergency.release",
+        string="Emergency Release",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+    )
+
+    @api.model
+    def _ask_channel(self, channel, coupon, deadline, order=None):
+        """Extended: what a manager has released is not asked about."""
+        if order and self.env["coupon.emergency.release"]._of(order, coupon):
+            return None
+        return super()._ask_channel(channel, coupon, deadline, order=order)
+
+    def _after_redeem(self, uses, refused=None):
+        """Extended: a released coupon is on the worklist until WeChat has it."""
+        res = super()._after_redeem(uses, refused)
+        releases = self.env["coupon.emergency.release"].sudo()
+        for redemption in self.filtered(lambda one: one.state == "redeemed"):
+            release = releases.search(
+                [
+                    ("order_uuid", "=", redemption.order_uuid),
+                    ("coupon_id", "=", redemption.coupon_id.id),
+                ],
+                limit=1,
+            )
+            if release:
+                redemption.release_id = release
+                redemption._add_problems([redemption._release_problem()])
+                redemption._ask_manager("released")
+        return res
+
+    def _release_problem(self):
+        release = self.release_id
+        return "emergency_release", {
+            "manager": release.manager_id.name,
+            "reason": release.reason,
+        }
+
+    @api.model
+    def _topics(self):
+        return {
+            **super()._topics(),
+            "released": self.env._(
+                "A coupon was taken while WeChat could not be asked."
+            ),
+        }
+
+    def _operation_done(self, vals):
+        """Extended: WeChat has written it off, so the release did no harm."""
+        if self.release_id and self.problems:
+            harmless = [list(self._release_problem())]
+            self.problems = [one for one in self.problems if one not in harmless]
+        return super()._operation_done(vals)

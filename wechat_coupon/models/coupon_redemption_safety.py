@@ -1,0 +1,33 @@
+"""Who may use what, and what looks wrong: asked before coupons are held."""
+
+from collections import Counter
+
+from odoo import models
+
+
+class CouponRedemption(models.Model):
+    _inherit = "coupon.redemption"
+
+    def _refusals(self, order, coupons, cart, holders):
+        """Extended with channel policies, and risk rules if nothing else is wrong."""
+        refusals = super()._refusals(order, coupons, cart, holders)
+        refusals += self._policy_refusals(order, coupons)
+        if refusals:
+            return refusals
+        fresh = coupons.filtered(
+            lambda coupon: not self._holds(holders.get(coupon.id), order)
+        )
+        return self.env["coupon.risk.rule"]._judge_order(order, fresh, cart)
+
+    def _policy_refusals(self, order, coupons):
+        """Refuse more coupons of a channel than an order may have."""
+        counts, refusals = Counter(), []
+        for coupon in coupons:
+            channel = coupon.coupon_template_id.channel
+            counts[channel] += 1
+            policy = self.env["coupon.channel.policy"]._of(order.company, channel)
+            if policy.max_per_order and counts[channel] > policy.max_per_order:
+                refusals.append(
+                    (coupon, "too_many_of_channel", {"most": policy.max_per_order})
+                )
+        return refusals

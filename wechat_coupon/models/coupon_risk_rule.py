@@ -1,0 +1,247 @@
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from odoo.addons.wechat_base.tools import money
+from odoo.addons.wechat_base.tools.columns import Fen
+
+from .. import const
+
+
+class CouponRiskRule(models.Model):
+    """Something that honest people rarely do with coupons."""
+
+    _name = "coupon.risk.rule"
+    _description = "Coupon Risk Rule"
+    _order = "company_id, kind, id"
+    _check_company_auto = True
+
+    name = fields.Char(required=True, translate=True)
+    active = fields.Boolean(default=True)
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        index=True,
+        default=lambda self: self.env.company,
+    )
+    kind = fields.Selection(
+        [
+            ("wrong_codes", "Many unknown codes by one cashier"),
+            ("customer_uses", "Many coupons by one customer"),
+            ("closed_hours", "Outside of the shop's hours"),
+            ("value", "More than a certain discount"),
+        ],
+        required=True,
+        default="wrong_codes",
+    )
+    action = fields.Selection(
+        [("warn", "Tell the manager"), ("block", "Refuse, and tell the manager")],
+        required=True,
+        default="warn",
+    )
+    config_ids = fields.Many2many(
+        "pos.config", string="Shops", help="Empty for every shop of the company."
+    )
+    count = fields.Integer(
+        string="More Than", default=10, help="So many are still all right."
+    )
+    minutes = fields.Integer(string="Within (minutes)", default=60)
+    hour_from = fields.Float(string="Open From", default=8.0)
+    hour_to = fields.Float(
+        string="Open Until",
+        default=22.0,
+        help="Before “Open From”: the shop is open over midnight.",
+    )
+    limit_fen = Fen(string="Discount (fen)")
+    limit_amount = fields.Monetary(
+        string="Discount Above",
+        compute="_compute_limit_amount",
+        inverse="_inverse_limit_amount",
+    )
+    currency_id = fields.Many2one(related="company_id.currency_id")
+    event_count = fields.Integer(compute="_compute_event_count")
+
+    _numbers_positive = models.Constraint(
+        "CHECK(count >= 0 AND minutes > 0 AND limit_fen >= 0)",
+        "Numbers cannot be negative, and a time has one minute at least.",
+    )
+
+    @api.depends("limit_fen")
+    def _compute_limit_amount(self):
+        for rule in self:
+            rule.limit_amount = money.from_fen(rule.limit_fen)
+
+    def _inverse_limit_amount(self):
+        for rule in self:
+            rule.limit_fen = money.storable(money.to_fen(rule.limit_amount))
+
+    def _compute_event_count(self):
+        counts = dict(
+            self.env["coupon.risk.event"]._read_group(
+                [("rule_id", "in", self.ids)], ["rule_id"], ["__count"]
+            )
+        )
+        for rule in self:
+            rule.event_count = counts.get(rule, 0)
+
+    @api.constrains("kind", "hour_from", "hour_to")
+    def _check_hours(self):
+        for rule in self:
+            hours = (rule.hour_from, rule.hour_to)
+            if rule.kind == "closed_hours" and (
+                any(not 0 <= hour <= 24 for hour in hours) or hours[0] == hours[1]
+            ):
+                raise ValidationError(
+                    self.env._("Enter from when until when the shop is open.")
+                )
+
+    def action_view_events(self):
+        """Open what the rules have noticed."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "wechat_coupon.coupon_risk_event_action"
+        )
+        return {**action, "domain": [("rule_id", "in", self.ids)], "context": {}}
+
+    # === JUDGING === #
+
+    @api.model
+    def _for(self, company, config, kinds):
+        """Return the rules that hold in a shop.
+
+        :param list kinds: values of ``kind``
+        """
+        # sudo: rules are not for cashiers to read.
+        rules = self.sudo().search(
+            [
+                ("company_id", "in", company.sudo().parent_ids.ids),
+                ("kind", "in", kinds),
+            ]
+        )
+        return rules.filtered(
+            lambda rule: not rule.config_ids or config in rule.config_ids
+        )
+
+    @api.model
+    def _judge_order(self, order, coupons, cart):
+        """Look at coupons that are about to be held for an order.
+
+        :param order: :class:`~.tools.cart.OrderRef`
+        :param coupons: ``loyalty.card`` records
+        :param cart: :class:`~.tools.cart.Cart`, or ``None``
+        :return: refusals as ``[(coupon, reason code, values)]``
+        """
+        kinds = ("customer_uses", "closed_hours", "value")
+        refusals = []
+        for rule in self._for(order.company, order.config, kinds):
+            for coupon in coupons:
+                values = getattr(rule, f"_found_{rule.kind}")(order, coupon, cart)
+                if values is None:
+                    continue
+                rule._note(order, coupon, values)
+                if rule.action == "block":
+                    refusals.append((coupon, "risk_blocked", {"rule": rule.name}))
+        return refusals
+
+    def _found_closed_hours(self, _order, _coupon, _cart):
+        zone = self.company_id.partner_id.tz or const.WECHAT_TZ
+        local = fields.Datetime.context_timestamp(
+            self.with_context(tz=zone), fields.Datetime.now()
+        )
+        hour = local.hour + local.minute / 60
+        if self.hour_from < self.hour_to:
+            is_open = self.hour_from <= hour < self.hour_to
+        else:
+            is_open = hour >= self.hour_from or hour < self.hour_to
+        return None if is_open else {"time": local.strftime("%H:%M")}
+
+    def _found_value(self, _order, coupon, cart):
+        amount = coupon._wechat_worth_fen(cart)
+        if amount <= self.limit_fen:
+            return None
+        return {"amount": money.format_fen(amount)}
+
+    def _found_customer_uses(self, order, coupon, _cart):
+        partner = order.partner or coupon.partner_id
+        if partner:
+            who = ("partner_id", "=", partner.id)
+        elif coupon.wechat_openid:
+            who = ("coupon_id.wechat_openid", "=", coupon.wechat_openid)
+        else:
+            return None
+        since = fields.Datetime.now() - timedelta(minutes=self.minutes)
+        count = self.env["coupon.redemption"].search_count(
+            [
+                who,
+                ("company_id", "child_of", self.company_id.id),
+                ("state", "in", ("redeemed", "conflict")),
+                ("redeemed_at", ">=", since),
+                ("order_uuid", "!=", order.uuid),
+            ]
+        )
+        if count < self.count:
+            return None
+        return {"count": count, "customer": partner.name or ""}
+
+    @api.model
+    def _judge_miss(self, config):
+        """Look at a cashier who has entered a code that nobody knows.
+
+        :return: whether the cashier has to stop
+        """
+        rules = self._for(config.company_id, config, ("wrong_codes",))
+        blocked = False
+        for rule in rules:
+            # As many as are all right may come at once.
+            key = f"coupon_risk:{rule.id}:{self.env.uid}"
+            wait = self.env["wechat.rate.guard"]._acquire(
+                key, rule.count + 1, rule.minutes * 60, rule.count + 1
+            )
+            if not wait:
+                continue
+            rule._note_miss(config)
+            blocked |= rule.action == "block"
+        return blocked
+
+    # === NOTING === #
+
+    def _note(self, order, coupon, values):
+        """Write down what was noticed, once for each order and coupon."""
+        self._add_event(
+            {
+                "key": f"{order.uuid}:{coupon.id}",
+                "config_id": order.config.id,
+                "partner_id": (order.partner or coupon.partner_id).id,
+                "coupon_id": coupon.id,
+                "template_id": coupon.coupon_template_id.id,
+                "order_uuid": order.uuid,
+                "values": values,
+            }
+        )
+
+    def _note_miss(self, config):
+        now = fields.Datetime.now()
+        # One event for each cashier and stretch of time is enough.
+        stretch = int(now.timestamp() // (self.minutes * 60))
+        self._add_event(
+            {
+                "key": f"{self.env.uid}:{stretch}",
+                "config_id": config.id,
+                "values": {"count": self.count, "minutes": self.minutes},
+            }
+        )
+
+    def _add_event(self, vals):
+        # sudo: cashiers do not write what is noticed about them.
+        events = self.env["coupon.risk.event"].sudo()
+        event = events._add(
+            {
+                **vals,
+                "rule_id": self.id,
+                "kind": self.kind,
+                "action": self.action,
+                "company_id": self.company_id.id,
+                "user_id": self.env.uid,
+            }
+        )
+        event._tell_manager()

@@ -1,0 +1,171 @@
+"""One command shows that all channels behave alike: ``ONLY=channels``."""
+
+from uuid import uuid4
+
+from odoo.tests import tagged
+
+from .channel_kit import ChannelKit, PayChannelCase
+from .common import LOGO_URL, SandboxCase
+
+
+@tagged("post_install", "-at_install", "wechat_channels")
+class TestChannelLocal(ChannelKit, SandboxCase):
+    channel = "local"
+
+
+@tagged("post_install", "-at_install", "wechat_channels")
+class TestChannelCard(ChannelKit, SandboxCase):
+    channel = "card"
+    write_off_path = "/card/code/consume"
+    publish_path = "/card/create"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.sandbox.post("accounts", **cls.sandbox_account(can_create_coupons=True))
+
+    def offer_vals(self):
+        return {"account_id": self.account.id, "logo_url": LOGO_URL, "get_limit": 50}
+
+    def publish(self, template):
+        super().publish(template)
+        self.sandbox.post(f"cards/{template.remote_id}/review", **{"pass": True})
+        template.action_refresh()
+
+    def remote_templates(self):
+        return len(self.sandbox.call("GET", "state")["cards"])
+
+    def hand_out(self, template, openid=None):
+        return self.receive(openid, template.remote_id)
+
+    def remote_uses(self, code):
+        return self.sandbox.code(code)["consume_count"]
+
+    def use_elsewhere(self, code):
+        self.sandbox.post(
+            f"phone/{self.openid}/consume", card_id=self.offer.remote_id, code=code
+        )
+
+
+@tagged("post_install", "-at_install", "wechat_channels")
+class TestChannelBusifavor(ChannelKit, PayChannelCase):
+    channel = "busifavor"
+    write_off_path = "/v3/marketing/busifavor/coupons/use"
+    publish_path = "/v3/marketing/busifavor/stocks"
+    sends = 2
+
+    def setUp(self):
+        self.sandbox.post("settings", busifavor_creating=False)
+        super().setUp()
+
+    def remote_templates(self):
+        return len(self.sandbox.call("GET", "state")["stocks"]["busifavor"])
+
+    def hand_out(self, template, openid=None):
+        openid = openid or self.openid
+        coupon = self.sandbox.post(
+            f"phone/{openid}/busifavor", stock_id=template.remote_id
+        )
+        self.notice("coupon.send", self.send_notice(template, coupon, openid))
+        return coupon["coupon_code"]
+
+    def send_notice(self, template, coupon, openid):
+        return {
+            "event_type": "EVENT_TYPE_BUSICOUPON_SEND",
+            "coupon_code": coupon["coupon_code"],
+            "stock_id": template.remote_id,
+            "send_time": self.beijing(),
+            "openid": openid,
+            "send_channel": "BUSICOUPON_SEND_CHANNEL_PAYGIFT",
+            "send_merchant": self.merchant.mchid,
+        }
+
+    def at_wechat(self, code):
+        owner = self.env["loyalty.card"]._wechat_find(code).wechat_openid
+        held = self.sandbox.call("GET", f"phone/{owner}/busifavor")
+        return next(one for one in held if one["coupon_code"] == code)
+
+    def remote_uses(self, code):
+        return int(self.at_wechat(code)["state"] == "USED")
+
+    def use_elsewhere(self, code):
+        body = {
+            "coupon_code": code,
+            "stock_id": self.offer.remote_id,
+            "appid": self.appid,
+            "use_time": self.beijing(),
+            "use_request_no": uuid4().hex,
+        }
+        self.model._call(self.offer, "POST", "/coupons/use", body, "x")
+
+    # === OF ITS OWN === #
+
+    def test_percent_is_what_is_paid(self):
+        """30 off is 70 on the wire: the card counts the other way round."""
+        template = self.make_offer(coupon_type="percent", percent_off=30)
+        self.publish(template)
+        body = self.sandbox.last_body("/v3/marketing/busifavor/stocks")
+        rule = body["coupon_use_rule"]["discount_coupon"]
+        self.assertEqual(rule["discount_percent"], 70)
+
+    def test_not_admitted(self):
+        self.tell_merchant(can_busifavor=False)
+        self.addCleanup(self.tell_merchant, can_busifavor=True)
+        template = self.make_offer()
+        self.publish(template)
+        self.assertEqual(template.state, "draft")
+        self.assertIn("December 2025", template.state_reason)
+
+    def test_notices_twice_and_late(self):
+        openid = self.openid
+        coupon = self.sandbox.post(
+            f"phone/{openid}/busifavor", stock_id=self.offer.remote_id
+        )
+        notice = self.send_notice(self.offer, coupon, openid)
+        self.notice("coupon.send", {**notice, "openid": ""})
+        found = self.env["loyalty.card"]._wechat_find(coupon["coupon_code"])
+        self.assertEqual((found.wechat_state, found.wechat_openid), ("usable", False))
+        redemption = self.sell(found)
+        self.write_off(redemption)
+        for _time in range(2):
+            self.notice("coupon.send", notice)
+        self.assertEqual(found.wechat_state, "used")
+        self.assertEqual(found.wechat_openid, openid)
+        self.assertEqual(found.points, 0)
+
+    def test_codes_of_ours(self):
+        template = self.make_offer(code_mode="upload", own_codes=True)
+        self.publish(template)
+        codes = template._generate(3)
+        self.work_off(template)
+        deposit = self.tasks(template).filtered(lambda task: task.kind == "deposit")
+        self.assertEqual(deposit.remote_state, "done", deposit.remote_error)
+        coupon = self.sandbox.post(
+            f"phone/{self.openid}/busifavor", stock_id=template.remote_id
+        )
+        self.notice("coupon.send", self.send_notice(template, coupon, self.openid))
+        found = codes.filtered(lambda one: one.code == coupon["coupon_code"])
+        self.assertEqual(found.wechat_state, "usable")
+
+    def test_link(self):
+        url = self.model._link_for(self.offer, self.openid, "N1")
+        answer = self.sandbox.post(f"phone/{self.openid}/busifavor", url=url)
+        again = self.sandbox.post(f"phone/{self.openid}/busifavor", url=url)
+        self.assertEqual(answer["coupon_code"], again["coupon_code"])
+
+    def test_given_back(self):
+        coupon = self.coupon_of(self.hand_out(self.offer))
+        redemption = self.sell(coupon)
+        self.write_off(redemption)
+        for _twice in range(2):
+            self.model._return_at_channel(redemption, "RETURN1")
+        self.assertEqual(self.remote_uses(coupon.code), 0)
+
+    def test_stock_and_texts(self):
+        self.offer.with_user(self.manager).write(
+            {"stock": 250, "description": "新条件", "goods_text": "茶饮"}
+        )
+        self.work_off(self.offer)
+        stock = self.model._stock(self.offer)
+        self.assertEqual(stock["stock_send_rule"]["max_coupons"], 250)
+        self.assertEqual(stock["goods_name"], "茶饮")

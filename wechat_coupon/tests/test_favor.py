@@ -1,0 +1,210 @@
+"""Cash coupons (代金券): made here, taken off by WeChat, written into the ledger."""
+
+import time
+from datetime import timedelta
+from uuid import uuid4
+
+from odoo import fields
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+
+from odoo.addons.wechat_pay.tests.common import MCHID, PayCase
+
+
+@tagged("post_install", "-at_install", "wechat_channels")
+class TestChannelFavor(PayCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.product = cls.env["product.product"].create(
+            {"name": "Tea", "lst_price": 12.34, "taxes_id": []}
+        )
+
+    def setUp(self):
+        super().setUp()
+        self.balance(None)
+        self.offer = self.make_offer()
+
+    def balance(self, fen):
+        self.sandbox.post("merchants", mchid=MCHID, balance=fen)
+
+    def make_offer(self, **vals):
+        today = fields.Date.context_today(self.env.user)
+        return self.env["coupon.template"].create(
+            {
+                "name": "满10减2",
+                "company_id": self.company.id,
+                "channel": "favor",
+                "merchant_id": self.merchant.id,
+                "account_id": self.account.id,
+                "amount_fen": 200,
+                "threshold_fen": 1000,
+                "date_from": today,
+                "date_to": today + timedelta(days=30),
+                "stock": 50,
+                "get_limit": 5,
+                "description": "满10元可用",
+                **vals,
+            }
+        )
+
+    def publish(self, template):
+        template.action_publish()
+        for _round in range(4):
+            tasks = self.env["coupon.task"].search(
+                [
+                    ("template_id", "=", template.id),
+                    ("remote_state", "in", ("pending", "unknown")),
+                ],
+                order="id",
+            )
+            for task in tasks:
+                self.env.flush_all()
+                if task.remote_state == "unknown":
+                    found = task._operation_query()
+                    outcome, vals = found if isinstance(found, tuple) else (found, {})
+                    if outcome == "done":
+                        task._operation_settle(vals)
+                        continue
+                self.assertTrue(task._operation_begin())
+                try:
+                    outcome = task._operation_call()
+                except UserError as error:
+                    outcome = error
+                task._operation_settle(outcome)
+        self.env.invalidate_all()
+
+    def paid_order(self):
+        """The customer pays by code, and the order is saved."""
+        self.order, self.line = str(uuid4()), str(uuid4())
+        answer = self.charge()
+        self.assertEqual(answer["state"], "done", answer)
+        order = self.sell(self.product, 1, 12.34, [(self.line, self.method, 12.34)])
+        return order, answer
+
+    def redemptions(self):
+        return self.env["coupon.redemption"].search(
+            [("template_id", "=", self.offer.id)]
+        )
+
+    def test_taken_off_the_payment(self):
+        """WeChat takes it off; order, ledger and coupon say so, once."""
+        self.publish(self.offer)
+        self.assertEqual(self.offer.state, "live", self.offer.state_reason)
+        channel = self.env["coupon.channel.favor"]
+        number = channel._send(self.offer, self.openid, "SEND1")
+        self.assertEqual(channel._send(self.offer, self.openid, "SEND1"), number)
+        # It begins some minutes after it was made.
+        self.sandbox.post("clock", set=time.time() + 400)
+        self.addCleanup(self.sandbox.post, "clock", set=None)
+        order, answer = self.paid_order()
+        self.assertEqual(answer["payer_total"], 1034)
+        redemption = self.redemptions()
+        self.assertEqual(redemption.state, "redeemed")
+        self.assertEqual(redemption.code, number)
+        self.assertEqual(
+            (redemption.discount_fen, redemption.order_total_fen), (200, 1234)
+        )
+        self.assertEqual(redemption.pos_order_id, order)
+        self.assertEqual(redemption.remote_state, "done")
+        self.assertEqual(redemption.funded_by, "merchant")
+        self.assertEqual(redemption.coupon_id.wechat_state, "used")
+        # What was sold is sold for its price: the discount is in the payment.
+        self.assertEqual(order.amount_total, 12.34)
+        # Again, by the notice and by the till: nothing changes.
+        self.notify(number, self.row().remote_no)
+        channel._record_payments(order)
+        self.assertEqual(self.redemptions(), redemption)
+
+    def notify(self, number, transaction_id):
+        events = self.env["wechat.event"]
+        events._receive(
+            "pay",
+            self.merchant.id,
+            self.company.id,
+            str(uuid4()),
+            "coupon.use",
+            {
+                "stock_creator_mchid": MCHID,
+                "stock_id": self.offer.remote_id,
+                "coupon_id": number,
+                "status": "USED",
+                "consume_information": {
+                    "consume_mchid": MCHID,
+                    "transaction_id": transaction_id,
+                },
+            },
+        )
+        event = events.search([], order="id desc", limit=1)
+        event._process()
+        return event
+
+    def test_used_elsewhere(self):
+        """On a payment that is not ours: the coupon is used, and no order of ours."""
+        self.publish(self.offer)
+        number = self.env["coupon.channel.favor"]._send(self.offer, self.openid, "S2")
+        self.notify(number, "4200000000")
+        coupon = self.env["loyalty.card"]._wechat_find(number)
+        self.assertEqual(
+            (coupon.wechat_state, coupon.wechat_used_outside), ("used", True)
+        )
+        self.assertFalse(self.redemptions())
+
+    def test_prepaid_needs_money(self):
+        """预充值: what is set aside has to be there."""
+        self.balance(9999)
+        offer = self.make_offer(no_cash=False)
+        self.publish(offer)
+        self.assertEqual(offer.state, "review")
+        self.assertIn("balance", offer.state_reason)
+        task = self.env["coupon.task"].search(
+            [("template_id", "=", offer.id), ("kind", "=", "start")]
+        )
+        self.assertEqual(task.remote_state, "refused")
+        self.balance(10000)
+        task.action_retry()
+        self.publish_again(task)
+        self.assertEqual(offer.state, "live")
+
+    def publish_again(self, task):
+        self.env.flush_all()
+        self.assertTrue(task._operation_begin())
+        task._operation_settle(task._operation_call())
+        self.env.invalidate_all()
+
+    def test_answers_are_lost(self):
+        """One stock, and started once, however the answers come."""
+        for path in ("/v3/marketing/favor/coupon-stocks", "/start"):
+            offer = self.make_offer()
+            before = len(self.sandbox.call("GET", "state")["stocks"]["favor"])
+            self.fault(path, "http_status", status=500, commit=True, times=2)
+            self.publish(offer)
+            self.assertEqual(offer.state, "live", path)
+            after = len(self.sandbox.call("GET", "state")["stocks"]["favor"])
+            self.assertEqual(after, before + 1)
+
+    def test_ended(self):
+        self.publish(self.offer)
+        self.assertEqual(self.offer.state, "live", self.offer.state_reason)
+        self.offer.action_end()
+        task = self.env["coupon.task"].search(
+            [("template_id", "=", self.offer.id), ("kind", "=", "end")]
+        )
+        self.publish_again(task)
+        self.assertEqual(task.remote_state, "done")
+        self.assertTrue(self.env["coupon.channel.favor"]._is_ended(self.offer))
+
+    def test_wechats_limits(self):
+        for vals, text in (
+            ({"threshold_fen": 200}, "more than"),
+            ({"amount_fen": 100001, "threshold_fen": 200000}, "1000"),
+            ({"stock": 4}, "5 to 10 million"),
+            (
+                {"stock": 10**7, "amount_fen": 5000, "threshold_fen": 6000},
+                "100 million",
+            ),
+            ({"coupon_type": "percent", "percent_off": 10}, "amount off"),
+            ({"date_type": "term", "term_days": 5}, "two dates"),
+        ):
+            with self.subTest(vals), self.assertRaisesRegex(UserError, text):
+                self.make_offer(**vals).action_publish()
