@@ -6,7 +6,7 @@
     "author": "WeChat Retail contributors",
     "website": "https://github.com/wechat-retail/odoo-wechat",
     "license": "LGPL-3",
-    "depends": ["wechat_pay", "pos_loyalty", "sale_loyalty"],
+    "depends": ["wechat_pay", "pos_loyalty", "sale_loyalty", "rating"],
     # openpyxl parses with defusedxml where that is installed.
     "external_dependencies": {"python": ["defusedxml", "openpyxl"]},
     "data": [
@@ -16,6 +16,7 @@
         "security/coupon_terms_rules.xml",
         "security/coupon_codes_rules.xml",
         "data/ir_cron_data.xml",
+        "data/mail_template_data.xml",
         "data/queue_job_data.xml",
         "wizard/coupon_card_page_wizard_views.xml",
         "wizard/coupon_card_testers_wizard_views.xml",
@@ -28,8 +29,10 @@
         "views/loyalty_program_views.xml",
         "views/coupon_template_views.xml",
         "views/coupon_code_batch_views.xml",
+        "views/coupon_template_product_views.xml",
         "views/coupon_stacking_group_views.xml",
         "views/pos_order_views.xml",
+        "views/sale_order_views.xml",
         "views/res_config_settings_views.xml",
         "views/coupon_task_views.xml",
         "views/coupon_card_stat_views.xml",
@@ -37,12 +40,16 @@
         "views/coupon_risk_views.xml",
         "views/coupon_emergency_release_views.xml",
         "views/res_users_views.xml",
+        "views/coupon_live_views.xml",
+        "views/coupon_notice_views.xml",
+        "report/coupon_report_views.xml",
         "views/coupon_menus.xml",
     ],
     "uninstall_hook": "uninstall_hook",
     "assets": {
         "web.assets_backend": [
             "wechat_coupon/static/src/core/**/*",
+            "wechat_coupon/static/src/live/**/*",
             "wechat_coupon/static/src/views/**/*",
         ],
         "point_of_sale._assets_pos": [

@@ -29,6 +29,16 @@ COUPON_FIELDS: tuple[str, ...] = (
     "wechat_valid_to",
 )
 
+# Kinds of tasks that say what is going on with a template.
+TEMPLATE_TASKS: tuple[str, ...] = (
+    "picture",
+    "publish",
+    "start",
+    "end",
+    "update",
+    "stock",
+)
+
 # Kinds of coupons that are about one product.
 PRODUCT_TYPES: tuple[str, ...] = ("gift", "exchange")
 
@@ -74,6 +84,7 @@ USER_CARD_STATES: dict[str, str] = {
 # State of the coupon -> why it is refused.
 STATE_REASONS: dict[str, str] = {
     "waiting": "not_received",
+    "confirming": "being_confirmed",
     "used": "used",
     "expired": "expired",
     "gifting": "gifting",
@@ -89,6 +100,14 @@ CODE_ERRORS: dict[int, str] = {
     40127: "void",
     40078: "template_paused",
     40079: "expired",
+    # Product coupons (contracts 6.7): numbers of errors.
+    268578776: "expired",
+    268578367: "not_open_yet",
+    272756769: "deleted",
+    272755715: "outside_hours",
+    272755200: "used",
+    272756745: "used",
+    268578608: "unknown_code",
 }
 ERROR_UNKNOWN_CODE = 40056
 UNKNOWN_CODE_ERRORS: tuple[int, ...] = (40056, 40073, 40116)

@@ -573,6 +573,7 @@ def read_state(box: "Sandbox", request: web.Request, data: dict) -> dict:
         "orders": list(box.state.orders.values()),
         "refunds": list(box.state.refunds.values()),
         "brands": sorted(box.state.brands),
+        "messages": list(box.state.messages.values()),
         "settings": dict(box.state.settings),
         "pending_callbacks": len(box.outbox.dump()),
     }

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-from tests.bench import bills, callbacks, payments
+from tests.bench import bills, callbacks, coupons, payments
 from wxenv import databases, postgres, shop
 
 # A million coupons in the table; SMALL is for trying the benchmark itself.
@@ -100,6 +100,7 @@ def bare_sql(database: postgres.Database, name: str) -> float:
 def main(names: list[str]) -> int:
     benches = {
         "redeem": redeem,
+        "coupons": lambda database: coupons.run(figure, SMALL, database),
         "callbacks": lambda _db: callbacks.run(figure, SMALL),
         "payments": lambda _db: payments.run(figure, SMALL),
         "bills": lambda database: bills.run(figure, SMALL, database),

@@ -1,4 +1,5 @@
 import re
+import secrets
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
@@ -19,10 +20,28 @@ class WechatMerchant(models.Model):
     _check_company_auto = True
 
     _event_field = "merchant_id"
-    _SECRET_TARGET_FIELDS = ("mchid", "environment", "sandbox_url", "notify_key")
+    _SECRET_TARGET_FIELDS = (
+        "kind",
+        "mchid",
+        "environment",
+        "sandbox_url",
+        "notify_key",
+    )
 
+    kind = fields.Selection(
+        [("merchant", "Merchant or service provider"), ("brand", "Brand")],
+        required=True,
+        default="merchant",
+        tracking=True,
+        help="A brand (品牌) signs with keys of its own and hands out product coupons; "
+        "it takes no money.",
+    )
     mchid = fields.Char(
-        string="Merchant number", required=True, copy=False, tracking=True
+        string="Merchant number",
+        required=True,
+        copy=False,
+        tracking=True,
+        help="Of a brand its brand ID.",
     )
     account_ids = fields.Many2many(
         "wechat.account",
@@ -138,6 +157,14 @@ class WechatMerchant(models.Model):
         self._keep_secret("private_key")
 
     # === CONSTRAINT METHODS === #
+
+    @api.constrains("kind", "key_mode")
+    def _check_key_mode(self):
+        for merchant in self:
+            if merchant.kind == "brand" and merchant.key_mode != "public_key":
+                raise ValidationError(
+                    self.env._("WeChat signs with its public key for brands.")
+                )
 
     @api.constrains("mchid")
     def _check_mchid(self):
@@ -273,8 +300,27 @@ class WechatMerchant(models.Model):
             find_key=self._find_key,
             public_key_id=self._public_key_id(),
             sandbox_url=self._sandbox_address(),
+            scheme=self._pay_scheme(),
             translate=self.env._,
         )
+
+    def _pay_scheme(self):
+        is_brand = self.kind == "brand"
+        return pay_crypto.BRAND_SCHEME if is_brand else pay_crypto.SCHEME
+
+    def _harmless_question(self):
+        """Return a question that WeChat answers with a signed no, or an answer.
+
+        It shows that both signatures are good, and changes nothing.
+
+        :return: path and query of a GET
+        :rtype: tuple[str, dict]
+        """
+        if self.kind == "brand":
+            return "/brand/marketing/product-coupon/notify-configs", {}
+        number = f"check{secrets.token_hex(8)}"
+        path = f"/v3/pay/transactions/out-trade-no/{number}"
+        return path, {"mchid": self.mchid}
 
     def _check_complete(self, private_key, apiv3_key):
         needed = {

@@ -112,6 +112,29 @@ class TestPayClient(PayClientCase):
         self.assertTrue(header.startswith("WECHATPAY2-SHA256-RSA2048 "))
         self.assertIn(f'signature="{vectors.REQUEST_SIGNATURE}"', header)
 
+    def test_signature_of_a_brand(self):
+        """The same message, another scheme, and the brand instead of the merchant."""
+        client = self.make_client(scheme=pay_crypto.BRAND_SCHEME)
+        client._private_key_pem = vectors.PRIVATE_KEY
+        client.serial = "408B07E79B8269FEC3D5D3E6AB8ED163A6A380DB"
+        client.mchid = "120344"
+        header = client._authorization("GET", "/brand/x", b"")
+        scheme, _space, rest = header.partition(" ")
+        self.assertEqual(scheme, "WECHATPAY-BRAND-SHA256-RSA2048")
+        values = dict(part.split("=", 1) for part in rest.split(","))
+        self.assertEqual(values["brand_id"], '"120344"')
+        self.assertNotIn("mchid", values)
+        message = pay_crypto.lines(
+            "GET",
+            "/brand/x",
+            values["timestamp"].strip('"'),
+            values["nonce_str"].strip('"'),
+            b"",
+        )
+        key = pay_crypto.load_private_key(vectors.PRIVATE_KEY).public_key()
+        signature = values["signature"].strip('"')
+        self.assertTrue(pay_crypto.is_signed(key, message, signature))
+
     def test_signed_answer_of_the_real_server(self):
         client = self.make_client(
             find_key={"PUB_KEY_ID_1": vectors.ANSWER_PUBLIC_KEY}.get,

@@ -57,9 +57,9 @@ class PayResponse:
 
 
 class WechatPayClient:
-    """Client of one merchant.
+    """Client of one merchant or brand.
 
-    :param str mchid: merchant number
+    :param str mchid: merchant number, or number of the brand
     :param str serial: serial number of the merchant's certificate
     :param str private_key: PEM of the merchant's private key
     :param str apiv3_key: the 32 characters set in the merchant platform
@@ -69,6 +69,7 @@ class WechatPayClient:
         it may still be under way
     :param str public_key_id: sent with each request, so that WeChat signs with its
         public key and not with a platform certificate
+    :param str scheme: how requests are signed, a key of ``pay_crypto.SIGNERS``
     :param str sandbox_url: used instead of WeChat's servers
     :param translate: ``env._``
     :param clock: function that returns the Unix time
@@ -84,6 +85,7 @@ class WechatPayClient:
         public_key_id=None,
         former_apiv3_key=None,
         sandbox_url=None,
+        scheme=pay_crypto.SCHEME,
         timeout=TIMEOUT,
         translate=plain_translate,
         clock=time.time,
@@ -91,6 +93,7 @@ class WechatPayClient:
         self.mchid = mchid
         self.serial = serial
         self.public_key_id = public_key_id
+        self.scheme = scheme
         self.timeout = timeout
         self._private_key_pem = private_key
         self._apiv3_key = apiv3_key
@@ -321,6 +324,7 @@ class WechatPayClient:
             data,
             int(self._clock()),
             pay_crypto.nonce(),
+            self.scheme,
         )
 
     def _handle(self, response, find_key=None):

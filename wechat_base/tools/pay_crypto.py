@@ -25,6 +25,10 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
+# How a brand signs for itself; WeChat signs for it as for everybody.
+BRAND_SCHEME = "WECHATPAY-BRAND-SHA256-RSA2048"
+# What each scheme calls the number of who signs.
+SIGNERS: dict[str, str] = {SCHEME: "mchid", BRAND_SCHEME: "brand_id"}
 # The field encryption is defined with SHA-1 in OAEP; it is not a signature.
 _OAEP = padding.OAEP(
     mgf=padding.MGF1(algorithm=SHA1()),  # noqa: S303
@@ -150,22 +154,34 @@ def nonce():
     return secrets.token_hex(16).upper()
 
 
-def authorization(mchid, serial, private_key, method, target, body, timestamp, nonce):
+def authorization(
+    signer,
+    serial,
+    private_key,
+    method,
+    target,
+    body,
+    timestamp,
+    nonce,
+    scheme=SCHEME,
+):
     """Return the value of the header ``Authorization``.
 
+    :param str signer: number of the merchant, or of the brand
     :param str target: path and query exactly as sent
     :param bytes body: body exactly as sent
+    :param str scheme: a key of :data:`SIGNERS`
     """
     message = lines(method, target, timestamp, nonce, body)
     fields = {
-        "mchid": mchid,
+        SIGNERS[scheme]: signer,
         "nonce_str": nonce,
         "signature": sign(private_key, message),
         "timestamp": timestamp,
         "serial_no": serial,
     }
     joined = ",".join(f'{name}="{value}"' for name, value in fields.items())
-    return f"{SCHEME} {joined}"
+    return f"{scheme} {joined}"
 
 
 def decrypt_resource(apiv3_key, resource):

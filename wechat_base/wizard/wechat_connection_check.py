@@ -436,14 +436,10 @@ class WechatConnectionCheck(models.TransientModel):
     def _check_pay_call(self, merchant):
         """Ask for an order that cannot exist: a signed "no" proves both signatures."""
         name = self.env._("Signed call to WeChat Pay")
-        number = f"check{secrets.token_hex(8)}"
+        path, params = merchant._harmless_question()
         client = merchant._get_pay_client()
         try:
-            client.request(
-                "GET",
-                f"/v3/pay/transactions/out-trade-no/{number}",
-                params={"mchid": merchant.mchid},
-            )
+            client.request("GET", path, params=params)
         except WechatRefused:
             self._add(name, "ok", self.env._("Both signatures are accepted"))
         except WechatConfigError as error:

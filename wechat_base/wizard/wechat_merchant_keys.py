@@ -299,10 +299,9 @@ class WechatMerchantKeys(models.TransientModel):
             if error.code == "incomplete" or merchant.environment == "disabled":
                 return
             raise
-        number = f"check{secrets.token_hex(8)}"
-        path = f"/v3/pay/transactions/out-trade-no/{number}"
+        path, params = merchant._harmless_question()
         try:
-            client.request("GET", path, params={"mchid": merchant.mchid})
+            client.request("GET", path, params=params)
         except WechatRefused:
             # A signed "no such order": both signatures are good.
             return

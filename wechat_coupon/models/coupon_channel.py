@@ -21,6 +21,8 @@ class CouponChannel(models.AbstractModel):
     _can_return = False  # takes back a coupon that was used
     _starts_apart = False  # what is published is not handed out yet
     _in_payment = False  # WeChat takes it off inside the payment; no till scans it
+    _needs_wechat_payment = False  # goes with a WeChat payment of the same order
+    _first_step = "publish"  # kind of task with which publishing begins
     _uses_merchant = False  # lives at a WeChat Pay merchant, not only at an account
     # Fields of a published template that may still change; the channel is told.
     _updatable = frozenset()
@@ -166,6 +168,12 @@ class CouponChannel(models.AbstractModel):
         """
         return None
 
+    def _check_void(self):
+        """Refuse to make coupons unusable that the channel would still take.
+
+        :raises UserError: if the channel has no way to do it
+        """
+
     def _void(self, coupon, reason, number):
         """Make a coupon unusable at the channel.
 
@@ -194,3 +202,16 @@ class CouponChannel(models.AbstractModel):
         :rtype: str
         """
         return "done"
+
+    def _return_at_channel(self, redemption, number):
+        """Have the channel give a used coupon back to its holder.
+
+        Only channels with ``_can_return`` are asked.
+
+        :param str number: stored before; the same for every attempt
+        """
+        raise NotImplementedError()
+
+    def _is_returned(self, redemption, number):
+        """Whether a :meth:`_return_at_channel` without an answer was done."""
+        return False

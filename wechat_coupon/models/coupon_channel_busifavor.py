@@ -469,6 +469,18 @@ class CouponChannelBusifavor(models.AbstractModel):
         template = coupon.coupon_template_id
         self._call(template, "POST", "/coupons/return", body, number)
 
+    @api.model
+    def _is_returned(self, redemption, number):
+        """Override of ``coupon.channel``: is our return the last one WeChat knows?"""
+        found = self._detail(redemption.coupon_id)
+        if not found or found.get("return_request_no") != number:
+            # The same number again is harmless, and says what is wrong.
+            return False
+        return (
+            found.get("coupon_state") != "USED"
+            or found.get("use_request_no") != redemption.request_no
+        )
+
     def _associate(self, coupon, out_trade_no, number):
         """Tell WeChat Pay which of its orders a coupon was used on."""
         template = coupon.coupon_template_id

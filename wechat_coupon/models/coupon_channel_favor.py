@@ -204,6 +204,15 @@ class CouponChannelFavor(models.AbstractModel):
         """Override of ``coupon.channel``: no till takes it."""
         return "in_payment"
 
+    def _check_void(self):
+        """Override of ``coupon.channel``: WeChat goes on taking it off."""
+        raise UserError(
+            self.env._(
+                "WeChat has no way to make a cash coupon (代金券) invalid. End the "
+                "template, so that no more are handed out."
+            )
+        )
+
     # === THE PAYMENT === #
 
     @api.model
@@ -264,8 +273,6 @@ class CouponChannelFavor(models.AbstractModel):
 
 
 def _name(text):
-    """Return a name that WeChat takes: 20 bytes, none of four characters."""
-    clean = "".join(" " if char in "_,;|" else char for char in text)
-    while len(clean.encode("gbk", "replace")) > 18:
-        clean = clean[:-1]
-    return clean.strip() or "-"
+    """Return a name that WeChat takes: 9 characters, 20 if all are Latin."""
+    clean = "".join(" " if char in "_,;|" else char for char in text).strip()
+    return clean[: 20 if clean.isascii() else 9].strip() or "-"

@@ -98,13 +98,16 @@ class CouponChannelPay(models.AbstractModel):
     def _appid(self, template):
         return template.account_id.sudo().appid
 
-    def _upload_image(self, template, path):
-        """Return WeChat's address of the template's logo, or ``None``."""
-        logo = template.with_context(bin_size=False).logo
-        if not logo:
+    def _upload_image(self, template, path, name="logo"):
+        """Return WeChat's address of a picture of the template, or ``None``.
+
+        :param str name: field of the picture
+        """
+        picture = template.with_context(bin_size=False)[name]
+        if not picture:
             return None
         client = template.merchant_id.sudo()._get_pay_client()
-        answer = client.upload_image(path, "logo.png", base64.b64decode(logo))
+        answer = client.upload_image(path, f"{name}.png", base64.b64decode(picture))
         return answer.get("media_url")
 
     # === CHECKS === #

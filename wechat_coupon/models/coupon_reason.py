@@ -187,8 +187,8 @@ class CouponReason(models.AbstractModel):
 
     def _reason_sales_order(self, **_kw):
         return self.env._(
-            "WeChat coupons can be used at the till only. Take the coupon off this "
-            "sales order."
+            "Nobody has entered this coupon's code on the sales order. Use “Coupon "
+            "Code” and enter it."
         )
 
     # --- for the manager, on the worklist --- #

@@ -40,7 +40,8 @@ class CouponRedemption(models.Model):
 
     _name = "coupon.redemption"
     _description = "Coupon Redemption"
-    _inherit = ["mail.thread", "mail.activity.mixin", "wechat.operation"]
+    # `rating.mixin` is a `mail.thread` too.
+    _inherit = ["rating.mixin", "mail.activity.mixin", "wechat.operation"]
     _order = "id desc"
     _rec_name = "order_name"
     # Nobody writes the ledger, but who reads it may talk about it.
@@ -773,20 +774,7 @@ class CouponRedemption(models.Model):
         ledger = self.sudo()
         ledger.flush_model()
         coupons = self.env["loyalty.card"].union(*uses).sudo().sorted("id")
-        known = {
-            row["coupon_id"]
-            for row in self.env.execute_query_dict(
-                SQL(
-                    """
-                    SELECT coupon_id FROM coupon_redemption
-                     WHERE order_uuid = %s AND coupon_id = ANY(%s)
-                       AND state IN ('redeemed', 'returned', 'conflict')
-                    """,
-                    order.uuid,
-                    coupons.ids,
-                )
-            )
-        }
+        known = ledger._known_uses(order, coupons)
         coupons = coupons.filtered(lambda coupon: coupon.id not in known)
         if not coupons:
             return ledger.browse()
@@ -808,6 +796,24 @@ class CouponRedemption(models.Model):
         ledger.invalidate_model()
         redemptions._after_redeem(uses, refused)
         return redemptions
+
+    def _known_uses(self, order, coupons):
+        """Return the ids of coupons that the order has used before.
+
+        :rtype: set
+        """
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT coupon_id FROM coupon_redemption
+                 WHERE order_uuid = %s AND coupon_id = ANY(%s)
+                   AND state IN ('redeemed', 'returned', 'conflict')
+                """,
+                order.uuid,
+                coupons.ids,
+            )
+        )
+        return {row[0] for row in self.env.cr.fetchall()}
 
     def _refused_on_paid(self, order, coupons):
         """Why coupons that a paid order has not reserved were no good for it.
@@ -1008,8 +1014,8 @@ class CouponRedemption(models.Model):
             [
                 {
                     "card_id": redemption.coupon_id.id,
-                    "order_model": "pos.order",
-                    "order_id": redemption.pos_order_id.id,
+                    "order_model": redemption._order_of_history()._name,
+                    "order_id": redemption._order_of_history().id,
                     "description": self.env._(
                         "Coupon used on %s", redemption.order_name
                     ),

@@ -59,6 +59,7 @@ class CouponRedemption(models.Model):
         if redemption:
             redemption.coupon_id._wechat_set_state("used")
             redemption._add_history()
+            redemption._tell()
         return redemption
 
 

@@ -42,7 +42,7 @@ class CouponTask(models.Model):
     # The last order to WeChat about a template, among one task for each void coupon.
     _template_idx = models.Index(
         "(template_id, id) "
-        "WHERE kind IN ('publish', 'start', 'end', 'update', 'stock')",
+        "WHERE kind IN ('picture', 'publish', 'start', 'end', 'update', 'stock')",
     )
 
     @api.model

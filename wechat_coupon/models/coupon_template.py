@@ -31,6 +31,9 @@ _TERMS = {
     "date_to",
     "date_type",
     "attribute",
+    "brand_no",
+    "bundle_count",
+    "bundle_interval",
     "day_limit",
     "exchange_fen",
     "exchange_price",
@@ -88,6 +91,8 @@ _GUARDED = {
     "needs_benefit",
     "needs_setup",
     "ordered_at",
+    "product_coupon_no",
+    "product_pictures",
     "program_id",
     "remote_event_at",
     "remote_id",
@@ -96,6 +101,7 @@ _GUARDED = {
     "remote_stock",
     "remote_synced_at",
     "remote_type",
+    "replacement_template_id",
     "state",
     "state_reason",
 }
@@ -163,6 +169,7 @@ class CouponTemplate(models.Model):
             ("local", "Our own coupons"),
             ("card", "WeChat card (卡券)"),
             ("busifavor", "WeChat Pay merchant coupon (商家券)"),
+            ("product_coupon", "Product coupon (商品券)"),
             ("favor", "WeChat Pay cash coupon (代金券)"),
         ],
         required=True,
@@ -439,7 +446,7 @@ class CouponTemplate(models.Model):
             last_sudo = tasks.search(
                 [
                     ("template_id", "in", template.ids),
-                    ("kind", "in", ("publish", "start", "end", "update", "stock")),
+                    ("kind", "in", const.TEMPLATE_TASKS),
                 ],
                 limit=1,
             )
@@ -709,7 +716,8 @@ class CouponTemplate(models.Model):
                 template._set_state("live")
                 continue
             template._write_guarded({"state_reason": False})
-            self.env["coupon.task"]._start("publish", template)
+            first = template._channel()._first_step
+            self.env["coupon.task"]._start(first, template)
         return self._notify(
             self.env._("Published.")
             if all(template.state == "live" for template in self)
@@ -983,9 +991,10 @@ class CouponTemplate(models.Model):
                     "program_type": "coupons",
                     "applies_on": "current",
                     "trigger": "with_code",
+                    "wechat_needs_payment": self._channel()._needs_wechat_payment,
                     "portal_visible": False,
                     "pos_ok": True,
-                    "sale_ok": False,
+                    "sale_ok": True,
                     "wechat_guarded": True,
                     "communication_plan_ids": [Command.clear()],
                     **self._program_terms(),

@@ -1,5 +1,5 @@
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from odoo.addons.wechat_base.tools import money
@@ -27,7 +27,10 @@ _GUARDED = {
     "wechat_identity_id",
     "wechat_openid",
     "wechat_outer_str",
+    "wechat_replaces_id",
     "wechat_state",
+    "wechat_bundle_no",
+    "wechat_stock_no",
     "wechat_used_outside",
     "wechat_valid_from",
     "wechat_valid_to",
@@ -200,19 +203,9 @@ class LoyaltyCard(models.Model):
         raise UserError(
             self.env._(
                 "This coupon is kept by the coupon ledger. It is made from its "
-                "template and used at the till only; a coupon manager can make it "
-                "invalid."
+                "template and used by its code; a coupon manager can make it invalid."
             )
         )
-
-    def _wechat_check_sales_order(self):
-        """Refuse guarded coupons on a sales order, whichever way they came there.
-
-        :raises ValidationError: if a coupon of ``self`` is guarded
-        """
-        # sudo: the template is not for salespeople to read.
-        if self.sudo().filtered("coupon_template_id"):
-            raise ValidationError(self.env["coupon.reason"]._message("sales_order"))
 
     # === ACTION METHODS === #
 
@@ -251,8 +244,10 @@ class LoyaltyCard(models.Model):
         """
         self._wechat_lock()
         self._wechat_check_free()
+        for template in self.sudo().coupon_template_id:
+            template._channel()._check_void()
         for card in self:
-            if card.wechat_state not in ("waiting", "usable", "gifting"):
+            if card.wechat_state not in ("waiting", "confirming", "usable", "gifting"):
                 raise UserError(
                     self.env._("Coupon %(code)s is not usable.", code=card.code)
                 )

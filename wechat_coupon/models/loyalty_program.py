@@ -22,6 +22,7 @@ _TERMS = {
     "sale_ok",
     "trigger",
     "wechat_guarded",
+    "wechat_needs_payment",
 }
 
 
@@ -34,6 +35,15 @@ class LoyaltyProgram(models.Model):
         copy=False,
         help="The coupons of this program are kept by the coupon ledger. Its terms "
         "are set on the coupon template.",
+    )
+    # Marketers see how often a program was used, and no orders.
+    order_count = fields.Integer(compute_sudo=True)
+    total_order_count = fields.Integer(compute_sudo=True)
+    wechat_needs_payment = fields.Boolean(
+        string="Paid With WeChat Only",
+        readonly=True,
+        copy=False,
+        help="The coupons of this program are used together with a WeChat payment.",
     )
     wechat_template_ids = fields.One2many(
         "coupon.template", "program_id", string="Coupon Templates", readonly=True
@@ -75,7 +85,11 @@ class LoyaltyProgram(models.Model):
 
     @api.model
     def _load_pos_data_fields(self, config):
-        return [*super()._load_pos_data_fields(config), "wechat_guarded"]
+        return [
+            *super()._load_pos_data_fields(config),
+            "wechat_guarded",
+            "wechat_needs_payment",
+        ]
 
     def action_wechat_templates(self):
         """Open the coupon template of the program."""

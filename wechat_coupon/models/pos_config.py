@@ -357,7 +357,7 @@ class PosConfig(models.Model):
         cards = self.env["loyalty.card"]
         coupon = cards._wechat_find(code)
         if coupon:
-            if coupon.wechat_state == "waiting":
+            if coupon.wechat_state in ("waiting", "confirming"):
                 # Perhaps received a moment ago, and the callback is on its way.
                 self.env["coupon.redemption"]._ask_channel(
                     coupon.coupon_template_id._channel(),

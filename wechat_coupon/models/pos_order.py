@@ -78,31 +78,7 @@ class PosOrder(models.Model):
             _logger.exception("Coupons of paid order %s are not recorded", self.uuid)
 
     def _wechat_mark_refunds(self):
-        """Put redemptions on the worklist whose goods are given back."""
-        refunded = self.lines.refunded_orderline_id
-        if not refunded:
-            return
-        try:
-            with self.env.cr.savepoint():
-                # sudo: users of the till do not read the ledger themselves.
-                redemptions_sudo = (
-                    self.env["coupon.redemption"]
-                    .sudo()
-                    .search(
-                        [
-                            ("pos_order_id", "in", refunded.order_id.ids),
-                            ("state", "in", ("redeemed", "conflict")),
-                            "|",
-                            ("line_ids.pos_line_id", "in", refunded.ids),
-                            ("coupon_id", "in", refunded.coupon_id.ids),
-                        ]
-                    )
-                )
-                redemptions_sudo._goods_returned()
-        except OperationalError:
-            raise
-        except Exception:
-            _logger.exception("Coupons of refund %s", self.uuid)
+        """Hook: what becomes of coupons whose goods this order gives back."""
 
     def _wechat_order_ref(self):
         self.ensure_one()
@@ -256,26 +232,11 @@ class PosOrder(models.Model):
 
         :param int count: number of discount lines; each was rounded by itself
         """
-        template = coupon.coupon_template_id
-        lines = self._wechat_matching_lines(coupon)
-        total = sum(money.to_fen(line.price_subtotal_incl) for line in lines)
-        if template.coupon_type == "amount":
-            allowed = template.amount_fen
-        elif template.coupon_type == "percent":
-            allowed = -(-total * template.percent_off // 100)
-            if template.max_discount_fen:
-                allowed = min(allowed, template.max_discount_fen)
-        else:
-            prices = [
-                money.to_fen(line.price_subtotal_incl / line.qty)
-                for line in lines
-                if line.qty
-            ]
-            if template.coupon_type == "exchange":
-                allowed = max(max(prices, default=0) - template.exchange_fen, 0)
-            else:
-                allowed = max(prices, default=0) * max(template.gift_qty, 1)
-        return allowed + count
+        lines = [
+            (money.to_fen(line.price_subtotal_incl), line.qty)
+            for line in self._wechat_matching_lines(coupon)
+        ]
+        return coupon.coupon_template_id._most_off_fen(lines) + count
 
     def _compute_wechat_redemption_count(self):
         counts = dict(

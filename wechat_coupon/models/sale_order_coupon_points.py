@@ -1,4 +1,5 @@
 from odoo import api, models
+from odoo.exceptions import ValidationError
 
 
 class SaleOrderCouponPoints(models.Model):
@@ -6,4 +7,7 @@ class SaleOrderCouponPoints(models.Model):
 
     @api.constrains("coupon_id")
     def _check_wechat_guarded(self):
-        self.coupon_id._wechat_check_sales_order()
+        """Orders give no points to coupons that the ledger keeps."""
+        # sudo: the template is not for salespeople to read.
+        if self.sudo().coupon_id.filtered("coupon_template_id"):
+            raise ValidationError(self.env["coupon.reason"]._message("sales_order"))

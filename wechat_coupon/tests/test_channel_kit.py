@@ -1,10 +1,13 @@
 """One command shows that all channels behave alike: ``ONLY=channels``."""
 
+import time
+from datetime import timedelta
 from uuid import uuid4
 
+from odoo import fields
 from odoo.tests import tagged
 
-from .channel_kit import ChannelKit, PayChannelCase
+from .channel_kit import ChannelKit, PayChannelCase, PayingCase, ProductKit
 from .common import LOGO_URL, SandboxCase
 
 
@@ -46,12 +49,47 @@ class TestChannelCard(ChannelKit, SandboxCase):
             f"phone/{self.openid}/consume", card_id=self.offer.remote_id, code=code
         )
 
+    # === OF ITS OWN === #
+
+    def test_replacements(self):
+        """One template of replacements, worth the same; nobody hands them out."""
+        replacements = self.env["loyalty.card"]
+        for _twice in range(2):
+            openid = self.sandbox.post("users", nickname="u")["openid"]
+            coupon = self.coupon_of(self.hand_out(self.offer, openid))
+            redemption = self.sell(coupon)
+            self.write_off(redemption)
+            self.give_back(redemption)
+            new = redemption.replacement_id
+            self.assertEqual(new.wechat_openid, coupon.wechat_openid)
+            self.assertEqual(new.wechat_valid_to, coupon.wechat_valid_to)
+            self.assertIn(new.code, redemption._return_sentence())
+            replacements |= new
+        template = replacements.coupon_template_id
+        self.assertEqual(len(template), 1)
+        self.assertEqual((template.channel, template.state), ("local", "ended"))
+        self.assertEqual(template.amount_fen, self.offer.amount_fen)
+        self.assertEqual(template.threshold_fen, self.offer.threshold_fen)
+
+    def test_replacement_of_an_expired_coupon(self):
+        coupon = self.coupon_of(self.hand_out(self.offer))
+        redemption = self.sell(coupon)
+        self.write_off(redemption)
+        over = fields.Datetime.now() - timedelta(days=1)
+        coupon.sudo()._write({"wechat_valid_to": over})
+        coupon.invalidate_recordset()
+        self.give_back(redemption)
+        self.assertEqual(redemption.state, "returned")
+        self.assertFalse(redemption.replacement_id)
+        self.assertIn("expired", redemption._return_sentence())
+
 
 @tagged("post_install", "-at_install", "wechat_channels")
 class TestChannelBusifavor(ChannelKit, PayChannelCase):
     channel = "busifavor"
     write_off_path = "/v3/marketing/busifavor/coupons/use"
     publish_path = "/v3/marketing/busifavor/stocks"
+    return_path = "/v3/marketing/busifavor/coupons/return"
     sends = 2
 
     def setUp(self):
@@ -161,6 +199,40 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
             self.model._return_at_channel(redemption, "RETURN1")
         self.assertEqual(self.remote_uses(coupon.code), 0)
 
+    def test_refused_return(self):
+        """WeChat does not take it back: a person has to look."""
+        coupon = self.coupon_of(self.hand_out(self.offer))
+        redemption = self.sell(coupon)
+        self.write_off(redemption)
+        self.give_back(redemption)
+        self.assertEqual(redemption.return_way, "channel")
+        self.assertEqual(coupon.wechat_state, "used")
+        self.fault(self.return_path, "http_status", status=400, code="INVALID_REQUEST")
+        self.work_off(self.offer)
+        self.assertEqual(redemption.return_task_ids.remote_state, "refused")
+        self.assertTrue(redemption.needs_attention)
+        self.assertIn("take the coupon back", redemption.reason)
+        self.assertEqual(coupon.wechat_state, "used")
+        # The cause is gone: a manager tries again.
+        redemption.return_task_ids.with_user(self.manager).action_retry()
+        self.work_off(self.offer)
+        self.assertEqual(coupon.wechat_state, "usable")
+
+    def test_given_back_while_the_write_off_is_under_way(self):
+        coupon = self.coupon_of(self.hand_out(self.offer))
+        redemption = self.sell(coupon)
+        self.fault(self.write_off_path, "timeout_after", times=self.sends, seconds=0.1)
+        self.attempt(redemption)
+        self.assertEqual(redemption.remote_state, "unknown")
+        self.give_back(redemption)
+        self.assertEqual(redemption.return_way, "waiting")
+        self.assertEqual(coupon.wechat_state, "used")
+        self.write_off(redemption)
+        self.assertEqual(redemption.return_way, "channel")
+        self.work_off(self.offer)
+        self.assertEqual(coupon.wechat_state, "usable")
+        self.assertEqual(self.remote_uses(coupon.code), 0)
+
     def test_stock_and_texts(self):
         self.offer.with_user(self.manager).write(
             {"stock": 250, "description": "新条件", "goods_text": "茶饮"}
@@ -169,3 +241,63 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
         stock = self.model._stock(self.offer)
         self.assertEqual(stock["stock_send_rule"]["max_coupons"], 250)
         self.assertEqual(stock["goods_name"], "茶饮")
+
+
+@tagged("post_install", "-at_install", "wechat_channels")
+class TestChannelProductBrand(ProductKit):
+    """A brand signs for itself."""
+
+    door = "brand"
+
+
+@tagged("post_install", "-at_install", "wechat_channels")
+class TestChannelProductProvider(ProductKit):
+    """A merchant acts for the brand."""
+
+    door = "provider"
+
+
+@tagged("post_install", "-at_install", "wechat_channels")
+class TestChannelFavorKit(ChannelKit, PayingCase):
+    """No till scans it: the customer pays, and WeChat takes it off."""
+
+    channel = "favor"
+    publish_path = "/coupon-stocks$"
+    sends = 2
+
+    def setUp(self):
+        self.sandbox.post("merchants", mchid=self.merchant.mchid, balance=None)
+        # WeChat takes the best of all that are in the wallet.
+        self.openid = self.somebody()
+        super().setUp()
+        self.addCleanup(self.sandbox.post, "clock", reset=True)
+
+    def somebody(self):
+        return self.sandbox.post("users", nickname="somebody")["openid"]
+
+    def remote_templates(self):
+        return len(self.sandbox.call("GET", "state")["stocks"]["favor"])
+
+    def hand_out(self, template, openid=None):
+        # It begins some minutes after it was made.
+        self.sandbox.post("clock", set=time.time() + 400)
+        number = self.model._send(template, openid or self.openid, uuid4().hex)
+        self.sandbox.post("clock", reset=True)
+        self.model._coupon(template, number, openid or self.openid)
+        return number
+
+    def coupon_of(self, code):
+        return self.env["loyalty.card"]._wechat_find(code)
+
+    def sell(self, coupon):
+        uuid = str(uuid4())
+        self.sandbox.post("clock", set=time.time() + 400)
+        # The order is worth what it costs; the discount is in the payment.
+        self.pay(uuid, **self.payment_of(uuid, 10000))
+        self.sandbox.post("clock", reset=True)
+        return self.redemptions(coupon, "redeemed")
+
+    def remote_uses(self, code):
+        held = self.sandbox.call("GET", f"phone/{self.openid}/vouchers")
+        found = next(one for one in held if one["coupon_id"] == code)
+        return int(found["state"] == "USED")

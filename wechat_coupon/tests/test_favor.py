@@ -87,16 +87,19 @@ class TestChannelFavor(PayCase):
             [("template_id", "=", self.offer.id)]
         )
 
+    def let_it_begin(self):
+        """A stock begins some minutes after it was made."""
+        self.sandbox.post("clock", set=time.time() + 400)
+        self.addCleanup(self.sandbox.post, "clock", reset=True)
+
     def test_taken_off_the_payment(self):
         """WeChat takes it off; order, ledger and coupon say so, once."""
         self.publish(self.offer)
         self.assertEqual(self.offer.state, "live", self.offer.state_reason)
         channel = self.env["coupon.channel.favor"]
+        self.let_it_begin()
         number = channel._send(self.offer, self.openid, "SEND1")
         self.assertEqual(channel._send(self.offer, self.openid, "SEND1"), number)
-        # It begins some minutes after it was made.
-        self.sandbox.post("clock", set=time.time() + 400)
-        self.addCleanup(self.sandbox.post, "clock", set=None)
         order, answer = self.paid_order()
         self.assertEqual(answer["payer_total"], 1034)
         redemption = self.redemptions()
@@ -115,6 +118,22 @@ class TestChannelFavor(PayCase):
         self.notify(number, self.row().remote_no)
         channel._record_payments(order)
         self.assertEqual(self.redemptions(), redemption)
+
+    def test_given_back(self):
+        """WeChat gives it back with the payment's refund; it may then be used again."""
+        self.publish(self.offer)
+        self.let_it_begin()
+        self.env["coupon.channel.favor"]._send(self.offer, self.openid, "SEND3")
+        order, _answer = self.paid_order()
+        redemption = self.redemptions()
+        refund = order._refund()
+        refund._wechat_mark_refunds()
+        self.assertEqual(redemption.state, "returned")
+        self.assertEqual(redemption.return_way, "payment")
+        self.assertFalse(redemption.return_task_ids)
+        self.assertFalse(redemption.needs_attention)
+        self.assertEqual(redemption.coupon_id.wechat_state, "used")
+        self.assertIn("refund of the payment", redemption._return_sentence())
 
     def notify(self, number, transaction_id):
         events = self.env["wechat.event"]
@@ -142,6 +161,7 @@ class TestChannelFavor(PayCase):
     def test_used_elsewhere(self):
         """On a payment that is not ours: the coupon is used, and no order of ours."""
         self.publish(self.offer)
+        self.let_it_begin()
         number = self.env["coupon.channel.favor"]._send(self.offer, self.openid, "S2")
         self.notify(number, "4200000000")
         coupon = self.env["loyalty.card"]._wechat_find(number)
@@ -193,6 +213,15 @@ class TestChannelFavor(PayCase):
         self.publish_again(task)
         self.assertEqual(task.remote_state, "done")
         self.assertTrue(self.env["coupon.channel.favor"]._is_ended(self.offer))
+
+    def test_long_names(self):
+        for title in (
+            "满100减10 十一月全场通用券",
+            "Ten off from 100, all shops; now|",
+        ):
+            offer = self.make_offer(title=title)
+            self.publish(offer)
+            self.assertEqual(offer.state, "live", offer.state_reason)
 
     def test_wechats_limits(self):
         for vals, text in (

@@ -332,15 +332,15 @@ class TestRedeem(CouponCase):
         self.env["pos.order"].with_user(self.cashier).sync_from_ui([data])
         return self.env["pos.order"].search([("uuid", "=", data["uuid"])])
 
-    def test_refund_asks_what_becomes_of_the_coupon(self):
+    def test_refund_gives_the_coupon_back(self):
         coupon = self.new_coupons()
         uuid = str(uuid4())
         self.reserve(uuid, coupon)
         order = self.pay(uuid, coupon)
         self.assertFalse(self.redemptions(coupon).needs_attention)
         self.assertEqual(self.refund(order).state, "paid")
-        self.check_attention(self.redemptions(coupon), "redeemed")
-        self.assertEqual(coupon.wechat_state, "used")
+        self.assertEqual(self.redemptions(coupon).state, "returned")
+        self.assertEqual(coupon.wechat_state, "usable")
 
     def test_a_line_that_contradicts_itself_uses_the_coupon(self):
         coupon = self.new_coupons()
@@ -630,7 +630,7 @@ class TestRedeem(CouponCase):
         redemption = self.redemptions(coupon)
         self.assertFalse(redemption.needs_attention)
         order._refund()._wechat_mark_refunds()
-        self.check_attention(redemption, "redeemed")
+        self.assertEqual(redemption.state, "returned")
 
     def test_another_till_cannot_release(self):
         coupon = self.new_coupons()

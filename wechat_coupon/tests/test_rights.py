@@ -69,6 +69,13 @@ class TestRights(CouponCase):
                 self.rpc(self.cashier, card, "write", vals)
         self.assertEqual(self.coupon.points, 1)
 
+    def test_the_program_opens_for_a_marketer(self):
+        """Odoo's form counts sales orders, which a marketer does not read."""
+        program = self.template.program_id.with_user(self.manager)
+        self.assertEqual(
+            program.web_read({"total_order_count": {}})[0]["id"], program.id
+        )
+
     def test_the_key_does_not_come_over_rpc(self):
         for key in (True, 1, "wechat_coupon_ledger", {}):
             with self.assertRaises(UserError):

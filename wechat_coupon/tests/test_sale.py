@@ -1,62 +1,519 @@
+"""Coupons on sales orders: the same ledger as at the till."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from odoo import Command, fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 
 from .common import CouponCase
 
 
-@tagged("post_install", "-at_install")
-class TestSale(CouponCase):
-    """Guarded coupons on sales orders: refused, whichever way they come."""
-
+class SaleCase(CouponCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.salesman = cls.new_user(
-            "coupon_sale", "sales_team.group_sale_salesman_all_leads"
-        )
+        cls.salesman = cls.new_user("coupon_sale", "sales_team.group_sale_salesman")
         cls.coupon = cls.template._generate(1)
-        cls.order = (
-            cls.env["sale.order"]
-            .with_user(cls.salesman)
+
+    def new_order(self, products=None, user=None, **vals):
+        """A quotation of a salesperson: 100 yuan, unless said otherwise."""
+        return (
+            self.env["sale.order"]
+            .with_user(user or self.salesman)
             .create(
                 {
-                    "partner_id": cls.customer.id,
-                    "company_id": cls.company.id,
+                    "partner_id": self.customer.id,
+                    "company_id": self.company.id,
                     "order_line": [
-                        (0, 0, {"product_id": cls.tea.id, "product_uom_qty": 5})
+                        Command.create(
+                            {"product_id": product.id, "product_uom_qty": qty}
+                        )
+                        for product, qty in products or ((self.tea, 1), (self.rice, 1))
                     ],
+                    **vals,
                 }
             )
         )
 
+    def apply(self, order, coupon):
+        """Enter a code and take the reward, as the two dialogues do."""
+        wizard = self.env["sale.loyalty.coupon.wizard"].with_user(order.env.user)
+        wizard = wizard.create({"order_id": order.id, "coupon_code": coupon.code})
+        action = wizard.action_apply()
+        choice = (
+            self.env["sale.loyalty.reward.wizard"]
+            .with_user(order.env.user)
+            .with_context(**action["context"])
+            .create({"selected_reward_id": coupon.program_id.reward_ids.id})
+        )
+        choice.action_apply()
+        self.env.invalidate_all()
+
+    def sold(self, coupon=None, **kwargs):
+        """A confirmed order with a coupon."""
+        order = self.new_order(**kwargs)
+        self.apply(order, coupon or self.coupon)
+        order.action_confirm()
+        return order
+
+    def invoice(self, order):
+        for line in order.sudo().order_line:
+            line.qty_delivered = line.product_uom_qty
+        invoice = order.sudo()._create_invoices()
+        invoice.action_post()
+        return invoice
+
+    def credit(self, invoice, keep=None):
+        """Post a credit note over lines of an invoice.
+
+        :param dict keep: quantities by product; all of the invoice by default
+        """
+        note = invoice._reverse_moves([{"invoice_date": fields.Date.today()}])
+        if keep is not None:
+            for line in note.invoice_line_ids:
+                if line.product_id in keep:
+                    line.quantity = keep[line.product_id]
+                elif not line.sale_line_ids.coupon_id:
+                    line.unlink()
+        return note
+
+
+@tagged("post_install", "-at_install")
+class TestSale(SaleCase):
+    # === A CODE IS ENTERED === #
+
     def test_code(self):
-        answer = self.order._try_apply_code(self.coupon.code)
-        self.assertEqual(set(answer), {"error"})
-        self.assertIn("till", answer["error"])
-        self.assertFalse(self.order.applied_coupon_ids)
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        self.assertEqual(order.amount_total, 90)
+        # Nothing has happened to the coupon yet.
+        self.assertFalse(self.redemptions(self.coupon))
+        self.assertEqual(self.coupon.points, 1)
 
-    def test_wizard(self):
-        wizard = self.env["sale.loyalty.coupon.wizard"].with_user(self.salesman)
-        with self.assertRaisesRegex(ValidationError, "till"):
-            wizard.create(
-                {"order_id": self.order.id, "coupon_code": self.coupon.code}
-            ).action_apply()
+    def test_dialogue_given_up(self):
+        """Entering a code uses nothing up."""
+        order = self.new_order()
+        self.assertNotIn("error", order._try_apply_code(self.coupon.code))
+        self.assertTrue(self.reserve(str(uuid4()), self.coupon)["ok"])
 
-    def test_portal(self):
-        """The website and the portal call it with sudo."""
-        answer = self.order.sudo()._try_apply_code(self.coupon.code)
-        self.assertIn("error", answer)
-        self.assertNotIn(
-            self.template.program_id,
-            self.env["loyalty.program"].search(self.order._get_program_domain()),
+    def test_typed_with_blanks(self):
+        order = self.new_order()
+        self.assertNotIn("error", order._try_apply_code(f" {self.coupon.code} "))
+
+    def test_unknown(self):
+        self.assertTrue(self.new_order()._try_apply_code("NOSUCH1")["not_found"])
+
+    def test_refused_at_once(self):
+        now = fields.Datetime.now()
+        old, void, held, used = self.new_coupons(4)
+        old.sudo()._write({"wechat_valid_to": now - timedelta(days=2)})
+        old.invalidate_recordset()
+        void.sudo()._wechat_void("lost")
+        self.reserve(str(uuid4()), held)
+        self.pay(str(uuid4()), used)
+        for coupon, words in (
+            (old, "expired"),
+            (void, "made invalid"),
+            (held, "open order"),
+            (used, "already used"),
+        ):
+            order = self.new_order()
+            answer = order._try_apply_code(coupon.code)
+            self.assertIn(words, answer["error"])
+            self.assertFalse(order.sudo().wechat_coupon_ids)
+        small = self.new_order(products=((self.book, 1),))
+        answer = small._try_apply_code(self.coupon.code)
+        self.assertIn("66.67 more", answer["error"])
+
+    def test_not_for_sales_orders(self):
+        shop = self.new_template(pos_config_ids=[(4, self.config.id)])._generate(1)
+        answer = self.new_order()._try_apply_code(shop.code)
+        self.assertIn("certain shops", answer["error"])
+        for name in ("_in_payment", "_needs_wechat_payment"):
+            channel = type(self.env["coupon.channel.local"])
+            self.patch(channel, name, True)
+            answer = self.new_order()._try_apply_code(self.coupon.code)
+            self.assertIn("payment by WeChat", answer["error"])
+            self.patch(channel, name, False)
+
+    def test_somebody_elses(self):
+        other = self.env["res.partner"].create({"name": "Other"})
+        coupon = self.template._generate(1, other)
+        answer = self.new_order()._try_apply_code(coupon.code)
+        self.assertIn("another customer", answer["error"])
+
+    def test_stacking(self):
+        alone = self.new_template(stacking="exclusive", threshold_fen=0)._generate(1)
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        self.assertIn("cannot be", order._try_apply_code(alone.code)["error"])
+
+    def test_confirmed_order(self):
+        order = self.new_order()
+        order.action_confirm()
+        self.assertIn("quotation", order._try_apply_code(self.coupon.code)["error"])
+
+    def test_another_companys(self):
+        foreign = self.new_company("Foreign CN")
+        order = self.new_order()
+        template = self.new_template(company_id=foreign.id)
+        coupon = template._generate(1)
+        answer = order._try_apply_code(coupon.code)
+        self.assertIn("another company", answer["error"])
+
+    # === CONFIRMED === #
+
+    def test_confirm(self):
+        order = self.sold()
+        self.assertEqual(order.amount_total, 90)
+        redemption = self.redemptions(self.coupon)
+        self.assertEqual(redemption.state, "redeemed")
+        self.assertEqual(redemption.sale_order_id.id, order.id)
+        self.assertEqual(redemption.order_name, order.name)
+        self.assertEqual(
+            (redemption.discount_fen, redemption.order_total_fen), (1000, 9000)
+        )
+        self.assertFalse(redemption.problems)
+        self.assertEqual(self.coupon.wechat_state, "used")
+        self.assertEqual(self.coupon.points, 0)
+        self.assertEqual(self.coupon.history_ids.mapped("used"), [1])
+        lines = redemption.line_ids
+        self.assertEqual(sum(lines.mapped("discount_fen")), 1000)
+        self.assertEqual(lines.product_id, self.tea | self.rice)
+        self.assertEqual(
+            redemption.with_user(self.manager).action_view_order()["res_id"], order.id
+        )
+        # The tills know it at once.
+        self.assertEqual(
+            self.refusal_codes(self.reserve(str(uuid4()), self.coupon)), ["used"]
         )
 
+    def test_kinds(self):
+        for vals, total in (
+            ({"coupon_type": "percent", "percent_off": 30}, 70),
+            (
+                {"coupon_type": "percent", "percent_off": 30, "max_discount_fen": 500},
+                95,
+            ),
+            ({"product_ids": [(4, self.rice.id)], "threshold_fen": 0}, 90),
+            ({"coupon_type": "gift", "gift_product_id": self.book.id}, 100),
+            (
+                {
+                    "coupon_type": "exchange",
+                    "gift_product_id": self.tea.id,
+                    "exchange_fen": 990,
+                    "threshold_fen": 0,
+                },
+                49.9,
+            ),
+        ):
+            with self.subTest(vals):
+                coupon = self.new_template(**vals)._generate(1)
+                order = self.sold(coupon)
+                self.assertAlmostEqual(order.amount_total, total)
+                redemption = self.redemptions(coupon)
+                self.assertEqual(redemption.state, "redeemed")
+                self.assertFalse(redemption.problems)
+                wanted = (
+                    3333
+                    if coupon.program_id.reward_ids.reward_type == "product"
+                    else (10000 - round(total * 100))
+                )
+                self.assertEqual(redemption.discount_fen, wanted)
+                self.assertEqual(
+                    sum(redemption.line_ids.mapped("discount_fen")), wanted
+                )
+
+    def test_confirmed_once(self):
+        order = self.sold()
+        order.sudo()._wechat_redeem_coupons()
+        self.assertEqual(len(self.redemptions(self.coupon)), 1)
+        self.assertEqual(len(self.coupon.history_ids), 1)
+        with self.assertRaises(UserError):
+            order.action_confirm()
+
+    def test_two_quotations(self):
+        """The one that is confirmed first has the coupon; the other one says why."""
+        first, second = self.new_order(), self.new_order()
+        self.apply(first, self.coupon)
+        self.apply(second, self.coupon)
+        first.action_confirm()
+        with self.assertRaisesRegex(UserError, "already used"):
+            second.action_confirm()
+        self.assertEqual(second.state, "draft")
+        self.assertEqual(len(self.redemptions(self.coupon)), 1)
+
+    def test_used_at_the_till_meanwhile(self):
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        uuid = str(uuid4())
+        self.reserve(uuid, self.coupon)
+        with self.assertRaisesRegex(UserError, "open order"):
+            order.action_confirm()
+        self.pay(uuid, self.coupon)
+        with self.assertRaisesRegex(UserError, "already used"):
+            order.action_confirm()
+
+    def test_paid_online(self):
+        """A paid quotation is confirmed, come what may."""
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        self.pay_online(order, "done")
+        self.expire(self.coupon)
+        uuid = str(uuid4())
+        self.reserve(uuid, self.coupon)
+        self.pay(uuid, self.coupon)
+        order.sudo().action_confirm()
+        self.assertEqual(order.state, "sale")
+        conflict = self.redemptions(self.coupon, "conflict")
+        self.assertEqual(conflict.sale_order_id.id, order.id)
+        self.assertTrue(conflict.needs_attention)
+
+    def test_held_while_the_customer_pays(self):
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        self.pay_online(order, "draft")
+        self.assertEqual(self.redemptions(self.coupon).state, "reserved")
+        self.assertEqual(
+            self.refusal_codes(self.reserve(str(uuid4()), self.coupon)),
+            ["held_by_other_order"],
+        )
+        order.action_confirm()
+        self.assertEqual(self.redemptions(self.coupon).mapped("state"), ["redeemed"])
+
+    def test_nobody_pays_for_a_coupon_that_is_gone(self):
+        late, other = self.new_order(), self.template._generate(1)
+        self.apply(late, other)
+        self.reserve(str(uuid4()), other)
+        with self.assertRaisesRegex(ValidationError, "open order"):
+            self.pay_online(late, "draft")
+
+    def pay_online(self, order, state):
+        provider = self.env["payment.provider"].search([], limit=1)
+        methods = self.env["payment.method"].with_context(active_test=False)
+        method = methods.search([], limit=1)
+        transaction = self.env["payment.transaction"].create(
+            {
+                "provider_id": provider.id,
+                "payment_method_id": method.id,
+                "reference": str(uuid4()),
+                "amount": order.amount_total,
+                "currency_id": order.currency_id.id,
+                "partner_id": order.partner_id.id,
+                "sale_order_ids": [Command.set(order.ids)],
+            }
+        )
+        transaction.state = state
+        return transaction
+
+    def test_line_deleted(self):
+        """What is taken off the quotation is free again."""
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        self.pay_online(order, "draft")
+        order.order_line.filtered("is_reward_line").unlink()
+        self.assertEqual(self.redemptions(self.coupon).state, "released")
+        self.assertFalse(order.sudo().wechat_coupon_ids)
+        self.assertTrue(self.reserve(str(uuid4()), self.coupon)["ok"])
+
+    def test_order_deleted(self):
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        self.pay_online(order, "draft")
+        order.sudo().transaction_ids = False
+        order.sudo().unlink()
+        self.assertEqual(self.redemptions(self.coupon).state, "released")
+
+    def test_cart_shrinks(self):
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        order.order_line.filtered(lambda line: line.product_id == self.rice).unlink()
+        with self.assertRaisesRegex(UserError, "40.00 more"):
+            order.action_confirm()
+
+    def test_changed_by_hand(self):
+        """A salesperson who takes off more than the coupon gives is seen."""
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        order.action_confirm()
+        line = order.order_line.filtered("is_reward_line")
+        line.sudo().price_unit = -50
+        use = order.sudo()._wechat_coupon_use(self.coupon)
+        self.assertGreater(use["discount_fen"], use["allowed_fen"])
+
+    def test_rewards_of_a_confirmed_order(self):
+        """Odoo looks at the rewards again; the coupon's stays."""
+        order = self.sold()
+        order._update_programs_and_rewards()
+        self.assertEqual(order.amount_total, 90)
+        self.assertEqual(self.coupon.points, 0)
+        self.assertEqual(self.redemptions(self.coupon).mapped("state"), ["redeemed"])
+
+    def test_limits_are_the_same_everywhere(self):
+        template = self.new_template(use_limit=2, threshold_fen=0)
+        coupons = template._generate(3)
+        self.sold(coupons[0])
+        uuid = str(uuid4())
+        self.assertTrue(
+            self.reserve(uuid, coupons[1], partner_id=self.customer.id)["ok"]
+        )
+        self.pay(uuid, coupons[1], partner_id=self.customer.id)
+        answer = self.new_order()._try_apply_code(coupons[2].code)
+        self.assertIn("2", answer["error"])
+        self.assertEqual(
+            self.refusal_codes(
+                self.reserve("u3", coupons[2], partner_id=self.customer.id)
+            ),
+            ["use_limit"],
+        )
+
+    # === CANCELLED === #
+
+    def test_cancel(self):
+        order = self.sold()
+        order._action_cancel()
+        redemption = self.redemptions(self.coupon)
+        self.assertEqual(redemption.state, "returned")
+        self.assertEqual(redemption.return_reason, "cancel")
+        self.assertEqual(self.coupon.wechat_state, "usable")
+        self.assertEqual(self.coupon.points, 1)
+        self.assertEqual(sum(self.coupon.history_ids.mapped("issued")), 1)
+        self.assertTrue(self.reserve(str(uuid4()), self.coupon)["ok"])
+
+    def test_cancel_never(self):
+        coupon = self.new_template(return_policy="never")._generate(1)
+        self.sold(coupon)._action_cancel()
+        self.assertEqual(self.redemptions(coupon).state, "redeemed")
+        self.assertEqual(coupon.wechat_state, "used")
+
+    def test_copy(self):
+        """A copy is a new order, without the coupon."""
+        order = self.sold()
+        copy = order.copy()
+        self.assertEqual(copy.amount_total, 100)
+        self.assertFalse(copy.order_line.coupon_id)
+        copy.action_confirm()
+        self.assertEqual(self.redemptions(self.coupon).sale_order_id.id, order.id)
+
+    def test_several_at_once(self):
+        """Two quotations with one coupon, confirmed together: none is."""
+        orders = self.new_order() | self.new_order()
+        for order in orders:
+            self.apply(order, self.coupon)
+        with self.assertRaises(UserError), self.env.cr.savepoint():
+            orders.action_confirm()
+        self.assertEqual(orders.mapped("state"), ["draft", "draft"])
+        self.assertFalse(self.redemptions(self.coupon, "redeemed"))
+
+    def test_cancelled_quotation(self):
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        self.pay_online(order, "draft")
+        order._action_cancel()
+        self.assertEqual(self.redemptions(self.coupon).state, "released")
+
+    def test_confirm_again(self):
+        """A quotation again: the coupon is reserved again, or it is not there."""
+        order = self.sold()
+        for _round in range(2):
+            order._action_cancel()
+            order.action_draft()
+            self.assertEqual(order.amount_total, 100)
+            self.apply(order, self.coupon)
+            order.action_confirm()
+            self.assertEqual(order.amount_total, 90)
+        self.assertEqual(
+            self.redemptions(self.coupon).mapped("state"),
+            ["returned", "returned", "redeemed"],
+        )
+        self.assertEqual(self.coupon.points, 0)
+        order._action_cancel()
+        order.action_draft()
+        self.apply(order, self.coupon)
+        uuid = str(uuid4())
+        self.reserve(uuid, self.coupon)
+        self.pay(uuid, self.coupon)
+        with self.assertRaisesRegex(UserError, "already used"):
+            order.action_confirm()
+
+    def test_cancel_of_an_invoiced_order(self):
+        """What is paid for is not given back before it is credited."""
+        order = self.sold()
+        invoice = self.invoice(order)
+        order._action_cancel()
+        self.assertEqual(self.redemptions(self.coupon).state, "redeemed")
+        self.credit(invoice).action_post()
+        self.assertEqual(self.redemptions(self.coupon).state, "returned")
+
+    # === CREDITED === #
+
+    def test_credit_note(self):
+        order = self.sold()
+        note = self.credit(self.invoice(order))
+        self.assertEqual(self.redemptions(self.coupon).state, "redeemed")
+        note.action_post()
+        redemption = self.redemptions(self.coupon)
+        self.assertEqual(redemption.state, "returned")
+        self.assertEqual(redemption.return_note, note.name)
+        self.assertEqual(redemption.given_back_fen, 1000)
+        self.assertFalse(redemption.needs_attention)
+        self.assertEqual(self.coupon.wechat_state, "usable")
+
+    def test_credit_note_by_parts(self):
+        order = self.sold()
+        invoice = self.invoice(order)
+        first = self.credit(invoice, {self.tea: 1})
+        for line in first.invoice_line_ids.filtered("sale_line_ids.coupon_id"):
+            if self.tax13 not in line.tax_ids:
+                line.unlink()
+        first.action_post()
+        redemption = self.redemptions(self.coupon)
+        self.assertEqual(redemption.state, "redeemed")
+        self.assertEqual(redemption.given_back_fen, 600)
+        self.assertFalse(redemption.needs_attention)
+        second = self.credit(invoice, {self.rice: 1})
+        for line in second.invoice_line_ids.filtered("sale_line_ids.coupon_id"):
+            if self.tax9 not in line.tax_ids:
+                line.unlink()
+        second.action_post()
+        self.assertEqual(redemption.state, "returned")
+        self.assertEqual(redemption.given_back_fen, 1000)
+        self.assertEqual(first.amount_total + second.amount_total, 90)
+
+    def test_credit_note_over_too_much(self):
+        order = self.sold()
+        note = self.credit(self.invoice(order), {self.tea: 1})
+        note.invoice_line_ids.filtered("sale_line_ids.coupon_id").unlink()
+        note.action_post()
+        self.assertEqual(note.state, "posted")
+        redemption = self.redemptions(self.coupon)
+        self.assertTrue(redemption.needs_attention)
+        self.assertEqual(redemption.problems, [["over_refund", {"amount": "6.00"}]])
+
+    def test_credit_note_posted_again(self):
+        order = self.sold()
+        note = self.credit(self.invoice(order))
+        note.action_post()
+        note.button_draft()
+        note.action_post()
+        redemption = self.redemptions(self.coupon)
+        self.assertEqual(redemption.given_back_fen, 1000)
+        self.assertEqual(len(redemption.refund_ids), 1)
+        self.assertEqual(len(self.coupon.history_ids), 2)
+
+    # === NOBODY GETS AROUND IT === #
+
     def test_orm(self):
+        order = self.new_order()
         reward = self.template.program_id.reward_ids
         for call in (
-            lambda: self.order.write({"applied_coupon_ids": [(4, self.coupon.id)]}),
-            lambda: self.order._apply_program_reward(reward.sudo(), self.coupon),
-            lambda: self.order.write(
+            lambda: order.write({"applied_coupon_ids": [(4, self.coupon.id)]}),
+            lambda: order.write({"wechat_coupon_ids": [(4, self.coupon.id)]}),
+            lambda: self.new_order(wechat_coupon_ids=[(4, self.coupon.id)]),
+            lambda: order._apply_program_reward(reward.sudo(), self.coupon),
+            lambda: order.write(
                 {
                     "order_line": [
                         (
@@ -74,12 +531,12 @@ class TestSale(CouponCase):
                 }
             ),
             lambda: self.env["sale.order.coupon.points"].create(
-                {"order_id": self.order.id, "coupon_id": self.coupon.id, "points": 1}
+                {"order_id": order.id, "coupon_id": self.coupon.id, "points": 1}
             ),
-            lambda: self.order._try_apply_program(self.template.program_id.sudo()),
+            lambda: order._try_apply_program(self.template.program_id.sudo()),
             lambda: self.coupon.with_user(self.salesman).write({"points": 9}),
         ):
-            before = self.order.amount_total
+            before = order.amount_total
             try:
                 with self.env.cr.savepoint():
                     answer = call()
@@ -87,9 +544,34 @@ class TestSale(CouponCase):
                 answer = {"error": str(error)}
             self.assertIn("error", answer)
             self.env.invalidate_all()
-            self.assertEqual(self.order.amount_total, before)
+            self.assertEqual(order.amount_total, before)
         self.assertEqual(self.coupon.points, 1)
         self.assertEqual(self.template.coupon_count, 1)
+
+    def test_the_key_of_the_books_changes_nothing(self):
+        """Whoever sends it along only loses the change."""
+        card = self.coupon.with_context(wechat_ledger_books=True)
+        card.write({"points": 9})
+        self.assertEqual(self.coupon.points, 1)
+        with self.assertRaises(UserError):
+            card.write({"points": 9, "wechat_state": "usable"})
+
+    def test_whose_codes_salespeople_see(self):
+        cards = self.env["loyalty.card"].with_user(self.salesman)
+        domain = [("coupon_template_id", "=", self.template.id)]
+        self.assertFalse(cards.search(domain))
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        self.assertEqual(cards.search(domain).ids, self.coupon.ids)
+        other = self.new_user("coupon_sale2", "sales_team.group_sale_salesman")
+        self.assertFalse(cards.with_user(other).search(domain))
+        order.sudo().user_id = False
+        self.assertEqual(cards.with_user(other).search(domain).ids, self.coupon.ids)
+
+    def test_portal(self):
+        """The website and the portal call it with sudo."""
+        order = self.new_order()
+        self.assertNotIn("error", order.sudo()._try_apply_code(self.coupon.code))
 
     def test_own_coupons_work_as_before(self):
         program = self.env["loyalty.program"].create(
@@ -101,7 +583,12 @@ class TestSale(CouponCase):
             }
         )
         own = self.env["loyalty.card"].create({"program_id": program.id, "points": 1})
-        self.assertNotIn("error", self.order._try_apply_code(own.code))
-        self.order._apply_program_reward(program.reward_ids, own)
-        self.order.action_confirm()
+        order = self.new_order()
+        self.assertNotIn("error", order._try_apply_code(own.code))
+        order._apply_program_reward(program.reward_ids, own)
+        order.action_confirm()
         self.assertEqual(own.points, 0)
+        self.assertEqual(own.history_ids.mapped("used"), [1])
+        order._action_cancel()
+        self.assertEqual(own.points, 1)
+        self.assertFalse(own.history_ids)

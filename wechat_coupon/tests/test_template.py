@@ -16,7 +16,7 @@ class TestTemplate(CouponCase):
         self.assertEqual(program.trigger, "with_code")
         self.assertTrue(program.active)
         self.assertTrue(program.wechat_guarded)
-        self.assertFalse(program.sale_ok)
+        self.assertTrue(program.sale_ok)
         self.assertEqual(program.currency_id.name, "CNY")
         self.assertEqual(program.rule_ids.minimum_amount, 100)
         reward = program.reward_ids

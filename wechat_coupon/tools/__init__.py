@@ -1,3 +1,4 @@
 from . import cart
 from . import codes
+from . import giveback
 from . import ledger

@@ -13,6 +13,7 @@ class CouponReasonWizard(models.TransientModel):
             ("void", "Make coupons invalid"),
             ("settle", "Take off the worklist"),
             ("release", "Release"),
+            ("return", "Give back"),
         ],
         required=True,
         readonly=True,
@@ -29,6 +30,7 @@ class CouponReasonWizard(models.TransientModel):
             "void": (self.coupon_ids, "_wechat_void"),
             "settle": (self.redemption_ids, "_settle"),
             "release": (self.redemption_ids, "_release_by_manager"),
+            "return": (self.redemption_ids, "_return_by_manager"),
         }
         records, method = methods[self.action]
         if not records:

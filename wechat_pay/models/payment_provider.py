@@ -14,6 +14,7 @@ class PaymentProvider(models.Model):
     wechat_merchant_id = fields.Many2one(
         "wechat.merchant",
         string="WeChat merchant",
+        domain=[("kind", "=", "merchant")],
         required_if_provider="wechat_pay",
         check_company=True,
         copy=False,

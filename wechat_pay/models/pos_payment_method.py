@@ -24,6 +24,7 @@ class PosPaymentMethod(models.Model):
     wechat_merchant_id = fields.Many2one(
         "wechat.merchant",
         string="WeChat Pay merchant",
+        domain=[("kind", "=", "merchant")],
         check_company=True,
         ondelete="restrict",
         groups="point_of_sale.group_pos_manager",
@@ -62,6 +63,14 @@ class PosPaymentMethod(models.Model):
                     )
                 )
 
+    @api.constrains("wechat_merchant_id")
+    def _check_wechat_merchant_kind(self):
+        # sudo: see above.
+        if "brand" in self.sudo().wechat_merchant_id.mapped("kind"):
+            raise ValidationError(
+                self.env._("A brand takes no money. Choose a merchant.")
+            )
+
     @api.onchange("use_payment_terminal")
     def _onchange_use_payment_terminal(self):
         result = super()._onchange_use_payment_terminal()
@@ -69,7 +78,7 @@ class PosPaymentMethod(models.Model):
             domain = self.env["wechat.merchant"]._check_company_domain(
                 self.company_id or self.env.company
             )
-            enabled = [("environment", "!=", "disabled")]
+            enabled = [("environment", "!=", "disabled"), ("kind", "=", "merchant")]
             self.wechat_merchant_id = self.env["wechat.merchant"].search(
                 fields.Domain.AND([domain, enabled]), limit=1
             )

@@ -374,7 +374,7 @@ class WechatPayBill(models.Model):
         number of its attempts.
         """
         for merchant in self.env["wechat.merchant"].search(
-            [("environment", "!=", "disabled")]
+            [("environment", "!=", "disabled"), ("kind", "=", "merchant")]
         ):
             self.with_delay(
                 identity_key=f"wechat.pay.bill:order:{merchant.id}",

@@ -222,8 +222,10 @@ tours.add("WechatCouponRefund", {
             ReceiptScreen.clickNextOrder(),
             refresh(),
             refundOneOfTwo(),
+            Coupon.receiptSaysOfCoupon("all goods of the order"),
             ReceiptScreen.clickNextOrder(),
             refundOneOfTwo(),
+            Coupon.receiptSaysOfCoupon("has the coupon back"),
         ].flat(),
 });
 

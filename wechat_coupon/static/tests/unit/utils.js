@@ -17,7 +17,7 @@ export function takePayments(store) {
 }
 
 /** What the server sends for a program that the till does not have. */
-export function programRecords({ id = PROGRAM_ID, threshold = 0, amount = 20 } = {}) {
+export function programRecords({ id = PROGRAM_ID, threshold = 0, amount = 20, linked = false } = {}) {
     return {
         "loyalty.program": [
             {
@@ -39,6 +39,7 @@ export function programRecords({ id = PROGRAM_ID, threshold = 0, amount = 20 } =
                 rule_ids: [id],
                 reward_ids: [id],
                 wechat_guarded: true,
+                wechat_needs_payment: linked,
             },
         ],
         "loyalty.rule": [

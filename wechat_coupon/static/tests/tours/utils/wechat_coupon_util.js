@@ -216,3 +216,13 @@ export function receiptSaved(amount) {
 
 export const addTea = (times) =>
     Array.from({ length: times }, () => ProductScreen.clickDisplayedProduct("Tea")).flat();
+
+/** What the receipt of a refund says about the coupon of the goods. */
+export function receiptSaysOfCoupon(text) {
+    return [
+        {
+            content: `the receipt says of the coupon: ${text}`,
+            trigger: `.pos-receipt .o_wechat_coupon_given_back:contains("${text}")`,
+        },
+    ];
+}

@@ -3,6 +3,6 @@ import { patch } from "@web/core/utils/patch";
 
 patch(LoyaltyProgram.prototype, {
     _load_pos_data_fields() {
-        return [...super._load_pos_data_fields(), "wechat_guarded"];
+        return [...super._load_pos_data_fields(), "wechat_guarded", "wechat_needs_payment"];
     },
 });

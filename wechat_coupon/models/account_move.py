@@ -1,0 +1,138 @@
+"""Credit notes give coupons of sales orders back."""
+
+from odoo import models
+
+from odoo.addons.wechat_base.tools import money
+
+from ..tools import giveback
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"
+
+    def _post(self, soft=True):
+        """Extended: goods of sales orders that had coupons may be given back."""
+        posted = super()._post(soft)
+        for move in posted.filtered(lambda one: one.move_type == "out_refund"):
+            # sudo: accountants need not see the sales order.
+            orders_sudo = move.sudo().invoice_line_ids.sale_line_ids.order_id
+            for order_sudo in orders_sudo:
+                order_sudo._wechat_credited_by(move.sudo())
+        return posted
+
+
+class SaleOrder(models.Model):
+    _inherit = "sale.order"
+
+    def _wechat_credited_by(self, move):
+        """Count a credit note, and give back what the policies say.
+
+        :param move: ``account.move`` record with sudo, posted
+        """
+        self.ensure_one()
+        redemptions = self._wechat_used() | self._wechat_returned()
+        redemptions = redemptions.filtered(lambda row: self._wechat_credits(move, row))
+        if not redemptions:
+            return
+        redemptions._lock_redemptions(redemptions)
+        fresh = redemptions._give_back(
+            {
+                "document": f"{move._name},{move.id}",
+                "name": move.name,
+                "move_id": move.id,
+                "shares": {
+                    row: self._wechat_credited_fen(move, row) for row in redemptions
+                },
+            },
+            self._wechat_all_credited(),
+        )
+        over = self._wechat_over_fen()
+        if fresh and over > 0:
+            fresh[:1]._too_much_given_back(over)
+
+    def _wechat_returned(self):
+        # sudo: salespeople do not read the ledger themselves.
+        ledger = self.env["coupon.redemption"].sudo()
+        return ledger.search(
+            [("sale_order_id", "in", self.ids), ("state", "=", "returned")]
+        )
+
+    def _wechat_credits(self, move, redemption):
+        """Whether a credit note has goods or the discount of a redemption."""
+        lines = move.invoice_line_ids.sale_line_ids
+        goods = redemption.line_ids.sale_line_id
+        return bool(lines & goods or redemption.coupon_id in lines.coupon_id)
+
+    def _wechat_credited_fen(self, move, redemption):
+        """Return how much of a redemption's discount a credit note takes back."""
+        return -sum(
+            money.to_fen(line.price_total)
+            for line in move.invoice_line_ids
+            if redemption.coupon_id in line.sale_line_ids.coupon_id
+        )
+
+    def _wechat_credited_lines(self):
+        """Return the lines of all credit notes on goods and coupons of the order."""
+        return self.order_line.invoice_lines.filtered(
+            lambda line: (
+                line.move_id.move_type == "out_refund" and line.parent_state == "posted"
+            )
+        )
+
+    def _wechat_back(self):
+        """Return the lines of goods with what came back of each until now.
+
+        :rtype: list[giveback.Goods]
+        """
+        credited = self._wechat_credited_lines()
+        return [
+            giveback.Goods(
+                key=line.id,
+                fen=money.to_fen(line.price_total),
+                qty=line.product_uom_qty,
+                back=sum(
+                    one.product_uom_id._compute_quantity(
+                        one.quantity, line.product_uom_id, round=False
+                    )
+                    for one in credited
+                    if line in one.sale_line_ids
+                ),
+            )
+            for line in self._wechat_goods()
+        ]
+
+    def _wechat_all_credited(self):
+        """Whether nothing of the order's goods is left with the customer."""
+        return all(goods.returned >= goods.bought for goods in self._wechat_back())
+
+    def _wechat_over_fen(self):
+        """Return how much more was credited for goods of the order than they cost."""
+        goods = self._wechat_back()
+        discounts = []
+        for line in self.order_line.filtered(
+            lambda one: (
+                one.coupon_id.coupon_template_id
+                and one.reward_id.reward_type == "discount"
+            )
+        ):
+            targets = self._wechat_goods_of(line.coupon_id)
+            same = targets.filtered(
+                lambda one, taxes=line.tax_ids: (
+                    one.tax_ids.filtered(lambda tax: tax.amount_type != "fixed")
+                    == taxes
+                )
+            )
+            discounts.append(
+                giveback.Discount(
+                    key=line.id,
+                    fen=-money.to_fen(line.price_total),
+                    goods=tuple((same or targets).ids),
+                )
+            )
+        counted = {one.key for one in goods} | {one.key for one in discounts}
+        credited = sum(
+            money.to_fen(line.price_total)
+            for line in self._wechat_credited_lines()
+            if counted.intersection(line.sale_line_ids.ids)
+        )
+        return credited - giveback.payable(goods, discounts)

@@ -1,0 +1,61 @@
+"""Redemptions on sales orders."""
+
+from odoo import fields, models
+from odoo.tools import SQL
+
+
+class CouponRedemption(models.Model):
+    _inherit = "coupon.redemption"
+
+    sale_order_id = fields.Many2one(
+        "sale.order",
+        string="Sales Order",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+    )
+
+    def _redeem_columns(self, coupon, uses, now):
+        """Extended with the sales order."""
+        values = uses.get(coupon) or {}
+        return {
+            **super()._redeem_columns(coupon, uses, now),
+            "sale_order_id": values.get("sale_order_id"),
+        }
+
+    def _known_uses(self, order, coupons):
+        """Override of ``coupon.redemption``: a quotation may be confirmed again.
+
+        What the order has returned and holds once more, it uses once more.
+        """
+        known = super()._known_uses(order, coupons)
+        self.env.cr.execute(
+            SQL(
+                """
+                SELECT coupon_id FROM coupon_redemption
+                 WHERE order_uuid = %s AND coupon_id = ANY(%s) AND state = 'reserved'
+                """,
+                order.uuid,
+                coupons.ids,
+            )
+        )
+        return known - {row[0] for row in self.env.cr.fetchall()}
+
+    def _order_of_history(self):
+        """Override of ``coupon.redemption``."""
+        return self.sale_order_id or super()._order_of_history()
+
+    def action_view_order(self):
+        """Override of ``coupon.redemption``."""
+        action = super().action_view_order()
+        if self.sale_order_id:
+            action.update(res_model="sale.order", res_id=self.sale_order_id.id)
+        return action
+
+
+class CouponRedemptionLine(models.Model):
+    _inherit = "coupon.redemption.line"
+
+    sale_line_id = fields.Many2one(
+        "sale.order.line", readonly=True, index="btree_not_null", ondelete="set null"
+    )

@@ -1,0 +1,45 @@
+from odoo import models
+
+from ..tools import codes
+
+
+class PosConfig(models.Model):
+    _inherit = "pos.config"
+
+    def wechat_coupon_given_back(self, order_uuid):
+        """Say what became of the coupons of goods that a refund gave back.
+
+        :param str order_uuid: the refund, paid at this till
+        :return: ``ok`` and ``coupons``: ``id``, ``name``, ``code`` (the end of it),
+            ``new_code`` (of a replacement, or ``False``), ``is_back`` and
+            ``message``, one for each coupon
+        :rtype: dict
+        """
+        order = self._wechat_order(order_uuid)
+        # sudo: users of the till do not read the ledger themselves.
+        refunds_sudo = (
+            self.env["coupon.redemption.refund"]
+            .sudo()
+            .search(
+                [
+                    ("document", "=", order.uuid),
+                    ("company_id", "=", order.company.id),
+                    ("pos_order_id.config_id", "=", self.id),
+                ],
+                order="id",
+            )
+        )
+        return {
+            "ok": True,
+            "coupons": [
+                {
+                    "id": redemption.coupon_id.id,
+                    "name": redemption.template_id.name,
+                    "code": codes.mask(redemption.coupon_id.code),
+                    "new_code": redemption.replacement_id.code or False,
+                    "is_back": redemption.state == "returned",
+                    "message": redemption._return_sentence(),
+                }
+                for redemption in refunds_sudo.redemption_id
+            ],
+        }

@@ -1,0 +1,2 @@
+from . import coupon_report
+from . import report_pos_order
