@@ -53,7 +53,8 @@ class CouponCodes(http.Controller):
             env["coupon.code.problem"]._fields["problem"]._description_selection(env)
         )
         titles = [env._("Line"), env._("What Is Wrong"), env._("Found")]
-        rows = _problem_rows(batch, labels)
+        # At once: a download begins when the request's cursor is closed.
+        rows = list(_problem_rows(batch, labels))
         return _send(_csv_blocks(titles, rows), "not-taken.csv", _CSV)
 
     @http.route(

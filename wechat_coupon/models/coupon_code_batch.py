@@ -187,6 +187,8 @@ class CouponCodeBatch(models.Model):
     def _insert(self, rows):
         # sudo: the ledger's own way to make coupons.
         cards_sudo = self.env["loyalty.card"].sudo()
+        # The counter begins with the coupons that exist: before there are more.
+        self.template_id._take_stock(0)
         made = cards_sudo._wechat_insert(self.template_id, rows, batch=self)
         if made:
             # What is refused here undoes the step: nothing is handed out beyond it.

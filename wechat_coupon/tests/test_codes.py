@@ -31,6 +31,7 @@ class CodesCase(CouponCase):
 
     def work_off(self, batch, steps=None):
         """Run the job, as long as it wants or for some steps."""
+        self.env.flush_all()
         with self.enter_registry_test_mode():
             model = self.env["coupon.code.batch"].sudo()
             with patch.object(type(model), "_drain_batch", steps or 500):
@@ -102,15 +103,16 @@ class TestGenerateCodes(CodesCase):
         self.assertEqual((batch.state, len(self.coupons())), ("cancelled", 0))
 
     def test_stock(self):
-        self.template.stock = 15
+        template = self.new_template(stock=15)
         with self.assertRaisesRegex(UserError, "15"):
-            self.new_batch(quantity=16).action_start()
-        batch = self.new_batch(quantity=15)
+            self.new_batch(template_id=template.id, quantity=16).action_start()
+        batch = self.new_batch(template_id=template.id, quantity=15)
         batch.action_start()
-        self.template._generate(1)
+        template._generate(1)
         self.work_off(batch)
         self.assertEqual((batch.state, batch.done), ("failed", 0))
-        self.assertEqual(self.template.handed_out, 1)
+        self.assertEqual(len(self.coupons(template)), 1)
+        self.assertEqual(template.handed_out, 1)
 
     def test_only_what_the_template_allows(self):
         for vals in ({"attribute": "marketing"}, {"attribute": "care"}):

@@ -258,7 +258,9 @@ def _read_csv(stream):
                 raise CodeFileError("csv", line=line) from None
             yield line, row
     finally:
-        text.detach()
+        # Whoever stops reading early may have closed it.
+        if not stream.closed:
+            text.detach()
 
 
 def _short_lines(lines):
