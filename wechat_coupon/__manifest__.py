@@ -7,7 +7,7 @@
     "website": "https://github.com/wechat-retail/odoo-wechat",
     "license": "LGPL-3",
     "depends": ["wechat_pay", "pos_loyalty", "sale_loyalty", "rating"],
-    # openpyxl parses with defusedxml where that is installed.
+    # openpyxl parses safely only where defusedxml is installed.
     "external_dependencies": {"python": ["defusedxml", "openpyxl"]},
     "data": [
         "security/coupon_groups.xml",

@@ -347,19 +347,26 @@ class CouponCodeBatch(models.Model):
         :rtype: UserError
         """
         values = {"most": "", "column": "", "line": "", **error.values}
-        _ = self.env._
         sentences = {
-            "empty": _("The file is empty."),
-            "no_rows": _("The file has titles, but no codes below them."),
-            "size": _("The file has more than %(most)s MB. Divide it.", **values),
-            "rows": _("The file has more than %(most)s rows. Divide it.", **values),
-            "kind": _("This is no CSV or XLSX file. Save it as one of them."),
-            "xlsx": _("This XLSX file is damaged. Save it again with Excel or WPS."),
-            "bomb": _("This file unpacks to far more than a list of codes."),
-            "encoding": _("The text can't be read. Save the file as CSV UTF-8."),
-            "csv": _("Line %(line)s is no row of a CSV file.", **values),
-            "no_code": _("The first row has no title “code” (券码)."),
-            "column": _(
+            "empty": self.env._("The file is empty."),
+            "no_rows": self.env._("The file has titles, but no codes below them."),
+            "size": self.env._(
+                "The file has more than %(most)s MB. Divide it.", **values
+            ),
+            "rows": self.env._(
+                "The file has more than %(most)s rows. Divide it.", **values
+            ),
+            "kind": self.env._("This is no CSV or XLSX file. Save it as one of them."),
+            "xlsx": self.env._(
+                "This XLSX file is damaged. Save it again with Excel or WPS."
+            ),
+            "bomb": self.env._("This file unpacks to far more than a list of codes."),
+            "encoding": self.env._(
+                "The text can't be read. Save the file as CSV UTF-8."
+            ),
+            "csv": self.env._("Line %(line)s is no row of a CSV file.", **values),
+            "no_code": self.env._("The first row has no title “code” (券码)."),
+            "column": self.env._(
                 "“%(column)s” is no column of ours, or there twice. Download the "
                 "empty file and use its columns.",
                 **values,

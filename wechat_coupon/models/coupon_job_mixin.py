@@ -75,6 +75,7 @@ class CouponJobMixin(models.AbstractModel):
             # A default in the context is a value as well.
             guarded = {f"default_{name}" for name in self._job_guarded()}
             context = self.env.context
+            # pylint: disable-next=context-overridden
             self = self.with_context(
                 {key: context[key] for key in context if key not in guarded}
             )

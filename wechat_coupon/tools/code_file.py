@@ -15,6 +15,7 @@ from datetime import date, datetime
 from tempfile import TemporaryFile
 from xml.etree.ElementTree import ParseError
 
+from defusedxml.common import DefusedXmlException
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.exceptions import InvalidFileException
 from openpyxl.xml.constants import SHARED_STRINGS
@@ -326,6 +327,7 @@ def _read_xlsx(stream):
 
 _BROKEN = (
     AttributeError,
+    DefusedXmlException,
     EOFError,
     IndexError,
     KeyError,
