@@ -1,1 +1,2 @@
+from . import codes
 from . import feedback

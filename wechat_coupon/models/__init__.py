@@ -13,6 +13,11 @@ from . import coupon_template
 from . import coupon_template_terms
 from . import coupon_template_handout
 from . import coupon_template_period
+from . import coupon_job_mixin
+from . import coupon_code_batch
+from . import coupon_code_problem
+from . import coupon_template_codes
+from . import res_partner
 from . import coupon_template_stock
 from . import coupon_stacking_group
 from . import coupon_channel_pay

@@ -13,6 +13,7 @@ _GUARDED = {
     "active",
     "code",
     "company_id",
+    "coupon_batch_id",
     "coupon_template_id",
     "expiration_date",
     "history_ids",
@@ -119,6 +120,14 @@ class LoyaltyCard(models.Model):
     )
     redemption_ids = fields.One2many(
         "coupon.redemption", "coupon_id", string="Redemptions", readonly=True
+    )
+    coupon_batch_id = fields.Many2one(
+        "coupon.code.batch",
+        string="Codes Made With",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
     )
 
     # === COMPUTE METHODS === #
@@ -292,7 +301,7 @@ class LoyaltyCard(models.Model):
             )
 
     @api.model
-    def _wechat_insert(self, template, rows, state="usable"):
+    def _wechat_insert(self, template, rows, state="usable", batch=None):
         """Make coupons of a template with the given codes, in one statement.
 
         A code that exists is left as it is, also when another transaction makes it
@@ -301,6 +310,7 @@ class LoyaltyCard(models.Model):
         :param template: ``coupon.template`` record
         :param list rows: one dict per coupon, with keys of ``_INSERT_COLUMNS``
         :param str state: a value of ``wechat_state``
+        :param batch: ``coupon.code.batch`` record that they belong to
         :return: the new ``loyalty.card`` records only
         """
         if not rows:
@@ -312,15 +322,15 @@ class LoyaltyCard(models.Model):
                 INSERT INTO loyalty_card (
                     code, partner_id, wechat_identity_id, wechat_openid,
                     wechat_outer_str, wechat_valid_from, wechat_valid_to,
-                    wechat_event_time, expiration_date, program_id,
+                    wechat_event_time, expiration_date, program_id, coupon_batch_id,
                     coupon_template_id, company_id, wechat_state, points, active,
                     create_uid, write_uid, create_date, write_date
                 )
                 SELECT v.code, v.partner_id, v.identity_id, v.openid,
                        v.outer_str, v.valid_from, v.valid_to, v.event_time,
                        (v.valid_to AT TIME ZONE 'UTC' AT TIME ZONE %(zone)s)::date,
-                       %(program)s, %(template)s, %(company)s, %(state)s,
-                       %(points)s, TRUE, %(uid)s, %(uid)s,
+                       %(program)s, %(batch)s::int, %(template)s, %(company)s,
+                       %(state)s, %(points)s, TRUE, %(uid)s, %(uid)s,
                        NOW() AT TIME ZONE 'UTC', NOW() AT TIME ZONE 'UTC'
                 FROM unnest(
                     %(code)s::varchar[], %(partner_id)s::int[],
@@ -338,6 +348,7 @@ class LoyaltyCard(models.Model):
                 """,
                 zone=template._zone(),
                 program=template.program_id.id,
+                batch=batch.id if batch else None,
                 template=template.id,
                 company=template.company_id.id,
                 state=state,
