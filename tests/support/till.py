@@ -7,6 +7,19 @@ from playwright.sync_api import TimeoutError
 
 from .browser import OdooUser
 
+SCANNER = """
+keys => {
+    const target = document.activeElement || document.body;
+    for (const key of keys) {
+        for (const name of ["keydown", "keyup"]) {
+            target.dispatchEvent(
+                new KeyboardEvent(name, { key, bubbles: true, cancelable: true })
+            );
+        }
+    }
+}
+"""
+
 
 class Cashier(OdooUser):
     """Drives the till as a cashier does: clicks, and a scanner that types."""
@@ -37,9 +50,11 @@ class Cashier(OdooUser):
         self.page.wait_for_selector(f".orderline:has-text('{name}')")
 
     def scan(self, code: str) -> None:
-        """A scanner in keyboard mode: quick key strokes and Enter."""
-        self.page.keyboard.type(code, delay=5)
-        self.page.keyboard.press("Enter")
+        """A scanner in keyboard mode: quick key strokes and Enter.
+
+        All in one go: Odoo takes keys that come slower than 100 ms for a person's.
+        """
+        self.page.evaluate(SCANNER, [*code, "Enter"])
 
     def total(self) -> str:
         return self.page.locator(
