@@ -36,7 +36,10 @@ class CouponRedemptionRefund(models.Model):
     )
     currency_id = fields.Many2one(related="company_id.currency_id")
     document = fields.Char(
-        required=True, readonly=True, help="Names the document for ever."
+        string="Document Key",
+        required=True,
+        readonly=True,
+        help="Names the document for ever.",
     )
     name = fields.Char(string="Document", readonly=True)
     pos_order_id = fields.Many2one(

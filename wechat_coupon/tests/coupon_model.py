@@ -83,9 +83,11 @@ class CouponModel:
             and self.is_free()
             and (self.holder is None or self.lapsed)
         )
-        if asked and self.truth == "used":
-            # The till was told so by WeChat, and so were we.
-            self.local = "outside"
+        if asked:
+            # What WeChat has told the till we know now, too.
+            self.local = {"used": "outside", "given": "gifted"}.get(
+                self.truth, self.local
+            )
         return False
 
     def release(self, order: str) -> None:
