@@ -1,3 +1,4 @@
+from . import call_log
 from . import callback
 from . import columns
 from . import exceptions

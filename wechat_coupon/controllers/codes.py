@@ -2,12 +2,13 @@ import csv
 import io
 import itertools
 from tempfile import TemporaryFile
+from urllib.parse import quote
 
 import xlsxwriter
 
 from odoo import api, fields, http
 from odoo.exceptions import AccessError
-from odoo.http import Response, content_disposition, request
+from odoo.http import Response, request
 from odoo.modules.registry import Registry
 
 from ..tools.code_file import COLUMNS
@@ -89,7 +90,7 @@ def _send(blocks, name, kind):
         blocks,
         headers={
             "Content-Type": kind,
-            "Content-Disposition": content_disposition(name),
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
         },

@@ -23,4 +23,5 @@ class CouponFeedback(Controller):
             or not redemption_sudo.exists()
         ):
             raise werkzeug.exceptions.NotFound()
-        return request.redirect(f"/rate/{redemption_sudo._feedback_access()}/{_HAPPY}")
+        page = f"/rate/{redemption_sudo._feedback_access()}/{_HAPPY}"
+        return request.redirect(page, local=False)
