@@ -7,6 +7,7 @@ from openpyxl import DEFUSEDXML, Workbook, load_workbook
 
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, tagged
+from odoo.tools import mute_logger
 
 from ..models import coupon_code_batch
 from ..tools import code_file
@@ -78,6 +79,7 @@ class TestGenerateCodes(CodesCase):
             self.work_off(batch)
         self.assertEqual((batch.state, len(self.coupons())), ("done", 30))
 
+    @mute_logger("odoo.addons.wechat_coupon.models.coupon_job_mixin")
     def test_a_failed_step_leaves_nothing(self):
         batch = self.new_batch(quantity=20)
         batch.action_start()
@@ -102,6 +104,7 @@ class TestGenerateCodes(CodesCase):
         self.work_off(batch)
         self.assertEqual((batch.state, len(self.coupons())), ("cancelled", 0))
 
+    @mute_logger("odoo.addons.wechat_coupon.models.coupon_job_mixin")
     def test_stock(self):
         template = self.new_template(stock=15)
         with self.assertRaisesRegex(UserError, "15"):
@@ -114,6 +117,7 @@ class TestGenerateCodes(CodesCase):
         self.assertEqual(len(self.coupons(template)), 1)
         self.assertEqual(template.handed_out, 1)
 
+    @mute_logger("odoo.addons.wechat_coupon.models.coupon_job_mixin")
     def test_only_what_the_template_allows(self):
         for vals in ({"attribute": "marketing"}, {"attribute": "care"}):
             template = self.new_template(**vals)
@@ -344,6 +348,7 @@ class TestCodeFiles(CodesCase, HttpCase):
         sheet = load_workbook(io.BytesIO(answer.content)).active
         self.assertEqual(sheet["A2"].value, "GOOD-0001")
 
+    @mute_logger("odoo.http")
     def test_only_managers_get_codes(self):
         batch = self.run_import("code\nGOOD-0001\n")
         for user in (self.auditor, self.cashier):
