@@ -344,9 +344,7 @@ class CouponTemplate(models.Model):
         default="CODE_TYPE_QRCODE",
     )
     service_phone = fields.Char()
-    stock = fields.Integer(
-        string="Pieces", default=1000, help="How many can be handed out in all."
-    )
+    stock = fields.Integer(string="Pieces", default=1000)
     remote_stock = fields.Integer(string="Pieces Left", readonly=True, copy=False)
     get_limit = fields.Integer(string="Per Customer", default=1)
     can_give_friend = fields.Boolean(string="May Be Given to a Friend", default=True)
