@@ -1,2 +1,3 @@
+from . import claim
 from . import codes
 from . import feedback

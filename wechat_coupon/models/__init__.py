@@ -67,6 +67,9 @@ from . import payment_transaction
 from . import wechat_event
 from . import coupon_redemption_payment
 from . import wechat_event_pay
+from . import coupon_issue
+from . import coupon_claim_link
+from . import coupon_template_claim
 from . import coupon_notice
 from . import coupon_redemption_notice
 from . import coupon_redemption_live

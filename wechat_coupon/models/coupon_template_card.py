@@ -21,7 +21,7 @@ class CouponTemplate(models.Model):
         string="Link for Customers",
         readonly=True,
         copy=False,
-        help="Who opens it in WeChat receives the coupon.",
+        help="Who opens it on the phone receives the coupon.",
     )
     claim_url_until = fields.Datetime(
         string="Link Is Good Until", readonly=True, copy=False
@@ -72,7 +72,9 @@ class CouponTemplate(models.Model):
                     self.env._("Customers do not receive this coupon by a link.")
                 )
         return self._notify(
-            self.env._("The link is on the page “At WeChat”; print it as a QR code.")
+            self.env._(
+                "The link is on the template now. Print the poster with its QR code."
+            )
         )
 
     def action_view_stats(self):

@@ -2,6 +2,7 @@ from . import test_card_channel
 from . import test_card_upkeep
 from . import test_channel_kit
 from . import test_channel_matrix
+from . import test_claim
 from . import test_codes
 from . import test_events
 from . import test_favor

@@ -1,0 +1,130 @@
+import secrets
+
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
+
+from odoo import SUPERUSER_ID, api, fields, models
+from odoo.exceptions import UserError
+
+
+class CouponClaimLink(models.Model):
+    """An address where customers get a coupon of a template by themselves."""
+
+    _name = "coupon.claim.link"
+    _description = "Link for Customers"
+    _rec_name = "template_id"
+
+    template_id = fields.Many2one(
+        "coupon.template", required=True, readonly=True, ondelete="cascade"
+    )
+    company_id = fields.Many2one(
+        related="template_id.company_id", store=True, index=True
+    )
+    token = fields.Char(
+        required=True,
+        readonly=True,
+        default=lambda self: secrets.token_urlsafe(16),
+        groups=fields.NO_ACCESS,
+    )
+
+    _token_uniq = models.UniqueIndex("(token)")
+    _template_uniq = models.UniqueIndex("(template_id)")
+
+    @api.model
+    def _get(self, template):
+        """Return the link of a template, making it if it is new."""
+        self.env.cr.execute(
+            """
+            INSERT INTO coupon_claim_link (template_id, company_id, token)
+                 VALUES (%s, %s, %s)
+            ON CONFLICT DO NOTHING
+            """,
+            [template.id, template.company_id.id, secrets.token_urlsafe(16)],
+        )
+        return self.search([("template_id", "=", template.id)], limit=1)
+
+    @api.model
+    def _by_token(self, token):
+        """Return the link that has a token, with sudo, maybe empty."""
+        # sudo: a customer is no user.
+        return self.sudo().search([("token", "=", token)], limit=1)
+
+    def _check_open(self):
+        """Refuse when nobody can get a coupon here now.
+
+        :raises UserError: with a sentence for the customer
+        """
+        self.ensure_one()
+        template = self.template_id
+        last = template.date_to if template.date_type == "range" else None
+        over = last and template._end_of_day(last) < fields.Datetime.now()
+        if template.state in ("draft", "review", "paused"):
+            raise UserError(
+                self.env._("This coupon is not being handed out at the moment.")
+            )
+        if template.state != "live" or not template.active or over:
+            raise UserError(self.env._("This offer is over."))
+
+    def _claim(self, claimer, partner_id=False, **coupon_vals):
+        """Give somebody a coupon, as often per customer as the template says.
+
+        In a transaction of its own that waits for the one before: a crowd at one
+        poster queues up instead of failing.
+
+        :param str claimer: who asks: the same for the same person
+        :param int partner_id: the customer's contact, if known
+        :param coupon_vals: see ``loyalty.card._wechat_insert``
+        :return: id of the new coupon
+        :raises UserError: with a sentence for the customer
+        """
+        self.ensure_one()
+        self._check_open()
+        lang = self.env.lang
+        with self.env.registry.cursor() as cr:
+            if cr.connection.get_transaction_status() == TRANSACTION_STATUS_IDLE:
+                # What was committed while we waited has to be seen.
+                cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+            env = api.Environment(cr, SUPERUSER_ID, {"lang": lang})
+            coupon_id = (
+                env[self._name]
+                .browse(self.id)
+                ._claim_now(claimer, partner_id, coupon_vals)
+            )
+            env.flush_all()
+        return coupon_id
+
+    def _claim_now(self, claimer, partner_id, coupon_vals):
+        template = self.template_id
+        self._check_claim(template, partner_id)
+        self.env.cr.execute(
+            "SELECT id FROM coupon_claim_link WHERE id = %s FOR UPDATE", [self.id]
+        )
+        issues = self.env["coupon.issue"]
+        had = issues.search_count(
+            [("template_id", "=", template.id), ("claimer", "=", claimer)]
+        )
+        if had >= max(template.get_limit, 1):
+            raise UserError(self.env._("You have got this coupon already."))
+        self._take_one(template)
+        row = {"partner_id": partner_id, "claimer": claimer, "claim_slot": had + 1}
+        issue = issues._plan(template, [row])
+        if not issue:
+            raise UserError(self.env._("You have got this coupon already."))
+        return issue._make(wechat_outer_str="claim", **coupon_vals).id
+
+    def _check_claim(self, template, partner_id):
+        """Refuse who is not meant, in words for the customer."""
+        partner = self.env["res.partner"].browse(partner_id or [])
+        try:
+            template._check_handout("manual", partner)
+        except UserError:
+            raise UserError(
+                self.env._("This coupon is for certain customers only.")
+            ) from None
+
+    def _take_one(self, template):
+        try:
+            template._take_stock(1)
+        except UserError:
+            raise UserError(
+                self.env._("All of these coupons have been handed out.")
+            ) from None

@@ -1,0 +1,168 @@
+"""Customers get coupons by themselves: link, page, poster."""
+
+from odoo import Command
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import HttpCase, tagged
+from odoo.tools import mute_logger
+
+from .common import CouponCase
+
+PHONE = "13800138000"
+
+
+class ClaimCase(CouponCase):
+    def link(self, template=None):
+        template = template or self.template
+        template.with_user(self.manager).action_claim_link()
+        self.assertTrue(template.claim_url)
+        return self.env["coupon.claim.link"].sudo()._get(template)
+
+    def claim(self, link, who="phone:1", **vals):
+        with self.enter_registry_test_mode():
+            coupon_id = link._claim(who, **vals)
+        self.env.invalidate_all()
+        return self.env["loyalty.card"].browse(coupon_id)
+
+
+@tagged("post_install", "-at_install")
+class TestClaim(ClaimCase):
+    def test_one_link_for_each_template(self):
+        self.assertEqual(self.link(), self.link())
+
+    def test_claim(self):
+        coupon = self.claim(self.link(), partner_id=self.customer.id)
+        self.assertEqual(coupon.coupon_template_id, self.template)
+        self.assertEqual(coupon.wechat_state, "usable")
+        self.assertEqual(coupon.partner_id, self.customer)
+        self.assertEqual(coupon.wechat_outer_str, "claim")
+        self.assertTrue(self.reserve("u1", coupon)["ok"])
+
+    def test_as_often_as_the_template_says(self):
+        self.template.get_limit = 2
+        link = self.link()
+        for _time in range(2):
+            self.claim(link)
+        with self.assertRaisesRegex(UserError, "already"):
+            self.claim(link)
+        self.claim(link, "phone:2")
+
+    def test_stock(self):
+        template = self.new_template(stock=1)
+        link = self.link(template)
+        self.claim(link)
+        with self.assertRaisesRegex(UserError, "handed out"):
+            self.claim(link, "phone:2")
+
+    def test_not_open(self):
+        link = self.link()
+        self.template.action_pause()
+        with self.assertRaisesRegex(UserError, "at the moment"):
+            self.claim(link)
+        self.template.action_resume()
+        self.template.action_end()
+        with self.assertRaisesRegex(UserError, "over"):
+            self.claim(link)
+
+    def test_certain_customers_only(self):
+        tag = self.env["res.partner.category"].create({"name": "VIP"})
+        template = self.new_template(
+            audience="tags", audience_tag_ids=[Command.set(tag.ids)]
+        )
+        link = self.link(template)
+        with self.assertRaisesRegex(UserError, "certain customers"):
+            self.claim(link)
+        self.customer.category_id = tag
+        self.assertTrue(self.claim(link, partner_id=self.customer.id))
+
+    def test_nobody_reads_tokens(self):
+        link = self.link()
+        with self.assertRaises(AccessError):
+            link.with_user(self.manager).read(["token"])
+        with self.assertRaises(AccessError):
+            link.with_user(self.cashier).read(["template_id"])
+
+    def html(self, report, records):
+        reports = self.env["ir.actions.report"]
+        return reports._render_qweb_html(report, records.ids)[0].decode()
+
+    def test_poster(self):
+        html = self.html("wechat_coupon.report_poster_a4", self.template)
+        self.assertIn(self.template.name, html)
+        self.assertIn("data:image/png;base64,", html)
+        draft = self.new_template(publish=False)
+        with self.assertRaisesRegex(Exception, "Publish it first"):
+            self.html("wechat_coupon.report_poster_a4", draft)
+
+    def test_coupons_to_cut_out(self):
+        coupons = self.new_coupons(3)
+        html = self.html("wechat_coupon.report_cards", coupons)
+        for coupon in coupons:
+            self.assertIn(coupon.code, html)
+
+
+@tagged("post_install", "-at_install")
+class TestClaimPage(ClaimCase, HttpCase):
+    def setUp(self):
+        super().setUp()
+        self.path = "/" + self.link().template_id.claim_url.split("/", 3)[3]
+
+    def csrf(self, page):
+        return page.text.split('name="csrf_token" value="')[1].split('"')[0]
+
+    def get(self, phone):
+        page = self.url_open(self.path)
+        self.assertEqual(page.status_code, 200)
+        data = {"phone": phone, "csrf_token": self.csrf(page)}
+        return self.url_open(f"{self.path}/get", data=data)
+
+    def coupons(self):
+        return self.env["loyalty.card"].search(
+            [("coupon_template_id", "=", self.template.id)]
+        )
+
+    def test_from_the_poster_to_the_till(self):
+        page = self.url_open(self.path)
+        self.assertIn("¥10 off", page.text)
+        self.assertIn("¥100 or more", page.text)
+        self.assertEqual(page.headers["Cache-Control"], "no-store")
+        page = self.get(PHONE)
+        self.assertIn("/coupon/my/", page.url)
+        coupon = self.coupons()
+        self.assertEqual(len(coupon), 1)
+        self.assertIn(coupon.code, page.text)
+        self.assertIn("data:image/png;base64,", page.text)
+        again = self.get(f"+86 {PHONE[:3]} {PHONE[3:]}")
+        self.assertIn("already", again.text)
+        self.assertEqual(len(self.coupons()), 1)
+        # This browser finds its coupon again.
+        self.assertIn("/coupon/my/", self.url_open(self.path).text)
+        self.env.invalidate_all()
+        coupon._wechat_void("lost")
+        page = self.url_open(coupon._wechat_my_path())
+        self.assertNotIn(coupon.code, page.text)
+
+    def test_whose_number_it_is(self):
+        self.customer.phone = f"+86 {PHONE}"
+        self.env.flush_all()
+        self.get(PHONE)
+        self.assertEqual(self.coupons().partner_id, self.customer)
+
+    def test_bad_numbers(self):
+        for phone in ("", "12345", "x" * 100, "1380013800a"):
+            with self.subTest(phone=phone):
+                self.assertIn("mobile number", self.get(phone).text)
+        self.assertFalse(self.coupons())
+
+    @mute_logger("odoo.http")
+    def test_addresses_that_nobody_was_given(self):
+        coupon = self.new_coupons()
+        right = coupon._wechat_my_token()
+        for path in (
+            "/coupon/claim/x",
+            "/coupon/claim/%C3%A9",
+            f"/coupon/my/{right[:-1]}x",
+            f"/coupon/my/{coupon.id + 1}-{right.partition('-')[2]}",
+            "/coupon/my/99999999999999999999-x",
+        ):
+            with self.subTest(path=path):
+                self.assertEqual(self.url_open(path).status_code, 404)
