@@ -70,6 +70,8 @@ from . import wechat_event_pay
 from . import coupon_issue
 from . import coupon_claim_link
 from . import coupon_template_claim
+from . import coupon_template_receipt
+from . import pos_order_receipt
 from . import coupon_notice
 from . import coupon_redemption_notice
 from . import coupon_redemption_live

@@ -5,6 +5,7 @@ from ..tools import codes
 
 _COLUMNS: dict[str, str] = {
     "partner_id": "int",
+    "pos_order_id": "int",
     "claimer": "varchar",
     "claim_slot": "int",
 }
@@ -38,6 +39,9 @@ class CouponIssue(models.Model):
         index="btree_not_null",
         ondelete="cascade",
     )
+    pos_order_id = fields.Many2one(
+        "pos.order", string="Order", readonly=True, ondelete="cascade"
+    )
     claimer = fields.Char(
         readonly=True,
         groups="wechat_coupon.coupon_group_manager",
@@ -46,6 +50,10 @@ class CouponIssue(models.Model):
     claim_slot = fields.Integer(readonly=True)
     issued_at = fields.Datetime(string="Handed Out On", readonly=True)
 
+    _order_uniq = models.UniqueIndex(
+        "(pos_order_id, template_id) WHERE pos_order_id IS NOT NULL",
+        "One coupon of a template for each order.",
+    )
     _claim_uniq = models.UniqueIndex(
         "(template_id, claimer, claim_slot) WHERE claimer IS NOT NULL",
         "No more for each customer than the template says.",
@@ -55,7 +63,7 @@ class CouponIssue(models.Model):
     def _plan(self, template, rows):
         """Make the rows of coupons that are to be made, where nobody has one yet.
 
-        One statement; a row that breaks the unique index is left out, also when
+        One statement; a row that breaks a unique index is left out, also when
         another transaction makes its twin at this moment.
 
         :param template: ``coupon.template`` record

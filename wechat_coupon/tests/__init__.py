@@ -14,6 +14,7 @@ from . import test_notice
 from . import test_pos_tours
 from . import test_random
 from . import test_product_coupon
+from . import test_receipt_coupon
 from . import test_redemption
 from . import test_return
 from . import test_return_race

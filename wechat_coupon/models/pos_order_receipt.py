@@ -1,0 +1,103 @@
+import logging
+
+from psycopg2 import OperationalError
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+from odoo.addons.wechat_base.tools import money
+
+_logger = logging.getLogger(__name__)
+
+
+class PosOrder(models.Model):
+    _inherit = "pos.order"
+
+    wechat_new_coupons = fields.Json(
+        compute="_compute_wechat_new_coupons",
+        help="What the receipt prints: name, code and validity of new coupons.",
+    )
+
+    def _compute_wechat_new_coupons(self):
+        """Show new coupons to the till, as long as it may print the receipt again."""
+        self.wechat_new_coupons = False
+        now = self.filtered(lambda order: order.session_id.state != "closed")
+        # sudo: users of the till do not read coupons; these are on their receipts.
+        issues_sudo = (
+            self.env["coupon.issue"]
+            .sudo()
+            .search(
+                [
+                    ("pos_order_id", "in", now.ids),
+                    ("coupon_id.wechat_state", "=", "usable"),
+                ],
+                order="id",
+            )
+        )
+        for order, issues in issues_sudo.grouped("pos_order_id").items():
+            order.with_env(self.env).wechat_new_coupons = [
+                issue._receipt_data() for issue in issues
+            ]
+
+    def action_pos_order_paid(self):
+        """Override of `point_of_sale`: an order can bring new coupons."""
+        res = super().action_pos_order_paid()
+        self._wechat_guarded_step(self._wechat_hand_out)
+        return res
+
+    def _wechat_hand_out(self):
+        """Make the coupons that the order brings."""
+        self.ensure_one()
+        if self.amount_total <= 0 or self.lines.refunded_orderline_id:
+            return
+        # sudo: users of the till do not read templates.
+        templates_sudo = (
+            self.env["coupon.template"]
+            .sudo()
+            .search(
+                [
+                    ("receipt_print", "=", True),
+                    ("state", "=", "live"),
+                    ("channel", "=", "local"),
+                    ("receipt_fen", "<=", money.to_fen(self.amount_total)),
+                    ("company_id", "in", self.company_id.sudo().parent_ids.ids),
+                ],
+                order="id",
+            )
+        )
+        for template_sudo in templates_sudo:
+            self._wechat_hand_out_one(template_sudo)
+
+    def _wechat_hand_out_one(self, template_sudo):
+        """Make one new coupon for the order, once; where it may not be, make none."""
+        row = {"partner_id": self.partner_id.id, "pos_order_id": self.id}
+        try:
+            with self.env.cr.savepoint():
+                template_sudo._check_handout("sale", self.partner_id)
+                issue_sudo = self.env["coupon.issue"].sudo()._plan(template_sudo, [row])
+                if issue_sudo:
+                    template_sudo._take_stock(1)
+                    issue_sudo._make(wechat_outer_str="receipt")
+        except OperationalError:
+            # Odoo runs the request again.
+            raise
+        except UserError as error:
+            _logger.info("No new coupon for order %s: %s", self.uuid, error)
+        self.invalidate_recordset(["wechat_new_coupons"])
+
+
+class CouponIssue(models.Model):
+    _inherit = "coupon.issue"
+
+    def _receipt_data(self):
+        """Return what the receipt prints.
+
+        :rtype: dict[str, str]
+        """
+        self.ensure_one()
+        return {
+            "name": self.template_id.name,
+            "code": self.coupon_id.code,
+            "gives": self.template_id.benefit,
+            "valid": self.coupon_id._wechat_validity_text(),
+        }
