@@ -31,21 +31,25 @@ class SaleOrder(models.Model):
         """
         self.ensure_one()
         redemptions = self._wechat_used() | self._wechat_returned()
-        redemptions = redemptions.filtered(lambda row: self._wechat_credits(move, row))
         if not redemptions:
             return
+        # All of them: the last goods may be none of theirs.
         redemptions._lock_redemptions(redemptions)
-        fresh = redemptions._give_back(
+        complete = self._wechat_all_credited()
+        touched = redemptions.filtered(lambda row: self._wechat_credits(move, row))
+        fresh = touched._give_back(
             {
                 "document": f"{move._name},{move.id}",
                 "name": move.name,
                 "move_id": move.id,
                 "shares": {
-                    row: self._wechat_credited_fen(move, row) for row in redemptions
+                    row: self._wechat_credited_fen(move, row) for row in touched
                 },
             },
-            self._wechat_all_credited(),
+            complete,
         )
+        if complete:
+            (redemptions - touched)._return_rest(move.name)
         over = self._wechat_over_fen()
         if fresh and over > 0:
             fresh[:1]._too_much_given_back(over)

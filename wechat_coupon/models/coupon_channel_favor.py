@@ -255,6 +255,12 @@ class CouponChannelFavor(models.AbstractModel):
         cards = self.env["loyalty.card"]
         coupon = cards._wechat_find(number)
         if coupon:
+            if coupon.coupon_template_id != template:
+                raise UserError(
+                    self.env._(
+                        "Code %(code)s belongs to another coupon template.", code=number
+                    )
+                )
             return coupon
         identity = self.env["wechat.identity"]
         if openid:

@@ -47,10 +47,6 @@ class CouponEmergencyRelease(models.Model):
     worth = fields.Monetary(compute="_compute_worth")
     currency_id = fields.Many2one(related="company_id.currency_id")
 
-    _once = models.Constraint(
-        "UNIQUE(order_uuid, coupon_id)",
-        "This coupon has been released for the order already.",
-    )
     _by_day = models.Index("(config_id, template_id, create_date)")
 
     @api.depends("worth_fen")

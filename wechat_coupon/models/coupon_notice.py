@@ -218,6 +218,7 @@ class CouponNotice(models.Model):
     def action_retry(self):
         """Send again what WeChat refused, after its cause is gone."""
         self.env["coupon.template"]._check_manager()
+        self.check_access("read")
         # sudo: only the ledger writes notices.
         return self.sudo().action_operation_retry()
 

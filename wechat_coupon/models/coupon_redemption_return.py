@@ -155,6 +155,17 @@ class CouponRedemption(models.Model):
         )._return("refund", refund["name"])
         return fresh
 
+    def _return_rest(self, name):
+        """Give back what goes back with the last goods of an order, whatever they are.
+
+        :param str name: the document that brings the last goods
+        """
+        self.filtered(
+            lambda row: (
+                row.state == "redeemed" and row.template_id.return_policy == "full"
+            )
+        )._return("refund", name)
+
     def _note_refund(self, refund):
         """Write a document down.
 

@@ -26,14 +26,18 @@ class CouponRedemption(models.Model):
     def _known_uses(self, order, coupons):
         """Override of ``coupon.redemption``: a quotation may be confirmed again.
 
-        What the order has returned and holds once more, it uses once more.
+        What the order has returned, it uses once more, or becomes a conflict.
         """
         known = super()._known_uses(order, coupons)
         self.env.cr.execute(
             SQL(
                 """
                 SELECT coupon_id FROM coupon_redemption
-                 WHERE order_uuid = %s AND coupon_id = ANY(%s) AND state = 'reserved'
+                 WHERE order_uuid = %s AND coupon_id = ANY(%s)
+                 GROUP BY coupon_id
+                HAVING bool_or(state = 'reserved')
+                    OR bool_and(state = 'released'
+                                OR state = 'returned' AND sale_order_id IS NOT NULL)
                 """,
                 order.uuid,
                 coupons.ids,

@@ -49,7 +49,8 @@ class PosConfig(models.Model):
             .search([("id", "in", list(shown)), ("coupon_template_id", "!=", False)])
         )
         unknown = self._wechat_not_shown(order, cards, shown)
-        if unknown or not cards:
+        strange = cards.filtered(lambda card: card.company_id not in order.companies)
+        if unknown or strange or not cards:
             raise UserError(self._wechat_message("not_on_order"))
         manager = self._wechat_releaser(release)
         self.env["coupon.emergency.release"]._release(

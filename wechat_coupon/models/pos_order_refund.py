@@ -35,24 +35,28 @@ class PosOrder(models.Model):
                 ("state", "in", ("redeemed", "returned", "conflict")),
             ]
         )
-        redemptions = redemptions.filtered(
-            lambda redemption: refund._wechat_touches(redemption)
-        )
         if not redemptions:
             return
+        # All of them: the last goods may be none of theirs.
         redemptions._lock_redemptions(redemptions)
-        redemptions._give_back(
+        complete = self._wechat_all_given_back(refund)
+        touched = redemptions.filtered(
+            lambda redemption: refund._wechat_touches(redemption)
+        )
+        touched._give_back(
             {
                 "document": refund.uuid,
                 "name": refund.pos_reference or refund.name,
                 "pos_order_id": refund.id,
                 "shares": {
                     redemption: refund._wechat_taken_back(redemption)
-                    for redemption in redemptions
+                    for redemption in touched
                 },
             },
-            self._wechat_all_given_back(refund),
+            complete,
         )
+        if complete:
+            (redemptions - touched)._return_rest(refund.pos_reference or refund.name)
         over = self._wechat_over_fen(refund)
         if over > 0:
             redemptions[:1]._too_much_given_back(over)

@@ -304,11 +304,22 @@ class SaleOrder(models.Model):
         return self._wechat_sentences(refusals)
 
     def _wechat_is_paid(self):
-        """Whether a customer has paid: the order is confirmed, come what may."""
-        # sudo: salespeople do not read payments.
+        """Whether a customer has paid: the order is confirmed, come what may.
+
+        What was paid before the order was cancelled says nothing about it now.
+        """
+        # sudo: salespeople read neither payments nor the ledger.
+        order_sudo = self.sudo()
+        ended = order_sudo._wechat_returned().filtered(
+            lambda row: row.return_reason == "cancel"
+        )
+        since = max(ended.mapped("returned_at"), default=None)
         return bool(
-            self.sudo().transaction_ids.filtered(
-                lambda tx: tx.state in ("authorized", "done")
+            order_sudo.transaction_ids.filtered(
+                lambda tx: (
+                    tx.state in ("authorized", "done")
+                    and (not since or tx.create_date > since)
+                )
             )
         )
 
@@ -435,6 +446,8 @@ class SaleOrder(models.Model):
         redemptions = self._wechat_used()
         if redemptions and not self._wechat_invoiced_fen():
             redemptions._lock_redemptions(redemptions)
+            # They never had the coupon, and want it no more.
+            redemptions.filtered(lambda row: row.state == "conflict")._goods_returned()
             redemptions.filtered(
                 lambda row: row.template_id.return_policy != "never"
             )._return("cancel", self.name)

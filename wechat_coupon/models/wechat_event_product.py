@@ -104,7 +104,8 @@ class WechatEvent(models.Model):
         if active:
             # What becomes of it is for the ledger to say, as it gives it back itself.
             return
-        newer = coupon.wechat_event_time and coupon.wechat_event_time > happened_at
+        known_at = coupon.wechat_event_time
+        newer = known_at and happened_at and known_at > happened_at
         if coupon.wechat_state in ("used", "usable") and not newer:
             coupon._wechat_set_state(
                 "usable", wechat_used_outside=False, wechat_event_time=happened_at

@@ -126,6 +126,23 @@ class TestReturn(ReturnCase):
         self.assertEqual(self.redemptions(coupon, "returned").given_back_fen, 1000)
         self.assertEqual(len(coupon.history_ids), 2)
 
+    def test_the_last_goods_are_none_of_its(self):
+        """The order of the parts makes no difference."""
+        for first in ("tea", "rice"):
+            with self.subTest(first=first):
+                coupon, order = self.sell(
+                    product_ids=[(6, 0, self.tea.ids)], threshold_fen=0
+                )
+                cut = order.lines.filtered("coupon_id")
+                parts = {
+                    "tea": [(self.goods(order, self.tea), 1, 60.0), (cut, 1, -10.0)],
+                    "rice": [(self.goods(order, self.rice), 1, 40.0)],
+                }
+                self.refund(order, *parts.pop(first))
+                self.assertEqual(self.redemptions(coupon).state, "redeemed")
+                self.refund(order, *parts.popitem()[1])
+                self.assert_back(coupon)
+
     def test_any_of_its_goods(self):
         """What the coupon was not for does not give it back."""
         coupon, order = self.sell(

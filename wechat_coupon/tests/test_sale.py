@@ -271,6 +271,38 @@ class TestSale(SaleCase):
         self.assertEqual(conflict.sale_order_id.id, order.id)
         self.assertTrue(conflict.needs_attention)
 
+    def test_paid_before_it_was_cancelled(self):
+        """Money of the first time does not get the discount a second time."""
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        self.pay_online(order, "done")
+        order.sudo().action_confirm()
+        order.sudo()._action_cancel()
+        self.assertEqual(self.redemptions(self.coupon).state, "returned")
+        order.sudo().action_draft()
+        self.apply(order, self.coupon)
+        uuid = str(uuid4())
+        self.reserve(uuid, self.coupon)
+        self.pay(uuid, self.coupon)
+        with self.assertRaises(UserError):
+            order.action_confirm()
+
+    def test_a_cancelled_conflict_takes_no_coupon(self):
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        self.pay_online(order, "done")
+        self.expire(self.coupon)
+        uuid = str(uuid4())
+        self.reserve(uuid, self.coupon)
+        order.sudo().action_confirm()
+        conflict = self.redemptions(self.coupon, "conflict")
+        self.assertTrue(conflict)
+        order.sudo()._action_cancel()
+        self.till.wechat_coupon_release(uuid)
+        self.env["coupon.redemption"]._retry_conflicts()
+        self.assertEqual(conflict.state, "conflict")
+        self.assertTrue(self.reserve(str(uuid4()), self.coupon)["ok"])
+
     def test_held_while_the_customer_pays(self):
         order = self.new_order()
         self.apply(order, self.coupon)
