@@ -8,7 +8,7 @@
     "license": "LGPL-3",
     "depends": ["wechat_pay", "pos_loyalty", "sale_loyalty", "rating"],
     # openpyxl parses safely only where defusedxml is installed.
-    "external_dependencies": {"python": ["defusedxml", "openpyxl"]},
+    "external_dependencies": {"python": ["borax", "defusedxml", "openpyxl"]},
     "data": [
         "security/coupon_groups.xml",
         "security/ir.model.access.csv",
@@ -16,6 +16,7 @@
         "security/coupon_guard_rules.xml",
         "security/coupon_terms_rules.xml",
         "security/coupon_codes_rules.xml",
+        "security/coupon_handout_rules.xml",
         "data/ir_cron_data.xml",
         "data/mail_template_data.xml",
         "data/queue_job_data.xml",
@@ -30,6 +31,8 @@
         "views/loyalty_program_views.xml",
         "views/coupon_template_views.xml",
         "views/coupon_code_batch_views.xml",
+        "views/coupon_handout_views.xml",
+        "views/coupon_campaign_views.xml",
         "views/coupon_template_product_views.xml",
         "views/coupon_stacking_group_views.xml",
         "views/pos_order_views.xml",

@@ -68,6 +68,10 @@ from . import wechat_event
 from . import coupon_redemption_payment
 from . import wechat_event_pay
 from . import coupon_issue
+from . import coupon_handout
+from . import coupon_campaign
+from . import coupon_task_send
+from . import res_partner_birthday
 from . import coupon_claim_link
 from . import coupon_template_claim
 from . import coupon_template_receipt

@@ -1,4 +1,5 @@
 from odoo import api, models
+from odoo.exceptions import UserError
 
 
 class CouponChannel(models.AbstractModel):
@@ -143,6 +144,28 @@ class CouponChannel(models.AbstractModel):
         :rtype: str
         """
         return ""
+
+    # === HANDING OUT === #
+
+    def _check_hand_out(self, template):
+        """Refuse a hand-out to customers that the channel cannot make.
+
+        :raises UserError: if customers have to take the coupon themselves
+        """
+        raise UserError(
+            self.env._(
+                "Customers take “%(template)s” themselves: give them its link or its "
+                "QR code.",
+                template=template.name,
+            )
+        )
+
+    def _hand_out(self, issues):
+        """Give each of the customers of planned rows a coupon, or order that.
+
+        :param issues: ``coupon.issue`` records of one template, all with a customer
+        """
+        raise NotImplementedError()
 
     # === COUPONS === #
 

@@ -94,7 +94,8 @@ class CouponClaimLink(models.Model):
 
     def _claim_now(self, claimer, partner_id, coupon_vals):
         template = self.template_id
-        self._check_claim(template, partner_id)
+        campaign = template._claim_campaign()
+        self._check_claim(template, campaign, partner_id)
         self.env.cr.execute(
             "SELECT id FROM coupon_claim_link WHERE id = %s FOR UPDATE", [self.id]
         )
@@ -105,17 +106,26 @@ class CouponClaimLink(models.Model):
         if had >= max(template.get_limit, 1):
             raise UserError(self.env._("You have got this coupon already."))
         self._take_one(template)
-        row = {"partner_id": partner_id, "claimer": claimer, "claim_slot": had + 1}
+        row = {
+            "partner_id": partner_id,
+            "claimer": claimer,
+            "claim_slot": had + 1,
+            "campaign_id": campaign.id,
+            "occasion": f"claim:{had + 1}" if campaign else None,
+        }
         issue = issues._plan(template, [row])
         if not issue:
             raise UserError(self.env._("You have got this coupon already."))
         return issue._make(wechat_outer_str="claim", **coupon_vals).id
 
-    def _check_claim(self, template, partner_id):
+    def _check_claim(self, template, campaign, partner_id):
         """Refuse who is not meant, in words for the customer."""
         partner = self.env["res.partner"].browse(partner_id or [])
+        source = "campaign" if campaign else "manual"
         try:
-            template._check_handout("manual", partner)
+            template._check_handout(source, partner)
+            if campaign and not campaign._is_for(partner):
+                raise UserError("")
         except UserError:
             raise UserError(
                 self.env._("This coupon is for certain customers only.")

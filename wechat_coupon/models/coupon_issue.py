@@ -3,18 +3,12 @@ from odoo.tools import SQL
 
 from ..tools import codes
 
-_COLUMNS: dict[str, str] = {
-    "partner_id": "int",
-    "pos_order_id": "int",
-    "claimer": "varchar",
-    "claim_slot": "int",
-}
-
 
 class CouponIssue(models.Model):
     """Why a customer has a coupon: one row for each that was handed out.
 
-    Whether somebody gets one more is what the unique index of this table says.
+    Whether somebody gets one more is what the unique indexes of this table say. A row
+    that is not issued yet is one that a running hand-out has still to make.
     """
 
     _name = "coupon.issue"
@@ -60,6 +54,19 @@ class CouponIssue(models.Model):
     )
 
     @api.model
+    def _plan_columns(self):
+        """Return the columns that a planned row can have, with their types.
+
+        :rtype: dict[str, str]
+        """
+        return {
+            "partner_id": "int",
+            "pos_order_id": "int",
+            "claimer": "varchar",
+            "claim_slot": "int",
+        }
+
+    @api.model
     def _plan(self, template, rows):
         """Make the rows of coupons that are to be made, where nobody has one yet.
 
@@ -67,11 +74,12 @@ class CouponIssue(models.Model):
         another transaction makes its twin at this moment.
 
         :param template: ``coupon.template`` record
-        :param list rows: one dict per coupon, with keys of ``_COLUMNS``
+        :param list rows: one dict per coupon, with keys of :meth:`_plan_columns`
         :return: the new ``coupon.issue`` records only
         """
         if not rows:
             return self.browse()
+        columns = self._plan_columns()
         self.env.cr.execute(
             SQL(
                 """
@@ -81,12 +89,12 @@ class CouponIssue(models.Model):
                     ON CONFLICT DO NOTHING
              RETURNING id
                 """,
-                names=SQL(", ").join(map(SQL.identifier, _COLUMNS)),
+                names=SQL(", ").join(map(SQL.identifier, columns)),
                 template=template.id,
                 company=template.company_id.id,
                 arrays=SQL(", ").join(
                     SQL("%s::%s[]", [row.get(name) or None for row in rows], SQL(kind))
-                    for name, kind in _COLUMNS.items()
+                    for name, kind in columns.items()
                 ),
             ),
             # A conflict makes the request or the job run again.

@@ -196,18 +196,7 @@ class CouponTemplate(models.Model):
         :raises UserError: with what to do instead
         """
         self.ensure_one()
-        if source not in _SOURCES[self.attribute]:
-            raise UserError(
-                self.env._(
-                    "“%(template)s” is a marketing coupon: hand it out by a campaign.",
-                    template=self.name,
-                )
-                if self.attribute == "marketing"
-                else self.env._(
-                    "“%(template)s” is a care coupon: hand it out by a care campaign.",
-                    template=self.name,
-                )
-            )
+        self._check_source(source)
         if self.audience == "all":
             return
         if not partners:
@@ -228,3 +217,23 @@ class CouponTemplate(models.Model):
                     + ("…" if len(strangers) > _NAMED else ""),
                 )
             )
+
+    def _check_source(self, source):
+        """Refuse to hand the coupon out in a way that it is not for.
+
+        :param str source: see :meth:`_check_handout`
+        :raises UserError: with what to do instead
+        """
+        if source in _SOURCES[self.attribute]:
+            return
+        raise UserError(
+            self.env._(
+                "“%(template)s” is a marketing coupon: hand it out by a campaign.",
+                template=self.name,
+            )
+            if self.attribute == "marketing"
+            else self.env._(
+                "“%(template)s” is a care coupon: hand it out by a care campaign.",
+                template=self.name,
+            )
+        )

@@ -66,14 +66,43 @@ class PosOrder(models.Model):
             )
         )
         for template_sudo in templates_sudo:
-            self._wechat_hand_out_one(template_sudo)
+            self._wechat_hand_out_one(template_sudo, "sale")
+        for campaign_sudo in self._wechat_campaigns():
+            self._wechat_hand_out_one(
+                campaign_sudo.template_id,
+                "campaign",
+                campaign_id=campaign_sudo.id,
+                occasion=f"order:{self.id}",
+            )
 
-    def _wechat_hand_out_one(self, template_sudo):
-        """Make one new coupon for the order, once; where it may not be, make none."""
-        row = {"partner_id": self.partner_id.id, "pos_order_id": self.id}
+    def _wechat_campaigns(self):
+        """Return the campaigns that give a coupon for this order.
+
+        :rtype: ``coupon.campaign`` records with sudo
+        """
+        # sudo: users of the till do not read campaigns.
+        campaigns_sudo = self.env["coupon.campaign"].sudo()
+        return campaigns_sudo.search(
+            [
+                ("trigger", "=", "purchase"),
+                ("state", "=", "running"),
+                ("amount_fen", "<=", money.to_fen(self.amount_total)),
+                ("template_id.state", "=", "live"),
+                ("company_id", "in", self.company_id.sudo().parent_ids.ids),
+            ],
+            order="id",
+        ).filtered(lambda one: one._is_on() and one._is_for(self.partner_id))
+
+    def _wechat_hand_out_one(self, template_sudo, source, **vals):
+        """Make one new coupon for the order, once; where it may not be, make none.
+
+        :param str source: see ``coupon.template._check_handout``
+        :param vals: further values of the ``coupon.issue`` row
+        """
+        row = {"partner_id": self.partner_id.id, "pos_order_id": self.id, **vals}
         try:
             with self.env.cr.savepoint():
-                template_sudo._check_handout("sale", self.partner_id)
+                template_sudo._check_handout(source, self.partner_id)
                 issue_sudo = self.env["coupon.issue"].sudo()._plan(template_sudo, [row])
                 if issue_sudo:
                     template_sudo._take_stock(1)

@@ -3,6 +3,8 @@ from . import test_card_upkeep
 from . import test_channel_kit
 from . import test_channel_matrix
 from . import test_claim
+from . import test_handout
+from . import test_campaign
 from . import test_codes
 from . import test_events
 from . import test_favor

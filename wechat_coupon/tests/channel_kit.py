@@ -43,6 +43,8 @@ class ChannelKit:
     publish_path = None
     #: path of the call that gives a used coupon back; none where it is replaced
     return_path = None
+    #: path of the call that puts a coupon into a wallet; none where people take it
+    send_path = None
     #: how often the channel's client sends one attempt, by the backup address
     sends = 1
     faults = FAULTS
@@ -184,6 +186,56 @@ class ChannelKit:
 
     def remote_templates(self):
         return 0
+
+    def before_sending(self):
+        """Let time go by, if the channel needs that before it gives coupons."""
+
+    def tell_of(self, code):
+        """Have the channel report a coupon that it gave by our order."""
+
+    def test_kit_given_to_customers(self):
+        """A hand-out: one for each whom the channel knows, also without an answer."""
+        known, stranger = self.env["res.partner"].create(
+            [{"name": "Known"}, {"name": "Stranger"}]
+        )
+        if self.model._is_remote:
+            identities = self.env["wechat.identity"]
+            identities._find_or_create(self.account, self.openid, partner_id=known.id)
+        handout = self.env["coupon.handout"].with_user(self.manager)
+        handout = handout.create(
+            {
+                "template_id": self.offer.id,
+                "partner_ids": [Command.set((known + stranger).ids)],
+            }
+        )
+        if self.model._is_remote and not self.send_path:
+            with self.assertRaisesRegex(UserError, "themselves"):
+                handout.action_start()
+            return
+        handout.action_start()
+        self.before_sending()
+        if self.send_path:
+            fault = self.faults["cut after it was done"]
+            self.fault(self.send_path, times=self.sends, **fault)
+        handout.sudo()._hand_out_chunk()
+        self.work_off(self.offer)
+        issues = handout.sudo().issue_ids.grouped("partner_id")
+        if not self.send_path:
+            self.assertTrue(all(row.coupon_id for row in issues.values()))
+            return
+        self.assertIn("does not know", issues[stranger].problem)
+        self.check_given(issues[known])
+
+    def check_given(self, issue):
+        """One number, one coupon, and we know whose it is."""
+        task = self.env["coupon.task"].search([("issue_id", "=", issue.id)])
+        self.assertEqual((len(task), task.remote_state), (1, "done"), task.remote_error)
+        self.assertEqual(task.remote_attempts, 2)
+        own = {"code": issue.code} if self.offer.code_mode == "send" else {}
+        again = self.model._send(self.offer, self.openid, task.request_no, **own)
+        self.assertEqual(again, issue.code)
+        self.tell_of(issue.code)
+        self.assertEqual(issue.coupon_id.code, issue.code)
 
     def test_kit_used_once(self):
         coupon = self.coupon_of(self.hand_out(self.offer))
@@ -502,6 +554,7 @@ class ProductKit(ChannelKit, PayingCase):
     write_off_path = "/use$"
     return_path = "/return$"
     publish_path = "/product-coupons$"
+    send_path = "/users/[^/]+/coupons$"
 
     @classmethod
     def setUpClass(cls):
@@ -652,6 +705,11 @@ class ProductKit(ChannelKit, PayingCase):
         self.sent(template, shown, openid)
         self.work_off(template)
         return shown["coupon_code"]
+
+    def tell_of(self, code):
+        held = self.sandbox.call("GET", f"phone/{self.openid}/product/coupons")
+        shown = next(one for one in held if one["coupon_code"] == code)
+        self.sent(self.offer, shown)
 
     def at_wechat(self, code):
         owner = self.card(code).wechat_openid

@@ -91,6 +91,7 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
     write_off_path = "/v3/marketing/busifavor/coupons/use"
     publish_path = "/v3/marketing/busifavor/stocks"
     return_path = "/v3/marketing/busifavor/coupons/return"
+    send_path = "/v3/marketing/busifavor/coupons/send"
     sends = 2
 
     def setUp(self):
@@ -107,6 +108,10 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
         )
         self.notice("coupon.send", self.send_notice(template, coupon, openid))
         return coupon["coupon_code"]
+
+    def tell_of(self, code):
+        shown = {"coupon_code": code}
+        self.notice("coupon.send", self.send_notice(self.offer, shown, self.openid))
 
     def send_notice(self, template, coupon, openid):
         return {
@@ -264,6 +269,7 @@ class TestChannelFavorKit(ChannelKit, PayingCase):
 
     channel = "favor"
     publish_path = "/coupon-stocks$"
+    send_path = "/users/[^/]+/coupons$"
     sends = 2
 
     def setUp(self):
@@ -286,6 +292,9 @@ class TestChannelFavorKit(ChannelKit, PayingCase):
         self.sandbox.post("clock", reset=True)
         self.model._coupon(template, number, openid or self.openid)
         return number
+
+    def before_sending(self):
+        self.sandbox.post("clock", set=time.time() + 400)
 
     def coupon_of(self, code):
         return self.env["loyalty.card"]._wechat_find(code)
