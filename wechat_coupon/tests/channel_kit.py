@@ -200,7 +200,8 @@ class ChannelKit:
         )
         if self.model._is_remote:
             identities = self.env["wechat.identity"]
-            identities._find_or_create(self.account, self.openid, partner_id=known.id)
+            identity = identities._find_or_create(self.account, self.openid)
+            identity.partner_id = known
         handout = self.env["coupon.handout"].with_user(self.manager)
         handout = handout.create(
             {

@@ -109,6 +109,9 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
         self.notice("coupon.send", self.send_notice(template, coupon, openid))
         return coupon["coupon_code"]
 
+    def before_sending(self):
+        self.tell_merchant(can_send_busifavor=True)
+
     def tell_of(self, code):
         shown = {"coupon_code": code}
         self.notice("coupon.send", self.send_notice(self.offer, shown, self.openid))
