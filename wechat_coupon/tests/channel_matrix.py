@@ -3,6 +3,8 @@
 import logging
 import os
 
+from odoo import Command
+
 _logger = logging.getLogger(__name__)
 
 FULL = os.environ.get("PROOF") == "full"
@@ -127,6 +129,46 @@ class ChannelMatrix:
         return self.task(self.offer, "void"), lambda: self.assertTrue(
             self.model._is_void(coupon)
         )
+
+    #: values of a template to which codes of our own are brought
+    own_codes = {"code_mode": "upload"}
+    #: where the sandbox shows a person's coupons
+    wallet = ""
+
+    def order_deposit(self):
+        self.another_offer().write(self.own_codes)
+        self.publish(self.last)
+        self.last._generate(3)
+        task = self.task(self.last, "deposit")
+        return task, lambda: self.check_deposited(task.coupon_ids.mapped("code"))
+
+    def check_deposited(self, codes):
+        self.assertTrue(self.model._are_deposited(self.last, codes))
+
+    def order_send(self):
+        openid = self.somebody()
+        partner = self.env["res.partner"].create({"name": "Matrix"})
+        identities = self.env["wechat.identity"]
+        identities._find_or_create(self.account, openid).partner_id = partner
+        handout = self.env["coupon.handout"].create(
+            {
+                "template_id": self.offer.id,
+                "partner_ids": [Command.set(partner.ids)],
+            }
+        )
+        handout.with_user(self.manager).action_start()
+        self.before_sending()
+        handout._hand_out_chunk()
+
+        def check():
+            held = self.sandbox.call("GET", f"phone/{openid}/{self.wallet}")
+            self.assertEqual(len(held), 1)
+            self.assertEqual(handout.issue_ids.code, self.code_of(held[0]))
+
+        return self.task(self.offer, "send"), check
+
+    def code_of(self, held):
+        return held["coupon_code"]
 
     def order_write_off(self):
         coupon = self.coupon_of(self.hand_out(self.offer, self.somebody()))

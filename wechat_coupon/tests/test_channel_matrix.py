@@ -36,7 +36,15 @@ class TestMatrixCard(ChannelMatrix, TestChannelCard):
         "stock": ("POST", "/card/modifystock"),
         # WeChat looks at it again, and hands out nothing until then.
         "update": ("POST", "/card/update"),
+        "deposit": ("POST", "/card/code/deposit"),
     }
+    own_codes = {"own_codes": True, "stock": 0}
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        account = cls.sandbox_account(can_create_coupons=True, can_custom_code=True)
+        cls.sandbox.post("accounts", **account)
 
     def test_matrix(self):
         self.run_matrix()
@@ -52,7 +60,16 @@ class TestMatrixBusifavor(ChannelMatrix, TestChannelBusifavor):
         "void": ("POST", "/coupons/deactivate$"),
         "write_off": ("POST", "/coupons/use$"),
         "return": ("POST", "/coupons/return$"),
+        "end": ("PATCH", "/budget$"),
+        "deposit": ("POST", "/couponcodes$"),
+        "send": ("POST", "/coupons/send$"),
     }
+    wallet = "busifavor"
+
+    def check_deposited(self, codes):
+        """WeChat cannot be asked: customers get these, each once."""
+        given = [self.hand_out(self.last, self.somebody()) for _code in codes]
+        self.assertCountEqual(given, codes)
 
     def test_matrix(self):
         self.run_matrix()
@@ -65,7 +82,12 @@ class TestMatrixFavor(ChannelMatrix, TestChannelFavorKit):
         "publish": ("POST", f"{_FAVOR}/coupon-stocks$"),
         "start": ("POST", "/start$"),
         "end": ("POST", "/stop$"),
+        "send": ("POST", "/users/[^/]+/coupons$"),
     }
+    wallet = "vouchers"
+
+    def code_of(self, held):
+        return held["coupon_id"]
 
     def test_matrix(self):
         self.run_matrix()
@@ -82,7 +104,9 @@ class ProductMatrix(ChannelMatrix):
         "void": ("POST", "/coupons/[^/]+/deactivate$"),
         "write_off": ("POST", "/use$"),
         "return": ("POST", "/return$"),
+        "send": ("POST", "/users/[^/]+/coupons$"),
     }
+    wallet = "product/coupons"
 
     def order_picture(self):
         template = self.another_offer()
