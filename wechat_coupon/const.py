@@ -14,6 +14,9 @@ OFFLINE_TIME = timedelta(days=7)
 # Codes that nobody knows, per user and minute; a scanner does not get near it.
 MISSES_PER_MINUTE = 30
 IS_CODE_PER_MINUTE = 300
+# Customers whose coupons a user may look at, and how many are shown of each.
+HELD_PER_MINUTE = 20
+MAX_HELD_SHOWN = 20
 # Questions about codes per account and second, shared by all tills.
 QUERIES_PER_SECOND = 50
 

@@ -56,6 +56,7 @@ from . import coupon_redemption_return
 from . import loyalty_card_return
 from . import pos_order_refund
 from . import pos_config_refund
+from . import pos_config_held
 from . import coupon_redemption_sale
 from . import loyalty_card_sale
 from . import sale_order

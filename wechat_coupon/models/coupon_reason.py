@@ -37,6 +37,12 @@ class CouponReason(models.AbstractModel):
             "No coupon has this code. Check the code and scan or type it again."
         )
 
+    def _reason_too_many_looks(self, **_kw):
+        return self.env._(
+            "The coupons of many customers were looked at. Wait a minute, or scan the "
+            "code."
+        )
+
     def _reason_too_many_tries(self, **_kw):
         return self.env._(
             "Too many unknown codes were entered. Wait a minute, then try again."

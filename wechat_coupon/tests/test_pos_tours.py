@@ -113,6 +113,18 @@ class TestTillTours(TestPointOfSaleHttpCommon):
         self._run("WechatCouponRefusals")
         self.assertFalse(self._uses())
 
+    def test_held(self):
+        """The customer's coupons are shown, and used by one tap."""
+        partner = self.env["res.partner"].search(
+            [("name", "=", "Acme Corporation"), ("active", "=", True)]
+        )
+        mine = self._template("30 off 100", 3000, threshold_fen=10000)
+        coupon = self._coupon(mine, "HXLD347912", partner_id=partner.id)
+        far = self._template("500 off", 50000, threshold_fen=50000)
+        self._coupon(far, "FXR3479123", partner_id=partner.id)
+        self._run("WechatCouponHeld")
+        self.assertFalse(self._uses(coupon), "nothing is held before the payment")
+
     def test_router(self):
         for name, fen, code in (
             ("5 off", 500, "621234567895"),

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from uuid import uuid4
 
 from odoo import fields
 from odoo.exceptions import AccessError
@@ -388,3 +389,71 @@ class TestTill(CouponCase):
         for code in ("134567890123456789", "2812345678901234", "62" + "1" * 17):
             found = self.till.wechat_coupon_lookup(code, "u1", False, False)
             self.assertEqual(found["code"], "unknown_code")
+
+
+@tagged("post_install", "-at_install")
+class TestHeld(CouponCase):
+    """The coupons of the customer who stands at the till."""
+
+    def held(self, partner=None, cart=None):
+        partner = self.customer if partner is None else partner
+        answer = self.till.wechat_coupon_held(
+            str(uuid4()), partner.id, cart or self.full_cart
+        )
+        self.assertTrue(answer["ok"], answer)
+        return answer["coupons"]
+
+    def test_held(self):
+        soon = self.template._generate(0, self.customer)
+        as_ledger(soon).wechat_valid_to = fields.Datetime.now() + timedelta(hours=1)
+        later = self.template._generate(0, self.customer)
+        shown = self.held()
+        self.assertEqual([one["code"] for one in shown], [soon.code, later.code])
+        self.assertTrue(all(one["eligible"] for one in shown))
+        self.assertEqual(shown[0]["name"], self.template.name)
+
+    def test_why_not(self):
+        self.template._generate(0, self.customer)
+        [shown] = self.held(cart=self.cart((self.tea, 6000)))
+        self.assertFalse(shown["eligible"])
+        self.assertIn("more", shown["message"])
+
+    def test_by_wechat(self):
+        """Whom WeChat knows as this customer has what WeChat gave."""
+        coupon = self.new_coupons()
+        account = self.env["wechat.account"].create(
+            {"name": "Shop", "appid": "wx1234567890abcdef", "secret": "0" * 32}
+        )
+        identity = self.env["wechat.identity"]._find_or_create(account, "o-1")
+        identity.partner_id = self.customer
+        as_ledger(coupon).write({"wechat_identity_id": identity.id})
+        self.assertEqual([one["code"] for one in self.held()], [coupon.code])
+
+    def test_what_is_not_shown(self):
+        stranger = self.customer.copy()
+        used, dead, _others = (
+            self.template._generate(0, self.customer),
+            self.template._generate(0, self.customer),
+            self.template._generate(0, stranger),
+        )
+        self.pay("done", used)
+        as_ledger(dead).wechat_valid_to = fields.Datetime.now() - timedelta(days=1)
+        self.new_coupons()
+        self.assertFalse(self.held())
+        self.assertFalse(self.held(self.env["res.partner"]))
+
+    def test_not_the_whole_list_of_customers(self):
+        answers = [
+            self.till.wechat_coupon_held(str(uuid4()), self.customer.id, self.full_cart)
+            for _time in range(40)
+        ]
+        self.assertFalse(answers[-1]["ok"])
+        self.assertIn("many customers", answers[-1]["message"])
+
+    def test_more_than_fit(self):
+        for _time in range(25):
+            self.template._generate(0, self.customer)
+        answer = self.till.wechat_coupon_held(
+            str(uuid4()), self.customer.id, self.full_cart
+        )
+        self.assertEqual((len(answer["coupons"]), answer["more"]), (20, True))

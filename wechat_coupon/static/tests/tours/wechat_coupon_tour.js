@@ -93,6 +93,25 @@ tours.add("WechatCouponRefusals", {
         ].flat(),
 });
 
+/** What the customer has is shown, and used by one tap. */
+tours.add("WechatCouponHeld", {
+    steps: () =>
+        [
+            Coupon.open(),
+            Coupon.addTea(2),
+            ProductScreen.clickPartnerButton(),
+            ProductScreen.clickCustomer("Acme Corporation"),
+            Coupon.openPopup(),
+            Coupon.isWaitingFor("500 off", "380.00"),
+            Coupon.tapHeld("30 off 100"),
+            Coupon.popupSays("The coupon was applied."),
+            Coupon.isNoLongerOffered("30 off 100"),
+            Coupon.closePopup(),
+            Coupon.isApplied("30 off 100", "-30.00"),
+            Coupon.totalIs("90.00"),
+        ].flat(),
+});
+
 /** Twelve digits: a product, a coupon, both. */
 tours.add("WechatCouponRouter", {
     steps: () =>

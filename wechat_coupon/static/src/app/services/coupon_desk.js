@@ -35,6 +35,24 @@ export class CouponDesk {
         return this.codes.lookup(code, order);
     }
 
+    /**
+     * What a customer could use on an order.
+     *
+     * @returns {Promise<{coupons?: Object[], more?: boolean, message?: string}>} of
+     *     `wechat_coupon_held`; only a sentence if there is no answer
+     */
+    async heldBy(partner, order) {
+        const args = [order.uuid, partner.id, cartOf(order)];
+        try {
+            return await this.server.call("wechat_coupon_held", args);
+        } catch (error) {
+            const offline = _t(
+                "No connection to the server: the customer's coupons cannot be shown. Scan the code instead."
+            );
+            return { message: this.server.sentenceOf(error, offline) };
+        }
+    }
+
     /** @see CouponLookup.isCouponCode */
     isCouponCode(code) {
         return this.codes.isCouponCode(code);

@@ -19,14 +19,41 @@ export function scan(code) {
     return scan_barcode(code);
 }
 
+export function openPopup() {
+    return {
+        content: "open the coupons",
+        trigger: ".product-screen .control-buttons .o_wechat_coupon_button",
+        run: "click",
+    };
+}
+
+/** The customer has a coupon that does not fit, and the dialogue says why. */
+export function isWaitingFor(name, reason) {
+    return {
+        content: `${name} waits: ${reason}`,
+        trigger: `.o_wechat_coupon_held button:contains("${name}"):contains("${reason}")`,
+    };
+}
+
+export function tapHeld(name) {
+    return {
+        content: `use ${name} of the customer`,
+        trigger: `.o_wechat_coupon_held button:contains("${name}")`,
+        run: "click",
+    };
+}
+
+export function isNoLongerOffered(name) {
+    return {
+        content: `${name} is on the order`,
+        trigger: negate(`.o_wechat_coupon_held button:contains("${name}")`),
+    };
+}
+
 /** Type a code in the dialogue of the button. */
 export function type(code) {
     return [
-        {
-            content: "open the coupons",
-            trigger: ".product-screen .control-buttons .o_wechat_coupon_button",
-            run: "click",
-        },
+        openPopup(),
         {
             content: `type ${code}`,
             trigger: ".o_wechat_coupon_popup input",

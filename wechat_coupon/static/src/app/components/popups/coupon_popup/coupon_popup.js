@@ -1,6 +1,7 @@
 import { Component, onMounted, useRef, useState } from "@odoo/owl";
 import { usePos } from "@point_of_sale/app/hooks/pos_hook";
 import { CouponList } from "@wechat_coupon/app/components/coupon_list/coupon_list";
+import { cartOf } from "@wechat_coupon/app/utils/coupon_cart";
 import { cleanTypedCode } from "@wechat_coupon/app/utils/code_router";
 import { Dialog } from "@web/core/dialog/dialog";
 import { _t } from "@web/core/l10n/translation";
@@ -16,8 +17,12 @@ export class CouponPopup extends Component {
     setup() {
         this.pos = usePos();
         this.state = useState({ code: "", message: "", type: "" });
+        this.held = useState({ coupons: [], more: false, message: "", busy: false });
         this.inputRef = useRef("input");
-        onMounted(() => this.inputRef.el.focus());
+        onMounted(() => {
+            this.inputRef.el.focus();
+            this.loadHeld();
+        });
     }
 
     get order() {
@@ -42,8 +47,28 @@ export class CouponPopup extends Component {
         }
     }
 
+    /** What the customer of the order could use; nobody is asked without one. */
+    async loadHeld() {
+        const partner = this.order.getPartner();
+        if (!partner) {
+            return;
+        }
+        this.held.busy = true;
+        const answer = await this.pos.wechatCoupon.heldBy(partner, this.order);
+        Object.assign(this.held, { coupons: [], more: false, message: "", busy: false }, answer);
+    }
+
+    /** The customer's coupons that are not on the order yet. */
+    get heldCoupons() {
+        const present = this.order.wechatGuardedCoupons().map(({ code }) => code);
+        return this.held.coupons.filter(({ code }) => !present.includes(code));
+    }
+
     async submit() {
-        const code = cleanTypedCode(this.state.code);
+        await this.use(cleanTypedCode(this.state.code));
+    }
+
+    async use(code) {
         if (!code || this.isBusy) {
             return;
         }
