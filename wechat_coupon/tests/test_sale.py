@@ -668,6 +668,82 @@ class TestSale(SaleCase):
         self.assertEqual(len(redemption.refund_ids), 1)
         self.assertEqual(len(self.coupon.history_ids), 2)
 
+    def test_credit_note_taken_back(self):
+        """A coupon that went back with it is for a manager to decide about."""
+        for cancel in (False, True):
+            with self.subTest(cancel=cancel):
+                coupon = self.template._generate(1)
+                note = self.credit(self.invoice(self.sold(coupon)))
+                note.action_post()
+                redemption = self.redemptions(coupon)
+                self.assertFalse(redemption.needs_attention)
+                note.button_cancel() if cancel else note.button_draft()
+                self.assertEqual(
+                    redemption.problems, [["credit_withdrawn", {"document": note.name}]]
+                )
+                self.assertTrue(redemption.needs_attention)
+                self.assertTrue(redemption.activity_ids)
+                self.assertIn(note.name, redemption.reason)
+                self.assertEqual(redemption.given_back_fen, 0)
+                self.assertFalse(redemption.refund_ids)
+                # Nothing is taken from the customer by itself.
+                self.assertEqual(redemption.state, "returned")
+                if cancel:
+                    note.button_draft()
+                note.action_post()
+                self.assertFalse(redemption.problems)
+                self.assertFalse(redemption.needs_attention)
+                self.assertFalse(redemption.activity_ids)
+                self.assertEqual(redemption.given_back_fen, 1000)
+                self.assertEqual(len(coupon.history_ids), 2)
+                self.assertEqual(coupon.points, 1)
+
+    def test_credit_note_taken_back_of_a_coupon_that_stayed(self):
+        """Only the amount changes: nobody has to look."""
+        coupon = self.new_template(return_policy="never")._generate(1)
+        note = self.credit(self.invoice(self.sold(coupon)))
+        note.action_post()
+        redemption = self.redemptions(coupon)
+        self.assertEqual(redemption.given_back_fen, 1000)
+        note.button_draft()
+        self.assertEqual(redemption.given_back_fen, 0)
+        self.assertFalse(redemption.needs_attention)
+
+    def test_credit_note_changed_and_posted_again(self):
+        """The discount left out the second time: the amount is that of now."""
+        order = self.sold()
+        note = self.credit(self.invoice(order))
+        note.action_post()
+        note.button_draft()
+        note.invoice_line_ids.filtered("sale_line_ids.coupon_id").unlink()
+        note.action_post()
+        redemption = self.redemptions(self.coupon)
+        self.assertEqual(redemption.given_back_fen, 0)
+        self.assertEqual(len(redemption.refund_ids), 1)
+        self.assertEqual(redemption.problems, [["over_refund", {"amount": "10.00"}]])
+        self.assertTrue(redemption.needs_attention)
+        self.assertEqual(len(self.coupon.history_ids), 2)
+
+    def test_credit_note_completed_when_posted_again(self):
+        """What was a part is all of it the second time: the coupon goes back."""
+        order = self.sold()
+        invoice = self.invoice(order)
+        note = self.credit(invoice)
+        tea = note.invoice_line_ids.filtered(lambda line: line.product_id == self.tea)
+        rice = note.invoice_line_ids.filtered(lambda line: line.product_id == self.rice)
+        rice.quantity = 0
+        note.action_post()
+        redemption = self.redemptions(self.coupon)
+        self.assertEqual(redemption.state, "redeemed")
+        note.button_draft()
+        self.assertFalse(
+            [one for one in redemption.problems or [] if one[0] == "credit_withdrawn"]
+        )
+        rice.quantity = tea.quantity
+        note.action_post()
+        self.assertEqual(redemption.state, "returned")
+        self.assertEqual(len(redemption.refund_ids), 1)
+
     # === NOBODY GETS AROUND IT === #
 
     def test_orm(self):
