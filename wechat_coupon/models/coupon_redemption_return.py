@@ -432,6 +432,9 @@ class CouponRedemption(models.Model):
         """Extended with what can go wrong on the way back."""
         return {
             **super()._topics(),
+            "credit_withdrawn": self.env._(
+                "A coupon went back with a credit note that is not posted any more."
+            ),
             "over_refund": self.env._(
                 "More was refunded than was paid for goods bought with a coupon."
             ),
@@ -442,9 +445,10 @@ class CouponRedemption(models.Model):
 
     # === BUSINESS METHODS - WHAT PEOPLE ARE TOLD === #
 
-    def _return_sentence(self):
+    def _return_sentence(self, masked=False):
         """Say what became of the coupon of goods that were given back.
 
+        :param bool masked: whether only the end of a new code is told
         :return: a sentence for the cashier, in the language of the user
         :rtype: str
         """
@@ -454,7 +458,8 @@ class CouponRedemption(models.Model):
             if self.return_way == "replacement":
                 new = self.replacement_id
                 if new:
-                    return reasons._message("given_back_new", new_code=new.code)
+                    code = codes.mask(new.code) if masked else new.code
+                    return reasons._message("given_back_new", new_code=code)
                 return self._expired_sentence()
             if self.return_way == "payment":
                 return reasons._message("given_back_payment")
