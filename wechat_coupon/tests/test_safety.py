@@ -11,6 +11,7 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from .common import CouponCase, SandboxCase
+from .test_guard import RaceCase
 
 
 @tagged("post_install", "-at_install")
@@ -188,6 +189,58 @@ class TestRiskRules(CouponCase):
             event.with_user(self.manager).write({"action": "warn"})
         with self.assertRaises(AccessError):
             event.with_user(self.manager).unlink()
+
+
+@tagged("post_install", "-at_install")
+class TestRiskStays(RaceCase):
+    """A refusal that undoes its request leaves what was noticed: real transactions."""
+
+    @classmethod
+    def make(cls, env):
+        cls.coupon_id = cls.new_template(env, 1).id
+        rule = env["coupon.risk.rule"].create(
+            {
+                "name": "Stays",
+                "kind": "value",
+                "limit_fen": 1,
+                "action": "block",
+                "company_id": cls.shop(env).id,
+            }
+        )
+        cls.rule_id = rule.id
+
+    @classmethod
+    def clean_up(cls, env):
+        rule = env["coupon.risk.rule"].browse(cls.rule_id)
+        env["coupon.risk.event"].search([("rule_id", "=", rule.id)]).unlink()
+        rule.unlink()
+        RaceCase.clean_up(env)
+
+    def events(self):
+        domain = [("rule_id", "=", self.rule_id)]
+        return self.commit(
+            lambda env: env["coupon.risk.event"].search(domain).mapped("coupon_id.id")
+        )
+
+    def refuse(self, env, undo):
+        coupon = env["loyalty.card"].browse(self.coupon_id)
+        # As if the request had been busy with the coupon before.
+        coupon._wechat_lock()
+        order = self.order(env, "order")
+        _held, refusals = env["coupon.redemption"]._reserve(order, coupon)
+        self.assertEqual([code for _one, code, _values in refusals], ["risk_blocked"])
+        if undo:
+            raise UserError("Refused")
+
+    def test_undone(self):
+        for _twice in range(2):
+            with self.assertRaises(UserError):
+                self.commit(lambda env: self.refuse(env, True))
+            self.assertEqual(self.events(), [self.coupon_id])
+
+    def test_not_undone(self):
+        self.commit(lambda env: self.refuse(env, False))
+        self.assertEqual(self.events(), [self.coupon_id])
 
 
 @tagged("post_install", "-at_install")
