@@ -230,11 +230,11 @@ class TestRiskStays(RaceCase):
         _held, refusals = env["coupon.redemption"]._reserve(order, coupon)
         self.assertEqual([code for _one, code, _values in refusals], ["risk_blocked"])
         if undo:
-            raise UserError("Refused")
+            raise RuntimeError("undone")
 
     def test_undone(self):
         for _twice in range(2):
-            with self.assertRaises(UserError):
+            with self.assertRaises(RuntimeError):
                 self.commit(lambda env: self.refuse(env, True))
             self.assertEqual(self.events(), [self.coupon_id])
 

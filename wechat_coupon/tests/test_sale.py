@@ -114,7 +114,7 @@ class TestSaleRisk(SaleCase):
             try:
                 with self.env.registry.cursor() as cr:
                     call(self.env(cr=cr))
-            except UserError as error:
+            except (UserError, RuntimeError) as error:
                 return str(error)
         return None
 
@@ -182,7 +182,7 @@ class TestSaleRisk(SaleCase):
             env["coupon.risk.rule"]._judge_order(
                 order._wechat_order_ref(), coupon, None
             )
-            raise UserError("undone")
+            raise RuntimeError("undone")
 
         self.assertEqual(self.request(confirm), "undone")
         event = self.events()
@@ -197,7 +197,7 @@ class TestSaleRisk(SaleCase):
 
         def confirm(env):
             self.confirm(env)
-            raise UserError("undone")
+            raise RuntimeError("undone")
 
         self.assertEqual(self.request(confirm), "undone")
         self.assertFalse(self.events())
