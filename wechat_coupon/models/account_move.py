@@ -14,11 +14,27 @@ class AccountMove(models.Model):
         """Extended: goods of sales orders that had coupons may be given back."""
         posted = super()._post(soft)
         for move in posted.filtered(lambda one: one.move_type == "out_refund"):
-            # sudo: accountants need not see the sales order.
-            orders_sudo = move.sudo().invoice_line_ids.sale_line_ids.order_id
-            for order_sudo in orders_sudo:
+            for order_sudo in move._wechat_orders():
                 order_sudo._wechat_credited_by(move.sudo())
         return posted
+
+    def button_draft(self):
+        """Extended: what a credit note gave back is in doubt while it is none.
+
+        Cancelling begins with this, too.
+        """
+        notes = self.filtered(
+            lambda one: one.move_type == "out_refund" and one.state == "posted"
+        )
+        res = super().button_draft()
+        for note in notes:
+            for order_sudo in note._wechat_orders():
+                order_sudo._wechat_credit_withdrawn(note.sudo())
+        return res
+
+    def _wechat_orders(self):
+        # sudo: accountants need not see the sales order.
+        return self.sudo().invoice_line_ids.sale_line_ids.order_id
 
 
 class SaleOrder(models.Model):
@@ -35,11 +51,13 @@ class SaleOrder(models.Model):
             return
         # All of them: the last goods may be none of theirs.
         redemptions._lock_redemptions(redemptions)
+        # It may have been posted before, with other lines.
+        redemptions._forget_refund(_document(move))
         complete = self._wechat_all_credited()
         touched = redemptions.filtered(lambda row: self._wechat_credits(move, row))
-        fresh = touched._give_back(
+        touched._give_back(
             {
-                "document": f"{move._name},{move.id}",
+                "document": _document(move),
                 "name": move.name,
                 "move_id": move.id,
                 "shares": {
@@ -50,9 +68,32 @@ class SaleOrder(models.Model):
         )
         if complete:
             (redemptions - touched)._return_rest(move.name)
+        redemptions.filtered(lambda row: row._is_due_back(complete))._credit_restored(
+            move.name
+        )
         over = self._wechat_over_fen()
-        if fresh and over > 0:
-            fresh[:1]._too_much_given_back(over)
+        if over > 0:
+            touched[:1]._too_much_given_back(over)
+
+    def _wechat_credit_withdrawn(self, move):
+        """Count a credit note no more; a manager decides about coupons that went back.
+
+        :param move: ``account.move`` record with sudo, posted until now
+        """
+        self.ensure_one()
+        redemptions = self._wechat_used() | self._wechat_returned()
+        if not redemptions:
+            return
+        redemptions._lock_redemptions(redemptions)
+        redemptions._forget_refund(_document(move))
+        complete = self._wechat_all_credited()
+        redemptions.filtered(
+            lambda row: (
+                row.state == "returned"
+                and row.return_reason == "refund"
+                and not row._is_due_back(complete)
+            )
+        )._credit_withdrawn(move.name)
 
     def _wechat_returned(self):
         # sudo: salespeople do not read the ledger themselves.
@@ -140,3 +181,8 @@ class SaleOrder(models.Model):
             if counted.intersection(line.sale_line_ids.ids)
         )
         return credited - giveback.payable(goods, discounts)
+
+
+def _document(move):
+    """The key of a credit note in the ledger."""
+    return f"{move._name},{move.id}"

@@ -226,16 +226,21 @@ class CouponChannelFavor(models.AbstractModel):
         # sudo: users of the till read neither payments nor coupons.
         payments_sudo = order.sudo().payment_ids.wechat_transaction_ids
         found = self.env["coupon.redemption"]
+        seen = set()
         for payment_sudo in payments_sudo.filtered(
             lambda row: row.kind == "payment" and row.state == "done"
         ):
             for promotion in payment_sudo.promotion_ids:
                 template = self._templates(payment_sudo.merchant_id, promotion.stock_id)
                 if template and promotion.coupon_id:
-                    found |= self._record(order, payment_sudo, promotion, template)
+                    again = promotion.coupon_id in seen
+                    found |= self._record(
+                        order, payment_sudo, promotion, template, again
+                    )
+            seen.update(payment_sudo.promotion_ids.mapped("coupon_id"))
         return found
 
-    def _record(self, order, payment, promotion, template):
+    def _record(self, order, payment, promotion, template, again):
         coupon = self._coupon(template, promotion.coupon_id, payment.payer_openid)
         redemptions = self.env["coupon.redemption"].sudo()
         return redemptions._record_paid(
@@ -248,6 +253,7 @@ class CouponChannelFavor(models.AbstractModel):
                 "pos_order_id": order.id,
                 "funded_by": promotion._funded_by(),
             },
+            again,
         )
 
     def _coupon(self, template, number, openid):

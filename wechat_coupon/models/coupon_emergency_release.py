@@ -1,3 +1,4 @@
+import time
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -5,6 +6,8 @@ from odoo.exceptions import UserError
 
 from odoo.addons.wechat_base.tools import money
 from odoo.addons.wechat_base.tools.columns import Fen
+
+from .. import const
 
 # A reservation is given in this time, or the manager is asked again.
 _VALID_MINUTES = 30
@@ -56,7 +59,9 @@ class CouponEmergencyRelease(models.Model):
 
     @api.model
     def _release(self, order, coupons, cart, manager, reason):
-        """Release coupons for an order.
+        """Release coupons for an order, for what they take off it now.
+
+        If more is on the order later, a manager is asked for the rest.
 
         :param order: :class:`~.tools.cart.OrderRef`
         :param coupons: ``loyalty.card`` records
@@ -79,10 +84,11 @@ class CouponEmergencyRelease(models.Model):
                         template=template.name,
                     )
                 )
-            if releases._of(order, coupon):
+            agreed = releases._of(order, coupon)
+            worth = coupon._wechat_worth_fen(cart) - agreed._total_fen()
+            if agreed and worth <= 0:
                 continue
             releases._lock(order.config, template)
-            worth = coupon._wechat_worth_fen(cart)
             left = template.offline_cap_fen - releases._today_fen(
                 order.config, template
             )
@@ -140,20 +146,25 @@ class CouponEmergencyRelease(models.Model):
 
     @api.model
     def _of(self, order, coupon):
-        """Return the release of a coupon for an order, if it is good yet."""
+        """Return the releases of a coupon for an order that are good yet."""
+        since = fields.Datetime.now() - timedelta(minutes=_VALID_MINUTES)
+        return self._all_of(order.uuid, order.company, coupon).filtered(
+            lambda release: release.create_date > since
+        )
+
+    @api.model
+    def _all_of(self, order_uuid, company, coupons):
+        """Return the releases of coupons for an order, the last one first."""
         return self.sudo().search(
             [
-                ("order_uuid", "=", order.uuid),
-                ("company_id", "=", order.company.id),
-                ("coupon_id", "=", coupon.id),
-                (
-                    "create_date",
-                    ">",
-                    fields.Datetime.now() - timedelta(minutes=_VALID_MINUTES),
-                ),
-            ],
-            limit=1,
+                ("order_uuid", "=", order_uuid),
+                ("company_id", "=", company.id),
+                ("coupon_id", "in", coupons.ids),
+            ]
         )
+
+    def _total_fen(self):
+        return sum(self.mapped("worth_fen"))
 
 
 class CouponRedemption(models.Model):
@@ -167,6 +178,32 @@ class CouponRedemption(models.Model):
         ondelete="restrict",
     )
 
+    def _refusals(self, order, coupons, cart, holders):
+        """Extended: more than was released has to be asked for."""
+        refusals = super()._refusals(order, coupons, cart, holders)
+        return refusals or self._beyond_releases(order, coupons, cart, holders)
+
+    def _beyond_releases(self, order, coupons, cart, holders):
+        """Ask about coupons that take off more than a manager has released.
+
+        The channel may answer by now; if not, a manager can release the rest.
+        """
+        refusals = []
+        deadline = time.monotonic() + const.TILL_DEADLINE
+        found = self.env["coupon.emergency.release"]._all_of(
+            order.uuid, order.company, coupons
+        )
+        for coupon, releases in found.grouped("coupon_id").items():
+            holder = holders.get(coupon.id)
+            if cart is None or (holder and holder["state"] == "redeemed"):
+                continue
+            if coupon._wechat_worth_fen(cart) > releases._total_fen():
+                channel = coupon.coupon_template_id._channel()
+                reason = self._ask_channel(channel, coupon, deadline)
+                if reason:
+                    refusals.append((coupon, reason, {}))
+        return refusals
+
     @api.model
     def _ask_channel(self, channel, coupon, deadline, order=None):
         """Extended: what a manager has released is not asked about."""
@@ -177,20 +214,28 @@ class CouponRedemption(models.Model):
     def _after_redeem(self, uses, refused=None):
         """Extended: a released coupon is on the worklist until WeChat has it."""
         res = super()._after_redeem(uses, refused)
-        releases = self.env["coupon.emergency.release"].sudo()
         for redemption in self.filtered(lambda one: one.state == "redeemed"):
-            release = releases.search(
-                [
-                    ("order_uuid", "=", redemption.order_uuid),
-                    ("coupon_id", "=", redemption.coupon_id.id),
-                ],
-                limit=1,
+            releases = self.env["coupon.emergency.release"]._all_of(
+                redemption.order_uuid, redemption.company_id, redemption.coupon_id
             )
-            if release:
-                redemption.release_id = release
-                redemption._add_problems([redemption._release_problem()])
+            if releases:
+                redemption.release_id = releases[0]
+                redemption._add_problems(redemption._release_problems(releases))
                 redemption._ask_manager("released")
         return res
+
+    def _release_problems(self, releases):
+        """Return what the manager reads; what is too much stays on the worklist."""
+        problems = [self._release_problem()]
+        released = releases._total_fen()
+        # Odoo rounds the discount for each tax.
+        if (self.discount_fen or 0) > released + len(self.line_ids):
+            values = {
+                "discount": money.format_fen(self.discount_fen),
+                "released": money.format_fen(released),
+            }
+            problems.append(("release_exceeded", values))
+        return problems
 
     def _release_problem(self):
         release = self.release_id

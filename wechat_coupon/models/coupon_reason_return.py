@@ -63,6 +63,13 @@ class CouponReason(models.AbstractModel):
             amount=amount,
         )
 
+    def _reason_credit_withdrawn(self, document="", **_kw):
+        return self.env._(
+            "The coupon went back with %(document)s, which was reset to draft or "
+            "cancelled. Post it again, or decide whether the coupon is made invalid.",
+            document=document,
+        )
+
     def _reason_return_refused(self, error="", **_kw):
         return self.env._("WeChat did not take the coupon back: %(error)s", error=error)
 

@@ -35,6 +35,13 @@ class CouponReason(models.AbstractModel):
             reason=reason,
         )
 
+    def _reason_release_exceeded(self, discount="", released="", **_kw):
+        return self.env._(
+            "The order took off ¥%(discount)s, and ¥%(released)s had been released.",
+            discount=discount,
+            released=released,
+        )
+
     def _reason_in_payment(self, **_kw):
         return self.env._(
             "WeChat takes this coupon off by itself when the customer pays with "

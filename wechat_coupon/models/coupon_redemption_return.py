@@ -14,13 +14,15 @@ from ..tools.ledger import as_ledger
 _NEVER_SENT = ("none", "pending", "cancelled")
 # Perhaps sent: what becomes of the coupon is known when WeChat has answered.
 _UNDER_WAY = ("sending", "unknown")
+# Whatever else is settled: WeChat's side has to be looked at.
+_TROUBLE = ("refused", "unknown")
 
 
 class CouponRedemptionRefund(models.Model):
     """Goods of one redemption that were given back with one document.
 
-    Written once and never changed: the unique index lets a document count once,
-    however often it comes.
+    Never changed: the unique index lets a document count once, however often it
+    comes. That of a credit note is deleted when the note is not posted any more.
     """
 
     _name = "coupon.redemption.refund"
@@ -217,6 +219,54 @@ class CouponRedemption(models.Model):
         self.invalidate_recordset(["refund_ids"])
         return True
 
+    def _forget_refund(self, document):
+        """Count a document no more that does not hold any more; they are locked.
+
+        :param str document: its key
+        """
+        for refund in self.sudo().refund_ids.filtered(
+            lambda one: one.document == document
+        ):
+            redemption = refund.redemption_id
+            fen = redemption.given_back_fen - refund.discount_fen
+            redemption.write(
+                {"given_back_fen": fen, "given_back_amount": money.from_fen(fen)}
+            )
+            refund.unlink()
+        # What counts documents writes past the ORM.
+        self.env.flush_all()
+
+    def _is_due_back(self, complete):
+        """Whether the goods that were given back entitle to the coupon.
+
+        :param bool complete: whether all goods of the order are back
+        """
+        policy = self.template_id.return_policy
+        return policy == "any" and bool(self.refund_ids) or complete
+
+    def _credit_withdrawn(self, document):
+        """Ask a manager about coupons that went back with what holds no more.
+
+        :param str document: the name of the credit note
+        """
+        for redemption in self.sudo():
+            redemption._add_problems([("credit_withdrawn", {"document": document})])
+        self._ask_manager("credit_withdrawn")
+
+    def _credit_restored(self, document):
+        """Ask no longer: the credit note is posted again, and entitles to it.
+
+        :param str document: the name of the credit note
+        """
+        gone = ["credit_withdrawn", {"document": document}]
+        for redemption in self.sudo():
+            if gone not in (redemption.problems or []):
+                continue
+            redemption.problems = [one for one in redemption.problems if one != gone]
+            if not redemption.problems and redemption.remote_state not in _TROUBLE:
+                redemption.needs_attention = False
+                redemption.activity_unlink(["mail.mail_activity_data_todo"])
+
     def _too_much_given_back(self, over_fen):
         """Put redemptions on the worklist: more was paid out than had been paid in."""
         for redemption in self:
@@ -382,6 +432,9 @@ class CouponRedemption(models.Model):
         """Extended with what can go wrong on the way back."""
         return {
             **super()._topics(),
+            "credit_withdrawn": self.env._(
+                "A coupon went back with a credit note that is not posted any more."
+            ),
             "over_refund": self.env._(
                 "More was refunded than was paid for goods bought with a coupon."
             ),
@@ -392,9 +445,10 @@ class CouponRedemption(models.Model):
 
     # === BUSINESS METHODS - WHAT PEOPLE ARE TOLD === #
 
-    def _return_sentence(self):
+    def _return_sentence(self, masked=False):
         """Say what became of the coupon of goods that were given back.
 
+        :param bool masked: whether only the end of a new code is told
         :return: a sentence for the cashier, in the language of the user
         :rtype: str
         """
@@ -404,7 +458,8 @@ class CouponRedemption(models.Model):
             if self.return_way == "replacement":
                 new = self.replacement_id
                 if new:
-                    return reasons._message("given_back_new", new_code=new.code)
+                    code = codes.mask(new.code) if masked else new.code
+                    return reasons._message("given_back_new", new_code=code)
                 return self._expired_sentence()
             if self.return_way == "payment":
                 return reasons._message("given_back_payment")

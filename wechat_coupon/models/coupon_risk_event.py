@@ -1,6 +1,10 @@
+import logging
+
 from psycopg2.errors import UniqueViolation
 
 from odoo import api, fields, models
+
+_logger = logging.getLogger(__name__)
 
 
 class CouponRiskEvent(models.Model):
@@ -98,6 +102,42 @@ class CouponRiskEvent(models.Model):
                 return self.create(vals)
         except UniqueViolation:
             return self.browse()
+
+    @api.model
+    def _keep(self, vals):
+        """Add an event once more if the request is undone.
+
+        A till is told no and goes on; a sales order or an online payment that is
+        refused takes back what was written.
+
+        :param dict vals: as for :meth:`_add`
+        """
+        env = self.env
+
+        @env.cr.postrollback.add
+        def _add_again():
+            # Not before: with our locks gone, nothing here waits for ourselves.
+            try:
+                with env.registry.cursor() as cr:
+                    events = self.with_env(env(cr=cr))
+                    known = events._without_missing(vals)
+                    if known["rule_id"]:
+                        events._add(known)._tell_manager()
+            except Exception:
+                # The user reads why the request was refused, not this.
+                _logger.exception("Risk of order %s", vals.get("order_uuid"))
+
+    @api.model
+    def _without_missing(self, vals):
+        """Leave out records that went with the request which made them."""
+        return {
+            name: False
+            if value
+            and self._fields[name].type == "many2one"
+            and not self.env[self._fields[name].comodel_name].browse(value).exists()
+            else value
+            for name, value in vals.items()
+        }
 
     def _tell_manager(self):
         for event in self:

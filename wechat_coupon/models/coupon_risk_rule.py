@@ -234,14 +234,15 @@ class CouponRiskRule(models.Model):
     def _add_event(self, vals):
         # sudo: cashiers do not write what is noticed about them.
         events = self.env["coupon.risk.event"].sudo()
-        event = events._add(
-            {
-                **vals,
-                "rule_id": self.id,
-                "kind": self.kind,
-                "action": self.action,
-                "company_id": self.company_id.id,
-                "user_id": self.env.uid,
-            }
-        )
+        vals = {
+            **vals,
+            "rule_id": self.id,
+            "kind": self.kind,
+            "action": self.action,
+            "company_id": self.company_id.id,
+            "user_id": self.env.uid,
+        }
+        event = events._add(vals)
         event._tell_manager()
+        if event and self.action == "block":
+            events._keep(vals)

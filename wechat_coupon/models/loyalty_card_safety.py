@@ -24,7 +24,12 @@ class LoyaltyCard(models.Model):
         if template.coupon_type == "amount":
             return template.amount_fen
         if template.coupon_type == "percent":
-            total = cart.total_fen if cart else 0
+            # The total of the order is what is left after the coupon.
+            total = sum(
+                line.price_total_fen
+                for line in (cart.lines if cart else ())
+                if not line.is_reward_line and line.qty > 0
+            )
             worth = -(-total * template.percent_off // 100)
             most = template.max_discount_fen
             return min(worth or most, most) if most else worth

@@ -11,8 +11,9 @@ class PosConfig(models.Model):
 
         :param str order_uuid: the refund, paid at this till
         :return: ``ok`` and ``coupons``: ``id``, ``name``, ``code`` (the end of it),
-            ``new_code`` (of a replacement, or ``False``), ``is_back`` and
-            ``message``, one for each coupon
+            ``new_code`` (of a replacement, or ``False``; the end of it once the
+            refund's session is closed), ``is_back`` and ``message``, one for each
+            coupon
         :rtype: dict
         """
         order = self._wechat_order(order_uuid)
@@ -29,6 +30,12 @@ class PosConfig(models.Model):
                 order="id",
             )
         )
+        # Who knows the code has the coupon: the till hands it over when it refunds, and
+        # nobody goes through old refunds for codes.
+        masked = any(
+            session.state == "closed"
+            for session in refunds_sudo.pos_order_id.session_id
+        )
         return {
             "ok": True,
             "coupons": [
@@ -36,10 +43,15 @@ class PosConfig(models.Model):
                     "id": redemption.coupon_id.id,
                     "name": redemption.template_id.name,
                     "code": codes.mask(redemption.coupon_id.code),
-                    "new_code": redemption.replacement_id.code or False,
+                    "new_code": _new_code(redemption, masked),
                     "is_back": redemption.state == "returned",
-                    "message": redemption._return_sentence(),
+                    "message": redemption._return_sentence(masked),
                 }
                 for redemption in refunds_sudo.redemption_id
             ],
         }
+
+
+def _new_code(redemption, masked):
+    code = redemption.replacement_id.code
+    return codes.mask(code) if code and masked else code or False

@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 from uuid import uuid4
 
-from odoo import fields
+from odoo import Command, fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
@@ -118,6 +118,58 @@ class TestChannelFavor(PayCase):
         self.notify(number, self.row().remote_no)
         channel._record_payments(order)
         self.assertEqual(self.redemptions(), redemption)
+
+    def test_used_again_on_another_order(self):
+        """WeChat gave it back behind our back: the second use is seen."""
+        self.publish(self.offer)
+        self.let_it_begin()
+        channel = self.env["coupon.channel.favor"]
+        channel._send(self.offer, self.openid, "SEND4")
+        first, _answer = self.paid_order()
+        number = self.redemptions().code
+        channel._send(self.offer, self.openid, "SEND5")
+        second, _answer = self.paid_order()
+        other = self.redemptions().filtered(lambda row: row.pos_order_id == second)
+        self.assertNotEqual(other.code, number)
+        # As WeChat tells it when it is the same coupon once more.
+        promotion = self.row().promotion_ids
+        other.coupon_id.sudo()._write({"code": "1" * 12})
+        other.sudo()._write({"order_uuid": str(uuid4()), "pos_order_id": None})
+        self.env.invalidate_all()
+        promotion.sudo().coupon_id = number
+        for _twice in range(2):
+            channel._record_payments(second)
+        uses = self.redemptions().filtered(lambda row: row.code == number)
+        self.assertEqual(
+            {(row.pos_order_id, row.state) for row in uses},
+            {(first, "redeemed"), (second, "conflict")},
+        )
+        self.assertEqual(len(uses), 2)
+        conflict = uses.filtered(lambda row: row.state == "conflict")
+        self.assertTrue(conflict.needs_attention)
+        self.assertIn(first.pos_reference, conflict.reason)
+        self.assertEqual((conflict.discount_fen, conflict.order_total_fen), (200, 1234))
+        self.assertEqual(len(conflict.coupon_id.history_ids), 1)
+
+    def test_used_again_on_the_same_order(self):
+        """Two payments of an order that both say they had it."""
+        self.publish(self.offer)
+        self.let_it_begin()
+        channel = self.env["coupon.channel.favor"]
+        number = channel._send(self.offer, self.openid, "SEND6")
+        order, _answer = self.paid_order()
+        again = self.row().copy({"number": uuid4().hex, "pos_payment_uuid": False})
+        again.promotion_ids = [Command.clear()]
+        self.row().promotion_ids.copy({"transaction_id": again.id})
+        again.sudo()._write(
+            {"state": "done", "pos_payment_id": order.payment_ids[:1].id}
+        )
+        self.env.invalidate_all()
+        for _twice in range(2):
+            channel._record_payments(order)
+        uses = self.redemptions()
+        self.assertEqual(set(uses.mapped("code")), {number})
+        self.assertEqual(sorted(uses.mapped("state")), ["conflict", "redeemed"])
 
     def test_given_back(self):
         """WeChat gives it back with the payment's refund; it may then be used again."""

@@ -305,6 +305,26 @@ class TestReturn(ReturnCase):
         with self.assertRaisesRegex(UserError, "used"):
             redemption.with_user(self.manager)._return_by_manager("twice")
 
+    def test_new_code_is_told_while_the_session_is_open(self):
+        """The refund's own cashier hands it over; nobody collects codes later."""
+        coupon, order = self.sell()
+        redemption = self.redemptions(coupon)
+        self.patch(type(redemption), "_way_back", lambda _self: "replacement")
+        refund = self.refund(order, *self.all_of(order))
+        new = redemption.replacement_id
+        told = self.told(refund)[0]
+        self.assertEqual(told["new_code"], new.code)
+        self.assertIn(new.code, told["message"])
+        session = refund.session_id
+        for state in ("closing_control", "closed"):
+            session.sudo()._write({"state": state})
+            session.invalidate_recordset()
+            told = self.told(refund)[0]
+            shown = new.code if state == "closing_control" else f"****{new.code[-4:]}"
+            self.assertEqual(told["new_code"], shown)
+            self.assertEqual(new.code in told["message"], state == "closing_control")
+            self.assertIn(shown, told["message"])
+
     def test_till_sees_its_own_refunds_only(self):
         _coupon, order = self.sell()
         refund = self.refund(order, *self.all_of(order))

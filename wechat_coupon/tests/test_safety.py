@@ -1,5 +1,6 @@
 from datetime import datetime
 from unittest.mock import patch
+from uuid import uuid4
 
 from psycopg2 import errors
 
@@ -10,6 +11,7 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from .common import CouponCase, SandboxCase
+from .test_guard import RaceCase
 
 
 @tagged("post_install", "-at_install")
@@ -190,6 +192,58 @@ class TestRiskRules(CouponCase):
 
 
 @tagged("post_install", "-at_install")
+class TestRiskStays(RaceCase):
+    """A refusal that undoes its request leaves what was noticed: real transactions."""
+
+    @classmethod
+    def make(cls, env):
+        cls.coupon_id = cls.new_template(env, 1).id
+        rule = env["coupon.risk.rule"].create(
+            {
+                "name": "Stays",
+                "kind": "value",
+                "limit_fen": 1,
+                "action": "block",
+                "company_id": cls.shop(env).id,
+            }
+        )
+        cls.rule_id = rule.id
+
+    @classmethod
+    def clean_up(cls, env):
+        rule = env["coupon.risk.rule"].browse(cls.rule_id)
+        env["coupon.risk.event"].search([("rule_id", "=", rule.id)]).unlink()
+        rule.unlink()
+        RaceCase.clean_up(env)
+
+    def events(self):
+        domain = [("rule_id", "=", self.rule_id)]
+        return self.commit(
+            lambda env: env["coupon.risk.event"].search(domain).mapped("coupon_id.id")
+        )
+
+    def refuse(self, env, undo):
+        coupon = env["loyalty.card"].browse(self.coupon_id)
+        # As if the request had been busy with the coupon before.
+        coupon._wechat_lock()
+        order = self.order(env, "order")
+        _held, refusals = env["coupon.redemption"]._reserve(order, coupon)
+        self.assertEqual([code for _one, code, _values in refusals], ["risk_blocked"])
+        if undo:
+            raise RuntimeError("undone")
+
+    def test_undone(self):
+        for _twice in range(2):
+            with self.assertRaises(RuntimeError):
+                self.commit(lambda env: self.refuse(env, True))
+            self.assertEqual(self.events(), [self.coupon_id])
+
+    def test_not_undone(self):
+        self.commit(lambda env: self.refuse(env, False))
+        self.assertEqual(self.events(), [self.coupon_id])
+
+
+@tagged("post_install", "-at_install")
 class TestLog(CouponCase):
     def used(self):
         coupon = self.new_coupons()
@@ -254,11 +308,11 @@ class TestEmergency(SandboxCase):
     def down(self):
         self.fault("/card/code/get", "http_status", times=50, status=503)
 
-    def release(self, uuid="u1", coupon=None, till=None, **vals):
+    def release(self, uuid="u1", coupon=None, till=None, cart=None, **vals):
         return (till or self.till).wechat_coupon_release_offline(
             uuid,
             self.shown(coupon or self.coupon),
-            self.full_cart,
+            cart or self.full_cart,
             {
                 "manager_id": self.manager.id,
                 "pin": "2468",
@@ -334,6 +388,87 @@ class TestEmergency(SandboxCase):
         # Another shop has its own amount.
         shop = self.new_config("Shop 2").with_user(self.cashier)
         self.assertTrue(self.release("u2", other, shop)["ok"])
+
+    def percent(self):
+        """Let the coupon take 30 % off, and no most of it."""
+        self.offer.flush_recordset()
+        self.offer._write(
+            {
+                "coupon_type": "percent",
+                "percent_off": 30,
+                "threshold_fen": 0,
+                "max_discount_fen": 0,
+                "offline_cap_fen": 3500,
+            }
+        )
+        self.offer.invalidate_recordset()
+
+    def test_not_more_than_was_released(self):
+        """Who released 30 % of ¥10 did not release 30 % of ¥100."""
+        self.percent()
+        self.down()
+        small = self.cart((self.tea, 1000))
+        self.release(cart=small)
+        self.assertTrue(self.reserve("u1", self.coupon, small)["ok"])
+        # More goods: held or not, the manager is asked once more.
+        for _held in range(2):
+            answer = self.reserve("u1", self.coupon)
+            self.assertEqual(self.refusal_codes(answer), ["remote_unavailable"])
+            self.assertTrue(answer["refusals"][0]["can_release"])
+            self.till.wechat_coupon_release("u1")
+        self.release()
+        self.assertTrue(self.reserve("u1", self.coupon)["ok"])
+        # What was released already counts once.
+        releases = self.env["coupon.emergency.release"].search([])
+        self.assertEqual(sorted(releases.mapped("worth_fen")), [300, 2700])
+        # The day has its end for one order, too.
+        large = self.cart((self.tea, 6000), (self.rice, 14000))
+        with self.assertRaisesRegex(UserError, "5.00"):
+            self.release(cart=large)
+        answer = self.reserve("u1", self.coupon, large)
+        self.assertEqual(self.refusal_codes(answer), ["remote_unavailable"])
+        # WeChat is back, and says that the coupon is good.
+        self.sandbox.call("DELETE", "faults")
+        self.assertTrue(self.reserve("u1", self.coupon, large)["ok"])
+
+    def test_worth_before_the_discount(self):
+        """The till's total is what is left after the coupon."""
+        self.percent()
+        cart = self.full_cart
+        cart["lines"].append(
+            {
+                **cart["lines"][0],
+                "uuid": str(uuid4()),
+                "price_total_fen": -3000,
+                "is_reward_line": True,
+            }
+        )
+        cart["total_fen"] = 7000
+        self.release(cart=cart)
+        release = self.env["coupon.emergency.release"].search([])
+        self.assertEqual(release.worth_fen, 3000)
+
+    def test_paid_order_takes_off_more(self):
+        """It is saved; the manager sees it also after WeChat has accepted it."""
+        self.percent()
+        self.down()
+        self.release(cart=self.cart((self.tea, 1000)))
+        self.assertTrue(
+            self.reserve("u1", self.coupon, self.cart((self.tea, 1000)))["ok"]
+        )
+        order = self.pay("u1", self.coupon, discount=-30.0)
+        self.assertEqual(order.state, "paid")
+        redemption = self.redemptions(self.coupon, "redeemed")
+        self.sandbox.call("DELETE", "faults")
+        self.assertTrue(redemption._operation_begin())
+        redemption._operation_settle(redemption._operation_call())
+        self.assertEqual(redemption.remote_state, "done")
+        self.assertTrue(redemption.needs_attention)
+        self.assertEqual(
+            redemption.problems,
+            [["release_exceeded", {"discount": "30.00", "released": "3.00"}]],
+        )
+        self.assertIn("3.00", redemption.reason)
 
     def test_pin(self):
         for pin in ("1357", "", None, 2468, "9" * 400):

@@ -81,6 +81,139 @@ class SaleCase(CouponCase):
 
 
 @tagged("post_install", "-at_install")
+class TestSaleRisk(SaleCase):
+    """What a rule has refused stays noticed although the request is undone."""
+
+    def setUp(self):
+        super().setUp()
+        self.rule = self.env["coupon.risk.rule"].create(
+            {
+                "name": "Too much",
+                "kind": "value",
+                "company_id": self.company.id,
+                "limit_fen": 999,
+                "action": "block",
+            }
+        )
+        self.order = self.new_order()
+        self.rule.active = False
+        self.apply(self.order, self.coupon)
+        self.rule.active = True
+        self.env.flush_all()
+
+    def events(self):
+        self.env.invalidate_all()
+        return self.env["coupon.risk.event"].search([("rule_id", "=", self.rule.id)])
+
+    def request(self, call):
+        """Run something as a request of its own, and return its error.
+
+        :param call: gets the environment
+        """
+        with self.enter_registry_test_mode():
+            try:
+                with self.env.registry.cursor() as cr:
+                    call(self.env(cr=cr))
+            except (UserError, RuntimeError) as error:
+                return str(error)
+        return None
+
+    def check_noticed(self):
+        event = self.events()
+        self.assertEqual(len(event), 1)
+        self.assertEqual(event.action, "block")
+        self.assertEqual(event.coupon_id, self.coupon)
+        self.assertEqual(event.activity_ids.user_id, self.manager)
+        return event
+
+    def confirm(self, env):
+        order = self.order.with_env(env(user=self.salesman.id))
+        order.action_confirm()
+
+    def test_confirm(self):
+        for _twice in range(2):
+            self.assertIn("Too much", self.request(self.confirm))
+        event = self.check_noticed()
+        self.assertEqual(event.user_id, self.salesman)
+        self.assertEqual(self.order.state, "draft")
+
+    def test_code(self):
+        order = self.new_order()
+        self.env.flush_all()
+
+        def enter(env):
+            wizard = env(user=self.salesman.id)["sale.loyalty.coupon.wizard"]
+            wizard = wizard.create(
+                {"order_id": order.id, "coupon_code": self.coupon.code}
+            )
+            wizard.action_apply()
+
+        self.assertIn("Too much", self.request(enter))
+        self.check_noticed()
+        self.assertFalse(order.sudo().wechat_coupon_ids)
+
+    def test_payment(self):
+        provider = self.env["payment.provider"].search([], limit=1)
+        methods = self.env["payment.method"].with_context(active_test=False)
+        method = methods.search([], limit=1)
+
+        def pay(env):
+            env["payment.transaction"].create(
+                {
+                    "provider_id": provider.id,
+                    "payment_method_id": method.id,
+                    "reference": str(uuid4()),
+                    "amount": self.order.amount_total,
+                    "currency_id": self.order.currency_id.id,
+                    "partner_id": self.order.partner_id.id,
+                    "sale_order_ids": [Command.set(self.order.ids)],
+                }
+            )
+
+        self.assertIn("Too much", self.request(pay))
+        self.check_noticed()
+
+    def test_what_the_request_has_made_is_gone(self):
+        """A coupon that WeChat has told us about in the same request."""
+
+        def confirm(env):
+            coupon = self.template.with_env(env)._generate(1)
+            order = self.order.with_env(env)
+            env["coupon.risk.rule"]._judge_order(
+                order._wechat_order_ref(), coupon, None
+            )
+            raise RuntimeError("undone")
+
+        self.assertEqual(self.request(confirm), "undone")
+        event = self.events()
+        self.assertEqual(len(event), 1)
+        self.assertFalse(event.coupon_id)
+        self.assertEqual(event.template_id, self.template)
+
+    def test_warning_goes_with_the_request(self):
+        """What was let through and then undone for another cause did not happen."""
+        self.rule.action = "warn"
+        self.env.flush_all()
+
+        def confirm(env):
+            self.confirm(env)
+            raise RuntimeError("undone")
+
+        self.assertEqual(self.request(confirm), "undone")
+        self.assertFalse(self.events())
+
+    def test_kept_once(self):
+        """Who is told no and does not fail writes it down with the rest."""
+
+        def enter(env):
+            order = self.order.with_env(env(user=self.salesman.id))
+            self.assertIn("Too much", order._wechat_error(self.coupon.with_env(env)))
+
+        self.assertIsNone(self.request(enter))
+        self.check_noticed()
+
+
+@tagged("post_install", "-at_install")
 class TestSale(SaleCase):
     # === A CODE IS ENTERED === #
 
@@ -534,6 +667,82 @@ class TestSale(SaleCase):
         self.assertEqual(redemption.given_back_fen, 1000)
         self.assertEqual(len(redemption.refund_ids), 1)
         self.assertEqual(len(self.coupon.history_ids), 2)
+
+    def test_credit_note_taken_back(self):
+        """A coupon that went back with it is for a manager to decide about."""
+        for cancel in (False, True):
+            with self.subTest(cancel=cancel):
+                coupon = self.template._generate(1)
+                note = self.credit(self.invoice(self.sold(coupon)))
+                note.action_post()
+                redemption = self.redemptions(coupon)
+                self.assertFalse(redemption.needs_attention)
+                note.button_cancel() if cancel else note.button_draft()
+                self.assertEqual(
+                    redemption.problems, [["credit_withdrawn", {"document": note.name}]]
+                )
+                self.assertTrue(redemption.needs_attention)
+                self.assertTrue(redemption.activity_ids)
+                self.assertIn(note.name, redemption.reason)
+                self.assertEqual(redemption.given_back_fen, 0)
+                self.assertFalse(redemption.refund_ids)
+                # Nothing is taken from the customer by itself.
+                self.assertEqual(redemption.state, "returned")
+                if cancel:
+                    note.button_draft()
+                note.action_post()
+                self.assertFalse(redemption.problems)
+                self.assertFalse(redemption.needs_attention)
+                self.assertFalse(redemption.activity_ids)
+                self.assertEqual(redemption.given_back_fen, 1000)
+                self.assertEqual(len(coupon.history_ids), 2)
+                self.assertEqual(coupon.points, 1)
+
+    def test_credit_note_taken_back_of_a_coupon_that_stayed(self):
+        """Only the amount changes: nobody has to look."""
+        coupon = self.new_template(return_policy="never")._generate(1)
+        note = self.credit(self.invoice(self.sold(coupon)))
+        note.action_post()
+        redemption = self.redemptions(coupon)
+        self.assertEqual(redemption.given_back_fen, 1000)
+        note.button_draft()
+        self.assertEqual(redemption.given_back_fen, 0)
+        self.assertFalse(redemption.needs_attention)
+
+    def test_credit_note_changed_and_posted_again(self):
+        """The discount left out the second time: the amount is that of now."""
+        order = self.sold()
+        note = self.credit(self.invoice(order))
+        note.action_post()
+        note.button_draft()
+        note.invoice_line_ids.filtered("sale_line_ids.coupon_id").unlink()
+        note.action_post()
+        redemption = self.redemptions(self.coupon)
+        self.assertEqual(redemption.given_back_fen, 0)
+        self.assertEqual(len(redemption.refund_ids), 1)
+        self.assertEqual(redemption.problems, [["over_refund", {"amount": "10.00"}]])
+        self.assertTrue(redemption.needs_attention)
+        self.assertEqual(len(self.coupon.history_ids), 2)
+
+    def test_credit_note_completed_when_posted_again(self):
+        """What was a part is all of it the second time: the coupon goes back."""
+        order = self.sold()
+        invoice = self.invoice(order)
+        note = self.credit(invoice)
+        tea = note.invoice_line_ids.filtered(lambda line: line.product_id == self.tea)
+        rice = note.invoice_line_ids.filtered(lambda line: line.product_id == self.rice)
+        rice.quantity = 0
+        note.action_post()
+        redemption = self.redemptions(self.coupon)
+        self.assertEqual(redemption.state, "redeemed")
+        note.button_draft()
+        self.assertFalse(
+            [one for one in redemption.problems or [] if one[0] == "credit_withdrawn"]
+        )
+        rice.quantity = tea.quantity
+        note.action_post()
+        self.assertEqual(redemption.state, "returned")
+        self.assertEqual(len(redemption.refund_ids), 1)
 
     # === NOBODY GETS AROUND IT === #
 
