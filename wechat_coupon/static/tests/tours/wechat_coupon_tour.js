@@ -100,7 +100,7 @@ tours.add("WechatCouponHeld", {
             Coupon.open(),
             Coupon.addTea(2),
             ProductScreen.clickPartnerButton(),
-            ProductScreen.clickCustomer("Acme Corporation"),
+            ProductScreen.clickCustomer("Zhang Wei"),
             Coupon.openPopup(),
             Coupon.isWaitingFor("500 off", "380.00"),
             Coupon.tapHeld("30 off 100"),
