@@ -23,7 +23,8 @@ class CouponClaimLink(models.Model):
         required=True,
         readonly=True,
         default=lambda self: secrets.token_urlsafe(16),
-        groups=fields.NO_ACCESS,
+        groups="base.group_system",
+        copy=False,
     )
 
     _token_uniq = models.UniqueIndex("(token)")
@@ -121,15 +122,13 @@ class CouponClaimLink(models.Model):
     def _check_claim(self, template, campaign, partner_id):
         """Refuse who is not meant, in words for the customer."""
         partner = self.env["res.partner"].browse(partner_id or [])
-        source = "campaign" if campaign else "manual"
         try:
-            template._check_handout(source, partner)
-            if campaign and not campaign._is_for(partner):
-                raise UserError("")
+            template._check_handout("campaign" if campaign else "manual", partner)
+            meant = not campaign or campaign._is_for(partner)
         except UserError:
-            raise UserError(
-                self.env._("This coupon is for certain customers only.")
-            ) from None
+            meant = False
+        if not meant:
+            raise UserError(self.env._("This coupon is for certain customers only."))
 
     def _take_one(self, template):
         try:

@@ -1,7 +1,6 @@
 import { Component, onMounted, useRef, useState } from "@odoo/owl";
 import { usePos } from "@point_of_sale/app/hooks/pos_hook";
 import { CouponList } from "@wechat_coupon/app/components/coupon_list/coupon_list";
-import { cartOf } from "@wechat_coupon/app/utils/coupon_cart";
 import { cleanTypedCode } from "@wechat_coupon/app/utils/code_router";
 import { Dialog } from "@web/core/dialog/dialog";
 import { _t } from "@web/core/l10n/translation";
