@@ -93,6 +93,27 @@ class TestTillTours(TestPointOfSaleHttpCommon):
         self.assertEqual(order.amount_total, 100)
         self.assertEqual(self._uses().discount_fen, 2000)
 
+    def test_marketer(self):
+        """Make and publish a template, in both languages."""
+        for lang, tour in (
+            ("en_US", "WechatCouponTemplate"),
+            ("zh_CN", "WechatCouponTemplateZh"),
+        ):
+            self.pos_admin.lang = lang
+            self.pos_admin.group_ids += self.env.ref(
+                "wechat_coupon.coupon_group_manager"
+            )
+            self.start_tour(
+                "/odoo/action-wechat_coupon.coupon_template_action",
+                tour,
+                login="pos_admin",
+            )
+        names = ["Autumn 10 off 100", "秋季满100减10"]
+        made = self.env["coupon.template"].search([("name", "in", names)])
+        self.assertEqual(made.mapped("state"), ["live", "live"])
+        self.assertEqual(made.mapped("amount_fen"), [1000, 1000])
+        self.assertEqual(made.mapped("threshold_fen"), [10000, 10000])
+
     def test_story(self):
         self._run("WechatCouponStory")
         self._assert_redeemed_once()
@@ -178,6 +199,17 @@ class TestTillTours(TestPointOfSaleHttpCommon):
         self.assertEqual(sum(orders.mapped("amount_total")), -100)
         self.assertEqual(self._uses().mapped("state"), ["returned"])
         self.assertFalse(self._uses().needs_attention)
+        self.assertEqual(self.coupon.wechat_state, "usable")
+
+    def test_refund_chinese(self):
+        self._coupon(
+            self._template("early", 100),
+            "EXPXRED347",
+            wechat_valid_to=fields.Datetime.now() - timedelta(days=2),
+        )
+        self.pos_user.lang = "zh_CN"
+        self._run("WechatCouponRefundZh")
+        self.assertEqual(self._uses().mapped("state"), ["returned"])
         self.assertEqual(self.coupon.wechat_state, "usable")
 
     def test_abandon(self):

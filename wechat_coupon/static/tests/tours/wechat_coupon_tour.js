@@ -216,10 +216,10 @@ tours.add("WechatCouponReload", {
         ].flat(),
 });
 
-const refundOneOfTwo = () =>
+const refundOneOfTwo = (paid = "Paid") =>
     [
         Chrome.clickOrders(),
-        TicketScreen.selectFilter("Paid"),
+        TicketScreen.selectFilter(paid),
         TicketScreen.selectOrderByPrice("100.00"),
         ProductScreen.clickNumpad("1"),
         TicketScreen.confirmRefund(),
@@ -245,6 +245,27 @@ tours.add("WechatCouponRefund", {
             ReceiptScreen.clickNextOrder(),
             refundOneOfTwo(),
             Coupon.receiptSaysOfCoupon("has the coupon back"),
+        ].flat(),
+});
+
+/** The same in Chinese, after a code that is no good. */
+tours.add("WechatCouponRefundZh", {
+    steps: () =>
+        [
+            Coupon.open(),
+            Coupon.addTea(2),
+            Coupon.scan("EXPXRED347"),
+            Coupon.isRefused("过期"),
+            Coupon.scan("621234567890"),
+            Coupon.isApplied("20 off 100", "-20.00"),
+            ProductScreen.clickPayButton(),
+            Coupon.payWithCash(),
+            ReceiptScreen.clickNextOrder(),
+            refundOneOfTwo("已支"),
+            Coupon.receiptSaysOfCoupon("全部商品"),
+            ReceiptScreen.clickNextOrder(),
+            refundOneOfTwo("已支"),
+            Coupon.receiptSaysOfCoupon("此券已退还给顾客"),
         ].flat(),
 });
 
