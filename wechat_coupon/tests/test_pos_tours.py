@@ -144,6 +144,15 @@ class TestTillTours(TestPointOfSaleHttpCommon):
         self._run("WechatCouponHeld")
         self.assertFalse(self._uses(coupon), "nothing is held before the payment")
 
+    def test_gift(self):
+        gift = self._template(
+            "Free cake", 0, coupon_type="gift", gift_product_id=self.cake.id
+        )
+        coupon = self._coupon(gift, "GXFT347912")
+        self._run("WechatCouponGift")
+        self.assertEqual(self._uses(coupon).mapped("state"), ["redeemed"])
+        self.assertEqual(self._uses(coupon).discount_fen, 3000)
+
     def test_router(self):
         for name, fen, code in (
             ("5 off", 500, "621234567895"),

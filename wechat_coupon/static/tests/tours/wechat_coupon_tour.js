@@ -112,6 +112,23 @@ tours.add("WechatCouponHeld", {
         ].flat(),
 });
 
+/** A gift coupon by its number: the product is on the order, and costs nothing. */
+tours.add("WechatCouponGift", {
+    steps: () =>
+        [
+            Coupon.open(),
+            Coupon.addTea(1),
+            Coupon.type("GXFT 3479 12"),
+            Coupon.popupSays("The coupon was applied."),
+            Coupon.closePopup(),
+            ProductScreen.clickOrderline("Cake"),
+            Coupon.totalIs("60.00"),
+            ProductScreen.clickPayButton(),
+            Coupon.payWithCash(),
+            Coupon.receiptNames("Free cake", "****7912", "-30.00"),
+        ].flat(),
+});
+
 /** Twelve digits: a product, a coupon, both. */
 tours.add("WechatCouponRouter", {
     steps: () =>
