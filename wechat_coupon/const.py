@@ -37,6 +37,7 @@ TEMPLATE_TASKS: tuple[str, ...] = (
     "picture",
     "publish",
     "start",
+    "pause",
     "end",
     "update",
     "stock",

@@ -84,6 +84,8 @@ from . import pos_order_feedback
 from . import coupon_template_notice
 from . import wechat_account_notice
 from . import coupon_task_product
+from . import coupon_task_pause
+from . import coupon_channel_favor_uses
 from . import coupon_reason_product
 from . import loyalty_card_product
 from . import coupon_redemption_linked

@@ -23,6 +23,7 @@ class CouponChannel(models.AbstractModel):
     _starts_apart = False  # what is published is not handed out yet
     _in_payment = False  # WeChat takes it off inside the payment; no till scans it
     _needs_wechat_payment = False  # goes with a WeChat payment of the same order
+    _pauses_there = False  # is told when a template is paused
     _first_step = "publish"  # kind of task with which publishing begins
     _uses_merchant = False  # lives at a WeChat Pay merchant, not only at an account
     # Fields of a published template that may still change; the channel is told.
@@ -112,6 +113,20 @@ class CouponChannel(models.AbstractModel):
     def _claim_url(self, template):
         """Return the address that a customer opens to receive a coupon, or ``None``."""
         return None
+
+    def _follow_pause(self, template, number):
+        """Have the channel hand out, or not, as the template's state says.
+
+        Only channels with ``_pauses_there`` are asked.
+
+        :param str number: see :meth:`_publish`
+        :return: values to write on the template
+        """
+        raise NotImplementedError()
+
+    def _is_pause_followed(self, template):
+        """Whether the channel hands out, or not, as the template's state says."""
+        return True
 
     def _end(self, template, number):
         """Stop handing out coupons; those that customers hold stay good.

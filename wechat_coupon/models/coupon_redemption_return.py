@@ -340,21 +340,23 @@ class CouponRedemption(models.Model):
             # WeChat's notice was faster.
             self._add_return_history(coupon)
             return
-        if coupon.wechat_state != "used" or coupon.wechat_used_outside:
+        state = coupon._wechat_state_if_given_back()
+        if not state:
             # Made invalid, deleted or used elsewhere meanwhile: it stays so.
             return
         over = coupon.wechat_valid_to and coupon.wechat_valid_to < fields.Datetime.now()
-        coupon._wechat_set_state("expired" if over else "usable")
+        if over:
+            state = "expired"
+        coupon._wechat_set_state(state, wechat_told_state=False)
         self._add_return_history(coupon)
 
     def _add_return_history(self, coupon):
         """Write into a coupon's history that it came back."""
         order = self._order_of_history()
         description = self.env._("Given back: %s", self.order_name)
-        issued = 1
+        issued = 1 if coupon.wechat_state == "usable" else 0
         if coupon.wechat_state == "expired":
             description = self.env._("Given back, but expired: %s", self.order_name)
-            issued = 0
         as_ledger(self.env["loyalty.history"]).create(
             {
                 "card_id": coupon.id,

@@ -16,6 +16,7 @@ class CouponTask(models.Model):
         selection=[
             ("publish", "Publish"),
             ("start", "Start handing out"),
+            ("pause", "Pause or go on"),
             ("end", "Stop handing out"),
             ("update", "Change what the phone shows"),
             ("stock", "Change the stock"),
@@ -42,7 +43,8 @@ class CouponTask(models.Model):
     # The last order to WeChat about a template, among one task for each void coupon.
     _template_idx = models.Index(
         "(template_id, id) "
-        "WHERE kind IN ('picture', 'publish', 'start', 'end', 'update', 'stock')",
+        "WHERE kind IN "
+        "('picture', 'publish', 'start', 'pause', 'end', 'update', 'stock')",
     )
 
     @api.model

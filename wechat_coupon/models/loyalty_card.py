@@ -31,6 +31,7 @@ _GUARDED = {
     "wechat_state",
     "wechat_bundle_no",
     "wechat_stock_no",
+    "wechat_told_state",
     "wechat_used_outside",
     "wechat_valid_from",
     "wechat_valid_to",
@@ -114,6 +115,11 @@ class LoyaltyCard(models.Model):
     )
     wechat_used_outside = fields.Boolean(
         string="Used Outside Odoo", readonly=True, copy=False
+    )
+    wechat_told_state = fields.Char(
+        readonly=True,
+        copy=False,
+        help="What WeChat has told of a coupon while a paid order had it.",
     )
     wechat_checked_at = fields.Datetime(
         string="Last Checked at WeChat", readonly=True, copy=False
@@ -225,6 +231,16 @@ class LoyaltyCard(models.Model):
         }
 
     # === BUSINESS METHODS === #
+
+    def _wechat_state_if_given_back(self):
+        """Return the state that a coupon has when its order gives it back now.
+
+        :return: a value of ``wechat_state``, or ``None`` if no order of ours has it
+        """
+        self.ensure_one()
+        if self.wechat_state != "used" or self.wechat_used_outside:
+            return None
+        return self.wechat_told_state or "usable"
 
     def _wechat_set_state(self, state, **vals):
         """Set the state of coupons, and the balance that goes with it.

@@ -287,8 +287,15 @@ class WechatEvent(models.Model):
         if not coupon:
             return self._coupon_insert(template, code, state, happened_at)
         newer = coupon.wechat_event_time and coupon.wechat_event_time > happened_at
-        if coupon.wechat_state in sources and not newer:
+        if newer:
+            return coupon
+        if coupon.wechat_state in sources:
             coupon._wechat_set_state(state, wechat_event_time=happened_at)
+        elif coupon._wechat_state_if_given_back() in sources:
+            # A paid order has it. If that order gives it back, this is what it is.
+            as_ledger(coupon).write(
+                {"wechat_told_state": state, "wechat_event_time": happened_at}
+            )
         return coupon
 
     # === TEMPLATES === #

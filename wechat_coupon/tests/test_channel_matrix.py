@@ -81,6 +81,8 @@ class TestMatrixFavor(ChannelMatrix, TestChannelFavorKit):
     calls = {
         "publish": ("POST", f"{_FAVOR}/coupon-stocks$"),
         "start": ("POST", "/start$"),
+        "pause": ("POST", "/pause$"),
+        "resume": ("POST", "/restart$"),
         "end": ("POST", "/stop$"),
         "send": ("POST", "/users/[^/]+/coupons$"),
     }
@@ -88,6 +90,21 @@ class TestMatrixFavor(ChannelMatrix, TestChannelFavorKit):
 
     def code_of(self, held):
         return held["coupon_id"]
+
+    def order_pause(self):
+        template = self.another_offer().with_user(self.manager)
+        self.publish(template)
+        template.action_pause()
+        return self.task(template, "pause"), lambda: self.assertEqual(
+            self.model._stock(template)["status"], "paused"
+        )
+
+    def order_resume(self):
+        self.work(self.order_pause()[0])
+        self.last.with_user(self.manager).action_resume()
+        return self.task(self.last, "pause"), lambda: self.assertEqual(
+            self.model._stock(self.last)["status"], "running"
+        )
 
     def test_matrix(self):
         self.run_matrix()

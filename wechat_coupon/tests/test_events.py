@@ -189,6 +189,22 @@ class TestGift(EventCase):
         self.assertEqual(coupon.wechat_state, "usable")
         self.assertEqual(coupon.wechat_openid, self.friend)
 
+    def test_given_away_while_an_order_has_it(self):
+        """It is what WeChat has told meanwhile when the order gives it back."""
+        for number, (back, state) in enumerate(((False, "gifting"), (True, "usable"))):
+            with self.subTest(state):
+                code = f"20000000001{number}"
+                self.get(code)
+                coupon = self.coupon(code)
+                self.pay(f"u{number}", coupon)
+                self.gifting(code, at=1)
+                if back:
+                    self.gifting(code, at=2, back=True)
+                self.assertEqual(coupon.wechat_state, "used")
+                self.redemptions(coupon, "redeemed")._return("manager")
+                self.assertEqual(coupon.wechat_state, state)
+                self.assertEqual(coupon.points, int(state == "usable"))
+
     def test_gift_of_an_unknown_code(self):
         self.gifting("200000000007", at=1)
         self.get("200000000007", at=0)

@@ -8,6 +8,7 @@ from odoo import Command, fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
+from odoo.addons.wechat_base.tools.exceptions import WechatRefused
 from odoo.addons.wechat_pay.tests.common import MCHID, PayCase
 
 
@@ -50,6 +51,10 @@ class TestChannelFavor(PayCase):
 
     def publish(self, template):
         template.action_publish()
+        self.publish_tasks(template)
+
+    def publish_tasks(self, template):
+        """Do all that is ordered at WeChat."""
         for _round in range(4):
             tasks = self.env["coupon.task"].search(
                 [
@@ -186,6 +191,74 @@ class TestChannelFavor(PayCase):
         self.assertFalse(redemption.needs_attention)
         self.assertEqual(redemption.coupon_id.wechat_state, "used")
         self.assertIn("refund of the payment", redemption._return_sentence())
+
+    def test_paused_at_wechat(self):
+        """WeChat hands out by itself, so it is told; it goes on when told again."""
+        self.publish(self.offer)
+        self.let_it_begin()
+        channel = self.env["coupon.channel.favor"]
+        self.offer.action_pause()
+        # The manager changes his mind before WeChat was told: one order is enough.
+        self.offer.action_resume()
+        self.offer.action_pause()
+        tasks = self.env["coupon.task"].search(
+            [("template_id", "=", self.offer.id), ("kind", "=", "pause")]
+        )
+        self.assertEqual(len(tasks), 1)
+        self.publish_tasks(self.offer)
+        self.assertEqual(channel._stock(self.offer)["status"], "paused")
+        self.assertEqual((self.offer.state, tasks.remote_state), ("paused", "done"))
+        with self.assertRaises(WechatRefused):
+            channel._send(self.offer, self.openid, uuid4().hex)
+        self.offer.action_resume()
+        self.publish_tasks(self.offer)
+        self.assertEqual(channel._stock(self.offer)["status"], "running")
+        self.assertEqual(self.offer.state, "live")
+
+    def used_elsewhere(self):
+        """The customer pays somewhere else; the number of the coupon."""
+        channel = self.env["coupon.channel.favor"]
+        self.let_it_begin()
+        number = channel._send(self.offer, self.openid, uuid4().hex)
+        self.order, self.line = str(uuid4()), str(uuid4())
+        answer = self.charge()
+        self.assertEqual(answer["state"], "done", answer)
+        return number
+
+    def test_uses_of_a_day(self):
+        """What was used past our tills is found in WeChat's file, once."""
+        # WeChat takes the best of all that are in the wallet.
+        self.openid = self.sandbox.post("users", nickname="uses")["openid"]
+        self.publish(self.offer)
+        channel = self.env["coupon.channel.favor"]
+        self.let_it_begin()
+        channel._send(self.offer, self.openid, uuid4().hex)
+        self.paid_order()
+        known = self.redemptions().coupon_id
+        number = self.used_elsewhere()
+        day = fields.Date.context_today(
+            self.env.user.with_context(tz="Asia/Shanghai"),
+            fields.Datetime.now() + timedelta(seconds=400),
+        )
+        with self.assertRaises(WechatRefused):
+            channel._fetch_uses(self.offer, day)
+        self.sandbox.post("clock", set=time.time() + 2 * 86400)
+        count, elsewhere = channel._fetch_uses(self.offer, day)
+        self.assertEqual((count, elsewhere.code), (2, number))
+        self.assertEqual(elsewhere.wechat_state, "used")
+        self.assertTrue(elsewhere.wechat_used_outside)
+        self.assertFalse(known.wechat_used_outside)
+        self.assertEqual(channel._fetch_uses(self.offer, day), (2, known.browse()))
+
+    def test_a_file_that_is_another(self):
+        channel = self.env["coupon.channel.favor"]
+        for text in ("", "<html>", "a,b\r\n1,2", "优惠id,支付单号\r\n`x,`1\r\n"):
+            with self.assertRaises(ValueError):
+                channel._read_uses(text)
+        self.publish(self.offer)
+        offer = {"url": f"{self.sandbox.url}/v3/billdownload/file?token=x"}
+        with self.assertRaises(UserError):
+            channel._download(self.offer, {**offer, "stock_useflow_hash": "0" * 40})
 
     def notify(self, number, transaction_id):
         events = self.env["wechat.event"]

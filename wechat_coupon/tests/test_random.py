@@ -1,4 +1,7 @@
-"""Random lives of coupons against a plain model: ``make proof ONLY=random``."""
+"""Random lives of coupons against a plain model: ``make proof ONLY=random``.
+
+SEED chooses other lives, FIRST begins with a later one.
+"""
 
 import logging
 import os
@@ -31,7 +34,8 @@ class RandomLives:
     def run_lives(self):
         seed = int(os.environ.get("SEED", "20261123"))
         taken = {}
-        for number in range(SEQUENCES):
+        first = int(os.environ.get("FIRST", "0"))
+        for number in range(first, SEQUENCES):
             chance = random.Random(f"{seed}-{self.channel}-{number}")
             life = Life(self, chance)
             try:
@@ -49,7 +53,7 @@ class RandomLives:
             "FIGURE %s: %s sequences, %s steps: %s; ledger, coupon, %s and model "
             "agree after each",
             self.channel,
-            SEQUENCES,
+            SEQUENCES - first,
             sum(taken.values()),
             ", ".join(f"{name} {count}" for name, count in sorted(taken.items())),
             "WeChat" if self.model._is_remote else "nobody else",
