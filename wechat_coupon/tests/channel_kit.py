@@ -118,7 +118,7 @@ class ChannelKit:
             if outcome == "done":
                 row._operation_settle(vals)
                 return
-        self.assertTrue(row._operation_begin())
+        self.assertTrue(row._operation_begin(), (row.remote_state, row.remote_error))
         row._operation_settle(self.outside(row, "_operation_call"))
 
     def give_back(self, redemption):

@@ -25,12 +25,15 @@ class CouponModel:
 
     :param bool remote: WeChat is told of each use
     :param bool takes_back: WeChat takes a used coupon back
+    :param bool asks_first: a use is sent after a look at the coupon only, since WeChat
+        has no number for it
     """
 
     GOODS = frozenset({"tea", "rice"})
 
-    def __init__(self, remote: bool, takes_back: bool):
+    def __init__(self, remote: bool, takes_back: bool, asks_first: bool = False):
         self.remote, self.takes_back = remote, takes_back
+        self.asks_first = asks_first
         self.truth = "held"  # at WeChat: "held", "given", "used by us", "used"
         self.local = "usable"  # as we know: "usable", "gifting", "gifted", "outside"
         self.over = False  # its time is over
@@ -135,7 +138,8 @@ class CouponModel:
             sale.remote = "done" if answered else "unknown"
         else:
             sale.reached = False
-            sale.remote = "refused" if answered else "unknown"
+            seen = self.asks_first and self.truth == "used"
+            sale.remote = "refused" if answered or seen else "unknown"
         if sale.way == "waiting" and sale.remote == "done":
             self.go_back(sale)
         elif sale.way == "waiting" and sale.remote == "refused":

@@ -30,6 +30,7 @@ class RandomLives:
 
     takes_back = False
     gifts = False
+    asks_first = False
 
     def run_lives(self):
         seed = int(os.environ.get("SEED", "20261123"))
@@ -67,7 +68,9 @@ class Life:
         self.case, self.chance = case, chance
         self.env = case.env
         self.told = []
-        self.model = CouponModel(case.model._needs_write_off, case.takes_back)
+        self.model = CouponModel(
+            case.model._needs_write_off, case.takes_back, case.asks_first
+        )
         self.openid = case.sandbox.post("users", nickname="life")["openid"]
         self.uuids = {name: str(uuid4()) for name in ORDERS}
         self.orders, self.data = {}, {}
@@ -364,6 +367,7 @@ class TestRandomLocal(RandomLives, ReturnCase, TestChannelLocal):
 class TestRandomCard(RandomLives, ReturnCase, TestChannelCard):
     allow_inherited_tests_method = False
     gifts = True
+    asks_first = True
 
     def setUp(self):
         super().setUp()
