@@ -4,6 +4,7 @@ from datetime import datetime, time, timedelta
 from uuid import uuid4
 
 import pytz
+from psycopg2 import OperationalError
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
@@ -70,7 +71,7 @@ class CouponCampaign(models.Model):
             ("birthday", "On birthdays (care)"),
             ("festival", "On a festival (care)"),
         ],
-        string="Handed Out",
+        string="When",
         required=True,
         default="start",
         tracking=True,
@@ -192,6 +193,11 @@ class CouponCampaign(models.Model):
     def _check_domain(self):
         for campaign in self:
             self.env["coupon.handout"]._check_filter(campaign.domain)
+
+    @api.constrains("mail_template_id")
+    def _check_mail_template_id(self):
+        for campaign in self:
+            self.env["coupon.handout"]._check_mail_template(campaign.mail_template_id)
 
     # === CRUD METHODS === #
 
@@ -338,7 +344,7 @@ class CouponCampaign(models.Model):
         self.ensure_one()
         chosen = Domain(literal_eval(self.domain or "[]"))
         meant = self.template_id._audience()
-        return chosen & meant & Domain("partner_share", "=", True)
+        return chosen & meant & self.env["coupon.handout"]._customers_domain()
 
     def _is_for(self, partner):
         """Whether a customer, maybe nobody, is one whom the campaign is for."""
@@ -509,9 +515,18 @@ class CouponCampaign(models.Model):
         try:
             with self.env.cr.savepoint():
                 campaign_sudo._run_days()
+        except OperationalError:
+            raise
         except UserError as error:
             # The next days make up for it.
             campaign_sudo.problem = str(error)[:500]
+        except Exception:
+            # E.g. a filter by a field that is no more; the other campaigns go on.
+            _logger.exception("Campaign %s", self.id)
+            campaign_sudo.problem = self.env._(
+                "It did not work. Choose the filter of customers anew; the "
+                "administrator finds more in the log."
+            )
 
     def _run_days(self):
         """Hand out what is due, day by day until today."""

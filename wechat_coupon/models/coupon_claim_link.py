@@ -5,6 +5,8 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 
+_MAX_TOKEN = 64
+
 
 class CouponClaimLink(models.Model):
     """An address where customers get a coupon of a template by themselves."""
@@ -46,6 +48,8 @@ class CouponClaimLink(models.Model):
     @api.model
     def _by_token(self, token):
         """Return the link that has a token, with sudo, maybe empty."""
+        if not token or "\0" in token or len(token) > _MAX_TOKEN:
+            return self.sudo().browse()
         # sudo: a customer is no user.
         return self.sudo().search([("token", "=", token)], limit=1)
 

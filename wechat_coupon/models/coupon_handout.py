@@ -94,6 +94,22 @@ class CouponHandout(models.Model):
         for handout in self:
             self._check_filter(handout.domain)
 
+    @api.constrains("mail_template_id")
+    def _check_mail_template_id(self):
+        for handout in self:
+            self._check_mail_template(handout.mail_template_id)
+
+    @api.model
+    def _check_mail_template(self, template):
+        """Refuse a message that is not about a coupon.
+
+        :param template: ``mail.template`` record, maybe empty
+        """
+        if template and template.model != "loyalty.card":
+            raise ValidationError(
+                self.env._("This message is not for coupons. Choose another one.")
+            )
+
     @api.model
     def _check_filter(self, text):
         """Refuse a filter of customers that cannot be searched for.
@@ -154,7 +170,7 @@ class CouponHandout(models.Model):
                 raise UserError(self.env._("Choose the customers first."))
             # Whom the coupon is not for is named, not left out in silence.
             return Domain("id", "in", self.partner_ids.ids)
-        meant = Domain("partner_share", "=", True)
+        meant = self._customers_domain()
         if self.template_id:
             meant &= self.template_id._audience()
         if self.audience == "tags":
@@ -164,6 +180,16 @@ class CouponHandout(models.Model):
         if self.audience == "filter":
             return meant & Domain(literal_eval(self.domain or "[]"))
         return meant
+
+    @api.model
+    def _customers_domain(self):
+        """Return who can be a customer: neither our users nor our companies.
+
+        :rtype: Domain
+        """
+        return Domain("partner_share", "=", True) & Domain(
+            "ref_company_ids", "=", False
+        )
 
     def _plan(self, partner_ids):
         """Write down who is to get a coupon, one each.

@@ -3,6 +3,7 @@ from ast import literal_eval
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
+from odoo.tools import format_date
 
 from ..tools.ledger import is_ledger
 
@@ -225,7 +226,7 @@ class CouponTemplate(models.Model):
         :raises UserError: with what to do instead
         """
         if source in _SOURCES[self.attribute]:
-            return
+            return self._check_not_over()
         raise UserError(
             self.env._(
                 "“%(template)s” is a marketing coupon: hand it out by a campaign.",
@@ -237,3 +238,18 @@ class CouponTemplate(models.Model):
                 template=self.name,
             )
         )
+
+    def _check_not_over(self):
+        """Refuse to hand out what nobody could use any more.
+
+        :raises UserError: with what to do instead
+        """
+        last = self.date_to if self.date_type == "range" else self.term_latest
+        if last and self._end_of_day(last) < fields.Datetime.now():
+            raise UserError(
+                self.env._(
+                    "“%(template)s” was valid until %(date)s. Copy it for a new time.",
+                    template=self.name,
+                    date=format_date(self.env, last),
+                )
+            )

@@ -45,6 +45,24 @@ class PosOrder(models.Model):
         self._wechat_guarded_step(self._wechat_hand_out)
         return res
 
+    def _wechat_mark_refunds(self):
+        """Extended: what an order brought goes with its goods, unless it was used."""
+        super()._wechat_mark_refunds()
+        # sudo: the order that is refunded may be one of another till.
+        for order_sudo in self.lines.refunded_orderline_id.order_id.sudo():
+            if order_sudo._wechat_all_given_back(self):
+                self._wechat_guarded_step(order_sudo._wechat_void_new_coupons)
+
+    def _wechat_void_new_coupons(self):
+        """Make coupons invalid that the order has brought."""
+        issues = self.env["coupon.issue"].search([("pos_order_id", "in", self.ids)])
+        for coupon in issues.coupon_id.filtered(lambda c: c.wechat_state == "usable"):
+            try:
+                coupon._wechat_void(self.env._("The goods were given back."))
+            except UserError as error:
+                # Another order has it: whoever looks there decides.
+                _logger.info("Coupon %s stays: %s", coupon.id, error)
+
     def _wechat_hand_out(self):
         """Make the coupons that the order brings."""
         self.ensure_one()

@@ -8,6 +8,7 @@ from freezegun import freeze_time
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, TransactionCase, tagged
+from odoo.tools import mute_logger
 
 from ..tools import lunar
 from .test_claim import ClaimCase
@@ -113,6 +114,7 @@ class TestCampaign(CampaignCase):
 
     @freeze_time("2026-03-01 04:00:00")
     def test_birthdays(self):
+        term = self.new_template(date_type="term", term_days=30)
         self.people[0].wechat_birthday = "1990-03-04"
         self.people[1].wechat_birthday = "1992-02-29"
         # 15th of the 1st lunar month: in 2026 on 3 March.
@@ -120,18 +122,20 @@ class TestCampaign(CampaignCase):
             {"wechat_birthday": "1988-03-03", "wechat_birthday_lunar": True}
         )
         self.assertEqual(self.people[2].wechat_birthday_key, "L0116")
-        self.new_campaign(trigger="birthday", days=2, date_from="2026-02-01")
+        self.new_campaign(
+            trigger="birthday", days=2, date_from="2026-02-01", template_id=term.id
+        )
         self.run_at("2026-03-01 05:00:00")
-        self.assertFalse(self.coupons())
+        self.assertFalse(self.coupons(term))
         self.run_at("2026-03-02 05:00:00")  # for 4 March, the lunar 16th
-        self.assertEqual(self.coupons().partner_id, self.people[0] + self.people[2])
+        self.assertEqual(self.coupons(term).partner_id, self.people[0] + self.people[2])
         self.run_at("2026-03-02 06:00:00")
-        self.assertEqual(len(self.coupons()), 2)
+        self.assertEqual(len(self.coupons(term)), 2)
         self.run_at("2027-02-26 05:00:00")
         self.run_at("2027-03-02 05:00:00")
-        mine = self.coupons().filtered(lambda c: c.partner_id == self.people[0])
+        mine = self.coupons(term).filtered(lambda c: c.partner_id == self.people[0])
         self.assertEqual(len(mine), 2, "one each year")
-        leap = self.coupons().filtered(lambda c: c.partner_id == self.people[1])
+        leap = self.coupons(term).filtered(lambda c: c.partner_id == self.people[1])
         self.assertEqual(len(leap), 1, "28 February where there is no 29th")
 
     @freeze_time("2026-09-01 04:00:00")
@@ -221,6 +225,20 @@ class TestCampaign(CampaignCase):
         with self.assertRaisesRegex(UserError, "care campaign"):
             self.new_campaign(template_id=care.id, trigger="manual")
         self.new_campaign(template_id=care.id, trigger="birthday")
+
+    def test_a_filter_that_works_no_more(self):
+        """One campaign has a problem; the others go on."""
+        first = self.new_campaign(trigger="birthday")
+        self.env.cr.execute(
+            "UPDATE coupon_campaign SET domain = %s WHERE id = %s",
+            ["[('x_gone', '=', 1)]", first.id],
+        )
+        self.env.invalidate_all()
+        other = self.new_campaign(trigger="birthday")
+        with mute_logger("odoo.addons.wechat_coupon.models.coupon_campaign"):
+            self.run_at(fields.Datetime.now() + timedelta(days=1))
+        self.assertIn("filter", first.problem)
+        self.assertFalse(other.problem)
 
     def test_what_is_promised_stays(self):
         campaign = self.new_campaign(trigger="manual")

@@ -46,6 +46,11 @@ class TestClaim(ClaimCase):
             self.claim(link)
         self.claim(link, "phone:2")
 
+    def test_tokens_that_are_none(self):
+        links = self.env["coupon.claim.link"]
+        for token in ("", "x\0y", "x" * 5000):
+            self.assertFalse(links._by_token(token))
+
     def test_stock(self):
         template = self.new_template(stock=1)
         link = self.link(template)

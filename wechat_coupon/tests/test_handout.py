@@ -106,6 +106,23 @@ class TestHandout(HandoutCase):
             with self.assertRaisesRegex(ValidationError, "does not work"):
                 self.new_handout(audience="filter", domain=domain)
 
+    def test_message_about_something_else(self):
+        other = self.env.ref("wechat_coupon.mail_template_used")
+        with self.assertRaisesRegex(ValidationError, "not for coupons"):
+            self.new_handout(mail_template_id=other.id)
+
+    def test_our_own_company_is_no_customer(self):
+        handout = self.new_handout(audience="all")
+        found = self.env["res.partner"].search(handout._audience_domain())
+        self.assertNotIn(self.company.partner_id, found)
+        self.assertLessEqual(self.people, found)
+
+    def test_over(self):
+        template = self.new_template()
+        template._write_guarded({"date_to": "2026-01-31", "date_from": "2026-01-01"})
+        with self.assertRaisesRegex(UserError, "valid until"):
+            self.new_handout(template_id=template.id).action_start()
+
     def test_nobody(self):
         with self.assertRaisesRegex(UserError, "Nobody matches"):
             self.new_handout(

@@ -79,3 +79,21 @@ class TestReceiptCoupon(CouponCase):
     def test_over(self):
         self.next.action_end()
         self.assertFalse(self.issued(self.buy()))
+
+    def test_goods_given_back_take_it_along(self):
+        order = self.buy(partner_id=self.customer.id)
+        coupon = self.issued(order).coupon_id
+        self.give_back_all(order)
+        self.assertEqual(coupon.wechat_state, "void")
+
+    def test_used_meanwhile_it_stays_used(self):
+        order = self.buy(partner_id=self.customer.id)
+        coupon = self.issued(order).coupon_id
+        self.pay("next", coupon)
+        self.give_back_all(order)
+        self.assertEqual(coupon.wechat_state, "used")
+
+    def give_back_all(self, order):
+        refund = order._refund()
+        refund._wechat_mark_refunds()
+        self.assertTrue(refund)

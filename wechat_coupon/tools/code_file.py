@@ -25,6 +25,8 @@ from . import codes
 
 MAX_BYTES = 64 * 2**20
 MAX_ROWS = 1_000_000
+# Nobody means a day beyond these, and with a time zone it could not be stored.
+_FIRST_DAY, _LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 MAX_CELL = 200
 # What the parts of an XLSX file may unpack to, and the relation to their size.
 MAX_UNPACKED = 300 * 2**20
@@ -179,7 +181,7 @@ def _set_code(found, cell, text):
         return "code"
     if isinstance(cell, int | float):
         # A spreadsheet keeps 15 digits of a number and makes the rest zeros.
-        if cell != int(cell) or abs(cell) >= 10**15:
+        if not abs(cell) < 10**15 or cell != int(cell):
             return "number"
         text = str(int(cell))
     elif re.fullmatch(r"\d+(\.\d+)?[eE]\+\d+", text):
@@ -198,7 +200,7 @@ def _set_customer(found, cell, text):
     if isinstance(cell, bool | datetime | date):
         return "customer"
     if isinstance(cell, int | float):
-        if cell != int(cell):
+        if not abs(cell) < 10**15 or cell != int(cell):
             return "customer"
         text = str(int(cell))
     found.customer = text
@@ -225,14 +227,14 @@ _SETTERS = {
 
 def _day(cell, text):
     if isinstance(cell, datetime):
-        return cell.date()
-    if isinstance(cell, date):
-        return cell
-    match = _DAY.fullmatch(text)
-    try:
-        return date(*map(int, match.groups())) if match else None
-    except ValueError:
-        return None
+        cell = cell.date()
+    if not isinstance(cell, date):
+        match = _DAY.fullmatch(text)
+        try:
+            cell = date(*map(int, match.groups())) if match else None
+        except ValueError:
+            return None
+    return cell if cell and _FIRST_DAY <= cell <= _LAST_DAY else None
 
 
 # === CSV === #
