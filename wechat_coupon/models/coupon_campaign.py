@@ -24,7 +24,7 @@ CATCH_UP = 7
 _MAX_DAYS = 365
 # What cannot be changed while customers are promised it.
 _FIXED = {"company_id", "template_id", "trigger"}
-_GUARDED = {"handout_ids", "last_day", "problem", "state"}
+_GUARDED = {"filter_user_id", "handout_ids", "last_day", "problem", "state"}
 
 
 class CouponCampaign(models.Model):
@@ -118,6 +118,12 @@ class CouponCampaign(models.Model):
     )
     next_day = fields.Date(string="Next Time", compute="_compute_next_day")
     domain = fields.Char(string="Only Customers", default="[]")
+    filter_user_id = fields.Many2one(
+        "res.users",
+        readonly=True,
+        copy=False,
+        help="Who has chosen the customers: the filter sees what this user may see.",
+    )
     mail_template_id = fields.Many2one(
         "mail.template",
         string="E-Mail",
@@ -206,8 +212,12 @@ class CouponCampaign(models.Model):
         if not self.env.su:
             for vals in vals_list:
                 self._check_guarded(vals)
-            self = self.with_context(default_state="draft")
-        return super().create(vals_list)
+            # A default in the context is a value as well.
+            defaults = {f"default_{name}": False for name in _GUARDED}
+            self = self.with_context(**{**defaults, "default_state": "draft"})
+        campaigns = super().create(vals_list)
+        campaigns._own_filter()
+        return campaigns
 
     def write(self, vals):
         if not self.env.su:
@@ -216,7 +226,17 @@ class CouponCampaign(models.Model):
                 raise UserError(
                     self.env._("It has been started. Copy it to change this.")
                 )
-        return super().write(vals)
+        res = super().write(vals)
+        if "domain" in vals:
+            self._own_filter()
+        return res
+
+    def _own_filter(self):
+        """Note who has chosen the filter, and refuse one that the user may not use."""
+        for campaign in self:
+            self.env["coupon.handout"]._check_filter(campaign.domain)
+            # sudo: see `_check_guarded`.
+            campaign.sudo().filter_user_id = self.env.user
 
     @api.model
     def _check_guarded(self, vals):
@@ -265,7 +285,7 @@ class CouponCampaign(models.Model):
                 self.env._("Start the campaign first; it must be one with a button.")
             )
         self._check_ready()
-        partners = self.env["res.partner"].search(self._customers(), order="id")
+        partners = self._customers()
         handout = self._hand_out(f"once@{uuid4()}", partners)
         if not handout:
             raise UserError(self.env._("All customers of this campaign have got it."))
@@ -336,15 +356,22 @@ class CouponCampaign(models.Model):
     def _covers(self, day):
         return self.date_from <= day and (not self.date_to or day <= self.date_to)
 
-    def _customers(self):
-        """Return which customers the campaign is for.
+    def _customers(self, domain=Domain.TRUE):
+        """Return the customers that the campaign is for.
 
-        :rtype: Domain
+        The filter sees what the user sees who has chosen it.
+
+        :param Domain domain: which of them
+        :rtype: ``res.partner`` records
         """
         self.ensure_one()
+        contacts = self.env["res.partner"].with_user(
+            self.filter_user_id or self.create_uid
+        )
         chosen = Domain(literal_eval(self.domain or "[]"))
-        meant = self.template_id._audience()
-        return chosen & meant & self.env["coupon.handout"]._customers_domain()
+        meant = self.env["coupon.handout"]._customers_domain()
+        found = contacts.search(chosen & meant & domain, order="id")
+        return self.template_id._allowed(self.env["res.partner"].browse(found.ids))
 
     def _is_for(self, partner):
         """Whether a customer, maybe nobody, is one whom the campaign is for."""
@@ -353,13 +380,7 @@ class CouponCampaign(models.Model):
             return self.template_id.audience == "all" and not literal_eval(
                 self.domain or "[]"
             )
-        # sudo: the filter may ask for what a user of the till does not read.
-        partners_sudo = partner.sudo()
-        return bool(
-            partners_sudo.search_count(
-                self._customers() & Domain("id", "=", partner.id), limit=1
-            )
-        )
+        return bool(self._customers(Domain("id", "=", partner.id)))
 
     def _festival_day(self):
         """Return on which day the coupons of the next festival are handed out."""
@@ -544,9 +565,7 @@ class CouponCampaign(models.Model):
 
     def _run_day(self, day):
         for occasion, domain in self._due(day):
-            partners = self.env["res.partner"].search(
-                domain & self._customers(), order="id"
-            )
+            partners = self._customers(domain)
             if partners:
                 self._check_ready()
                 self._hand_out(f"{occasion}@{day}", partners)

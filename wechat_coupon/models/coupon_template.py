@@ -81,6 +81,7 @@ _PUBLISHED = {
 # What our own code writes and nobody else: ``readonly=True`` hides a field in views,
 # it does not keep it from RPC.
 _GUARDED = {
+    "audience_user_id",
     "claim_url",
     "claim_url_until",
     "custom_code",

@@ -66,6 +66,12 @@ class CouponTemplate(models.Model):
     audience_domain = fields.Char(
         string="Customer Filter", default="[]", help="Which customers may get it."
     )
+    audience_user_id = fields.Many2one(
+        "res.users",
+        readonly=True,
+        copy=False,
+        help="Who has chosen the filter: it sees what this user may see.",
+    )
 
     # === COMPUTE METHODS === #
 
@@ -116,10 +122,25 @@ class CouponTemplate(models.Model):
 
     # === CRUD METHODS === #
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        templates = super().create(vals_list)
+        templates.filtered(lambda one: one.audience == "filter")._own_filter()
+        return templates
+
     def write(self, vals):
         if "stock" in vals and not is_ledger(self.env):
             self._check_stock_raised(vals["stock"])
-        return super().write(vals)
+        res = super().write(vals)
+        if vals.keys() & {"audience", "audience_domain"}:
+            self._own_filter()
+        return res
+
+    def _own_filter(self):
+        """Note who has chosen the filter, and refuse one that the user may not use."""
+        for template in self:
+            self.env["coupon.handout"]._check_filter(template.audience_domain)
+            template._write_guarded({"audience_user_id": self.env.uid})
 
     def copy_data(self, default=None):
         vals_list = super().copy_data(default)
@@ -208,8 +229,7 @@ class CouponTemplate(models.Model):
                     template=self.name,
                 )
             )
-        allowed = partners.search(self._audience() & Domain("id", "in", partners.ids))
-        if strangers := partners - allowed:
+        if strangers := partners - self._allowed(partners):
             raise UserError(
                 self.env._(
                     "“%(template)s” is not for these customers: %(names)s.",
@@ -218,6 +238,21 @@ class CouponTemplate(models.Model):
                     + ("…" if len(strangers) > _NAMED else ""),
                 )
             )
+
+    def _allowed(self, partners):
+        """Return those of some customers who may get the coupon.
+
+        A filter sees what the user sees who has chosen it, also where a till or a
+        job asks: nobody learns by it what he may not read.
+
+        :param partners: ``res.partner`` records
+        """
+        self.ensure_one()
+        contacts = partners
+        if self.audience == "filter":
+            contacts = partners.with_user(self.audience_user_id or self.create_uid)
+        found = contacts.search(self._audience() & Domain("id", "in", partners.ids))
+        return partners & partners.browse(found.ids)
 
     def _check_source(self, source):
         """Refuse to hand the coupon out in a way that it is not for.

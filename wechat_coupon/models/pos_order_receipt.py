@@ -100,7 +100,7 @@ class PosOrder(models.Model):
         """
         # sudo: users of the till do not read campaigns.
         campaigns_sudo = self.env["coupon.campaign"].sudo()
-        return campaigns_sudo.search(
+        running_sudo = campaigns_sudo.search(
             [
                 ("trigger", "=", "purchase"),
                 ("state", "=", "running"),
@@ -109,7 +109,21 @@ class PosOrder(models.Model):
                 ("company_id", "in", self.company_id.sudo().parent_ids.ids),
             ],
             order="id",
-        ).filtered(lambda one: one._is_on() and one._is_for(self.partner_id))
+        )
+        return running_sudo.filtered(
+            lambda one: one._is_on() and self._wechat_is_meant(one)
+        )
+
+    def _wechat_is_meant(self, campaign_sudo):
+        """Whether a campaign is for the customer; one that is broken is for nobody."""
+        try:
+            with self.env.cr.savepoint():
+                return campaign_sudo._is_for(self.partner_id)
+        except OperationalError:
+            raise
+        except Exception:
+            _logger.exception("Campaign %s", campaign_sudo.id)
+            return False
 
     def _wechat_hand_out_one(self, template_sudo, source, **vals):
         """Make one new coupon for the order, once; where it may not be, make none.

@@ -240,6 +240,29 @@ class TestCampaign(CampaignCase):
         self.assertIn("filter", first.problem)
         self.assertFalse(other.problem)
 
+    def test_a_filter_sees_what_its_user_sees(self):
+        """Nobody learns by a campaign what he may not read."""
+        secret = "[('signup_type', '=', 'reset')]"
+        with self.assertRaises(AccessError):
+            self.new_campaign(start=False, domain=secret)
+        campaign = self.new_campaign(start=False, trigger="birthday")
+        with self.assertRaises(AccessError):
+            campaign.domain = secret
+        with self.assertRaises(AccessError):
+            self.template.with_user(self.manager).copy(
+                {"audience": "filter", "audience_domain": secret}
+            )
+        with self.assertRaises(UserError):
+            campaign.filter_user_id = self.env.ref("base.user_admin")
+        self.assertEqual(campaign.filter_user_id, self.manager)
+
+    def test_another_companys_customers(self):
+        other = self.new_company("Other")
+        self.people[0].company_id = other
+        self.new_campaign(domain="[('name', 'like', 'Customer _')]")
+        self.work_off()
+        self.assertEqual(self.coupons().partner_id, self.people[1:])
+
     def test_what_is_promised_stays(self):
         campaign = self.new_campaign(trigger="manual")
         other = self.new_template()
