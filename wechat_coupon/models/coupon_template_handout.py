@@ -279,8 +279,9 @@ class CouponTemplate(models.Model):
 
         :raises UserError: with what to do instead
         """
-        last = self.date_to if self.date_type == "range" else self.term_latest
-        if last and self._end_of_day(last) < fields.Datetime.now():
+        begin, end = self._validity()
+        if end < max(begin, fields.Datetime.now()):
+            last = self.date_to if self.date_type == "range" else self.term_latest
             raise UserError(
                 self.env._(
                     "“%(template)s” was valid until %(date)s. Copy it for a new time.",

@@ -1,8 +1,9 @@
 """Coupons for chosen customers: the order, the job, what each has got."""
 
+from datetime import timedelta
 from unittest.mock import patch
 
-from odoo import Command
+from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
@@ -120,6 +121,17 @@ class TestHandout(HandoutCase):
     def test_over(self):
         template = self.new_template()
         template._write_guarded({"date_to": "2026-01-31", "date_from": "2026-01-01"})
+        with self.assertRaisesRegex(UserError, "valid until"):
+            self.new_handout(template_id=template.id).action_start()
+
+    def test_over_before_it_begins(self):
+        """Valid some days after receipt, and by then its last day is over."""
+        template = self.new_template(
+            date_type="term",
+            term_days=30,
+            term_begin_days=9,
+            term_latest=fields.Date.today() + timedelta(days=3),
+        )
         with self.assertRaisesRegex(UserError, "valid until"):
             self.new_handout(template_id=template.id).action_start()
 
