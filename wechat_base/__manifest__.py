@@ -1,7 +1,7 @@
 {
     "name": "WeChat Connection",
     "summary": "Official accounts, WeChat Pay merchants, callbacks and outgoing calls",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "category": "Hidden/Tools",
     "author": "WeChat Retail contributors",
     "website": "https://github.com/wechat-retail/odoo-wechat",

@@ -1,7 +1,7 @@
 {
     "name": "WeChat Pay",
     "summary": "WeChat Pay at the till, on the web and in the books",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "category": "Accounting/Payment Providers",
     "author": "WeChat Retail contributors",
     "website": "https://github.com/wechat-retail/odoo-wechat",

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 BRAND_DOOR = "/brand/marketing/product-coupon"
 PARTNER_DOOR = "/v3/marketing/partner/product-coupon"
-DOORS = (BRAND_DOOR, PARTNER_DOOR)
 
 EXPIRED = 268578776
 BAD_STATE = 268578367

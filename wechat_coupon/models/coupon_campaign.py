@@ -274,6 +274,11 @@ class CouponCampaign(models.Model):
         self._check_rights()
         # sudo: the state is written by the buttons only.
         self.sudo().write({"state": "ended"})
+        under_way = self.handout_ids.filtered(
+            lambda handout: handout.state in ("running", "failed")
+        )
+        if under_way:
+            under_way.action_cancel()
         return True
 
     def action_hand_out(self):
@@ -312,6 +317,8 @@ class CouponCampaign(models.Model):
     def _check_rights(self):
         self.env["coupon.template"]._check_manager()
         self.check_access("write")
+        # What belongs to the company above is seen, and not given away.
+        self.template_id.check_access("write")
 
     # === BUSINESS METHODS === #
 

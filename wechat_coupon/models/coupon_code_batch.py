@@ -1,4 +1,5 @@
 import io
+from functools import partial
 from itertools import islice
 
 from odoo import api, fields, models
@@ -6,6 +7,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ..tools import code_file, codes
+from .coupon_job_mixin import JobOvertaken
 
 MAX_CODES = 1_000_000
 # Codes of one step. It takes well under a second, and no till waits for it.
@@ -233,18 +235,30 @@ class CouponCodeBatch(models.Model):
                 rows = islice(rows, position, None)
                 while True:
                     chunk = list(islice(rows, CHUNK))
-                    yield lambda batch, chunk=chunk: batch._import_chunk(chunk, total)
+                    yield partial(
+                        CouponCodeBatch._import_chunk,
+                        rows=chunk,
+                        total=total,
+                        start=position,
+                    )
+                    position += len(chunk)
         except code_file.CodeFileError as error:
             raise self._explain(error) from None
 
     def _import_position(self):
         return self.position, self.count
 
-    def _import_chunk(self, rows, total):
+    def _import_chunk(self, rows, total, start):
         """Take the next rows of the file.
 
+        :param list rows: of the file
+        :param int total: rows of the whole file
+        :param int start: how many rows stand before these
         :return: whether these were the last
         """
+        if self.position != start:
+            # Another job has taken them meanwhile; it goes on where that one is.
+            raise JobOvertaken()
         if self.position + len(rows) > total:
             raise UserError(self.env._("The file has changed. Import it anew."))
         self._check_going_on()

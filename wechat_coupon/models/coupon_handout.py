@@ -35,9 +35,13 @@ class CouponHandout(models.Model):
         domain="[('state', '=', 'live'), ('company_id', '=', company_id)]",
     )
     campaign_id = fields.Many2one(
-        "coupon.campaign", readonly=True, index="btree_not_null", ondelete="restrict"
+        "coupon.campaign",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
     )
-    occasion = fields.Char(readonly=True)
+    occasion = fields.Char(readonly=True, copy=False)
     audience = fields.Selection(
         selection=[
             ("partners", "Chosen customers"),
@@ -147,6 +151,14 @@ class CouponHandout(models.Model):
         handouts.check_access("write")
         return handouts
 
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_issued(self):
+        # sudo: whoever deletes it need not read who has got one.
+        if self.sudo().issue_ids:
+            raise UserError(
+                self.env._("Coupons were given: it stays, so that nobody gets two.")
+            )
+
     # === ACTION METHODS === #
 
     def action_view_issues(self):
@@ -183,12 +195,14 @@ class CouponHandout(models.Model):
 
     @api.model
     def _customers_domain(self):
-        """Return who can be a customer: neither our users nor our companies.
+        """Return who can be a customer: no user or company of ours, and no address.
 
         :rtype: Domain
         """
-        return Domain("partner_share", "=", True) & Domain(
-            "ref_company_ids", "=", False
+        return (
+            Domain("partner_share", "=", True)
+            & Domain("ref_company_ids", "=", False)
+            & Domain("type", "not in", ("delivery", "invoice", "other"))
         )
 
     def _plan(self, partner_ids):
@@ -272,7 +286,15 @@ class CouponHandout(models.Model):
         issues = self.env["coupon.issue"].browse(r[0] for r in self.env.cr.fetchall())
         if issues:
             self._job_check()
-            self.template_id._channel()._hand_out(issues)
+            gone = issues.filtered(lambda issue: not issue.partner_id.active)
+            gone.write(
+                {
+                    "issued_at": fields.Datetime.now(),
+                    "problem": self.env._("The customer was archived meanwhile."),
+                }
+            )
+            if issues - gone:
+                self.template_id._channel()._hand_out(issues - gone)
             self._write_job({"done": self.done + len(issues)})
         return len(issues) < CHUNK
 
@@ -288,7 +310,7 @@ class CouponIssue(models.Model):
     _inherit = "coupon.issue"
 
     handout_id = fields.Many2one(
-        "coupon.handout", string="Hand-out", readonly=True, ondelete="cascade"
+        "coupon.handout", string="Hand-out", readonly=True, ondelete="restrict"
     )
     code = fields.Char(
         readonly=True,

@@ -6,7 +6,7 @@ from psycopg2 import OperationalError
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import SQL
 
 from odoo.addons.wechat_base.tools.text import storable
@@ -16,6 +16,10 @@ _logger = logging.getLogger(__name__)
 # What only the methods of this file write: ``readonly=True`` hides a field in views,
 # it does not keep it from RPC.
 _GUARDED = {"state", "count", "done", "error", "next_at", "finished_at"}
+
+
+class JobOvertaken(Exception):
+    """Another job has made the step already; the next job sees how far it came."""
 
 
 class CouponJobMixin(models.AbstractModel):
@@ -64,6 +68,14 @@ class CouponJobMixin(models.AbstractModel):
             done = order.state == "done"
             part = min(order.done / order.count, 1) if order.count else 0
             order.progress = 100.0 if done else 100.0 * part
+
+    @api.constrains("company_id")
+    def _check_template_company(self):
+        for order in self:
+            if order.company_id != order.template_id.company_id:
+                raise ValidationError(
+                    self.env._("Choose a coupon template of the same company.")
+                )
 
     # === CRUD METHODS === #
 
@@ -153,6 +165,8 @@ class CouponJobMixin(models.AbstractModel):
         self.env["coupon.template"]._check_manager()
         self.check_access("write")
         for order in self:
+            # What belongs to the company above is seen, and not given away.
+            order.template_id.check_access("write")
             if order.state != "draft":
                 raise UserError(self.env._("This has been started already."))
             order._job_check()
@@ -272,6 +286,8 @@ class CouponJobMixin(models.AbstractModel):
                 yield
                 if not going_on:
                     return
+        except JobOvertaken:
+            _logger.info("%s: another job has gone on with it", self)
         except OperationalError:
             # Somebody else's hands were in it five times; the next job goes on.
             _logger.info("%s: too many conflicts", self, exc_info=True)

@@ -87,6 +87,7 @@ class CouponTask(models.Model):
     def action_retry(self):
         """Try again what WeChat refused, after its cause is gone."""
         self.env["coupon.template"]._check_manager()
+        self.check_access("read")
         # sudo: only the templates' and coupons' own methods write tasks.
         return self.sudo().action_operation_retry()
 

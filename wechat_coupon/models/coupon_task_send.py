@@ -12,7 +12,7 @@ class CouponTask(models.Model):
         selection_add=[("send", "Give to a customer")], ondelete={"send": "cascade"}
     )
     issue_id = fields.Many2one(
-        "coupon.issue", readonly=True, index="btree_not_null", ondelete="cascade"
+        "coupon.issue", readonly=True, index="btree_not_null", ondelete="restrict"
     )
     openid = fields.Char(
         readonly=True, groups="wechat_coupon.coupon_group_manager", string="OpenID"

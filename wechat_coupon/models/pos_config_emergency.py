@@ -15,11 +15,10 @@ class PosConfig(models.Model):
         self._wechat_check_till()
         users = self.env["res.users"]
         found = users._wechat_releasers(self.company_id)
-        if self.env.user.has_group("wechat_coupon.coupon_group_manager"):
-            found |= self.env.user.sudo()
+        own = self._wechat_own_releaser()
         return [
-            {"id": user.id, "name": user.name, "is_self": user == self.env.user}
-            for user in found
+            {"id": user.id, "name": user.name, "is_self": user == own}
+            for user in found | own.sudo()
         ]
 
     def wechat_coupon_release_offline(
@@ -58,13 +57,23 @@ class PosConfig(models.Model):
         )
         return {"ok": True}
 
-    def _wechat_releaser(self, release):
-        manager_id = self._wechat_ids([release.get("manager_id")], 1)[0]
+    def _wechat_own_releaser(self):
+        """Return the till's user if that is a manager who needs no PIN, or nobody.
+
+        Where employees share the till's login, it says nothing about who stands there.
+        """
         user = self.env.user
-        if manager_id == user.id and user.has_group(
+        if self.module_pos_hr or not user.has_group(
             "wechat_coupon.coupon_group_manager"
         ):
-            return user
+            return user.browse()
+        return user
+
+    def _wechat_releaser(self, release):
+        manager_id = self._wechat_ids([release.get("manager_id")], 1)[0]
+        own = self._wechat_own_releaser()
+        if manager_id == own.id:
+            return own
         return self.env["res.users"]._wechat_check_pin(
             manager_id, release.get("pin"), self
         )

@@ -1,7 +1,8 @@
 from odoo import api, models
 from odoo.exceptions import UserError
 
-_MAX = 2000
+# Each has a QR code to draw; more take longer than a request may.
+_MAX = 500
 
 
 class ReportCoupons(models.AbstractModel):
@@ -14,7 +15,9 @@ class ReportCoupons(models.AbstractModel):
         self.env["coupon.template"]._check_manager()
         coupons = self.env["loyalty.card"].browse(docids)
         usable = coupons.filtered(
-            lambda coupon: coupon.coupon_template_id and coupon.wechat_state == "usable"
+            lambda coupon: (
+                coupon.coupon_template_id and coupon.wechat_status == "usable"
+            )
         )
         if not usable:
             raise UserError(self.env._("None of these coupons can be used."))

@@ -46,6 +46,12 @@ class ChannelMatrix:
                     times = self.sends
                     self.fault(path, method=method, **{**fault, "times": times})
                     self.work(row)
+                    unmet = [
+                        one
+                        for one in self.sandbox.call("GET", "faults")
+                        if not one["used"]
+                    ]
+                    self.assertFalse(unmet, "the call goes another way")
                     self.sandbox.call("DELETE", "faults")
                     self.assertEqual(row.remote_state, "done", row.remote_error)
                     self.assertEqual(row.request_no, number)

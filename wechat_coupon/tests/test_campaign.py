@@ -1,6 +1,7 @@
 """Campaigns: what hands coupons out by itself, once for each occasion."""
 
 from datetime import date, datetime, timedelta
+from unittest.mock import patch
 from uuid import uuid4
 
 from freezegun import freeze_time
@@ -10,6 +11,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, TransactionCase, tagged
 from odoo.tools import mute_logger
 
+from ..models import coupon_handout
 from ..tools import lunar
 from .test_claim import ClaimCase
 from .test_handout import HandoutCase
@@ -262,6 +264,17 @@ class TestCampaign(CampaignCase):
         self.new_campaign(domain="[('name', 'like', 'Customer _')]")
         self.work_off()
         self.assertEqual(self.coupons().partner_id, self.people[1:])
+
+    def test_end_stops_what_is_under_way(self):
+        campaign = self.new_campaign(trigger="manual")
+        campaign.action_hand_out()
+        with patch.object(coupon_handout, "CHUNK", 2):
+            self.work_off(steps=1)
+            with self.enter_registry_test_mode():
+                campaign.action_end()
+            self.work_off()
+        self.assertEqual(len(self.coupons()), 2)
+        self.assertEqual(campaign.handout_ids.state, "cancelled")
 
     def test_what_is_promised_stays(self):
         campaign = self.new_campaign(trigger="manual")

@@ -164,6 +164,24 @@ class TestImportCodes(CodesCase):
     def problems(self, batch):
         return [(row.line, row.problem) for row in batch.problem_ids]
 
+    def test_two_jobs_at_once(self):
+        """Whichever is faster: each row of the file is taken once."""
+        rows = "\n".join(f"TWICE-{number:03}" for number in range(12))
+        batch = self.new_import(f"code\n{rows}\n")
+        batch.action_start()
+        self.env.flush_all()
+        with (
+            self.enter_registry_test_mode(),
+            patch.object(coupon_code_batch, "CHUNK", 3),
+        ):
+            jobs = [batch.sudo()._job_run(iter(range(99))) for _job in range(2)]
+            for _turn in range(8):
+                for job in jobs:
+                    next(job, None)
+        self.work_off(batch)
+        self.assertEqual((batch.state, batch.made_count), ("done", 12))
+        self.assertEqual((batch.known_count, len(self.coupons())), (0, 12))
+
     def test_import_twice(self):
         content = "code\nSPRING-001\nSPRING-002\n"
         first = self.run_import(content)

@@ -135,6 +135,52 @@ class TestHandout(HandoutCase):
         with self.assertRaisesRegex(UserError, "valid until"):
             self.new_handout(template_id=template.id).action_start()
 
+    def test_given_coupons_keep_their_history(self):
+        """Who deletes a cancelled hand-out does not make room for a second coupon."""
+        handout = self.new_handout()
+        handout.action_start()
+        with patch.object(coupon_handout, "CHUNK", 2):
+            self.work_off(steps=1)
+        with self.enter_registry_test_mode():
+            handout.action_cancel()
+        with self.assertRaisesRegex(UserError, "nobody gets two"):
+            handout.unlink()
+        self.new_handout().unlink()
+
+    def test_merged_customers(self):
+        handout = self.new_handout()
+        handout.action_start()
+        self.work_off()
+        one, two, three = self.people[:3]
+        wizard = self.env["base.partner.merge.automatic.wizard"].create({})
+        wizard._merge((one + two + three).ids, one)
+        self.assertFalse((two + three).exists())
+        mine = self.coupons().filtered(lambda coupon: coupon.partner_id == one)
+        self.assertEqual(len(mine), 3)
+        self.assertEqual(len(handout.issue_ids), 5)
+        self.assertEqual(
+            len(handout.issue_ids.filtered(lambda row: row.partner_id == one)), 1
+        )
+
+    def test_archived_meanwhile(self):
+        handout = self.new_handout()
+        handout.action_start()
+        self.people[0].active = False
+        self.work_off()
+        self.assertEqual(handout.state, "done")
+        self.assertEqual(self.coupons().partner_id, self.people[1:])
+        [gone] = handout.issue_ids.filtered("problem")
+        self.assertIn("archived", gone.problem)
+
+    def test_an_address_is_no_customer(self):
+        self.people[0].copy({"parent_id": self.people[1].id, "type": "delivery"})
+        self.assertEqual(self.new_handout().audience_count, 5)
+
+    def test_duplicate(self):
+        handout = self.new_handout()
+        handout.action_start()
+        self.assertEqual(handout.copy().state, "draft")
+
     def test_nobody(self):
         with self.assertRaisesRegex(UserError, "Nobody matches"):
             self.new_handout(

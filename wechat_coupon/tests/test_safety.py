@@ -487,6 +487,17 @@ class TestEmergency(SandboxCase):
         with self.assertRaisesRegex(UserError, "why"):
             self.release(reason="  ")
 
+    def test_employees_share_the_login(self):
+        """Then the login says nothing about who stands at the till."""
+        self.env.cr.execute(
+            "UPDATE pos_config SET module_pos_hr = TRUE WHERE id = %s", [self.config.id]
+        )
+        self.config.invalidate_recordset(["module_pos_hr"])
+        till = self.config.with_user(self.manager)
+        self.assertFalse(any(one["is_self"] for one in till.wechat_coupon_managers()))
+        self.config.module_pos_hr = False
+        self.assertTrue(any(one["is_self"] for one in till.wechat_coupon_managers()))
+
     def test_manager_at_the_till_needs_none(self):
         self.manager.group_ids |= self.env.ref("point_of_sale.group_pos_user")
         till = self.config.with_user(self.manager)

@@ -286,6 +286,28 @@ class TestBranches(CouponCase):
         with self.assertRaises(AccessError):
             template.unlink()
 
+    def test_a_branch_does_not_hand_it_out(self):
+        """Neither in bulk nor to customers nor by campaign, however it is asked."""
+        own = self.new_template(company_id=self.branch.id)
+        theirs = self.template.id
+        for model in ("coupon.handout", "coupon.code.batch"):
+            with self.subTest(model), self.assertRaises(UserError):
+                orders = self.env[model].with_user(self.boss)
+                order = orders.with_context(allowed_company_ids=self.branch.ids)
+                order = order.create({"template_id": own.id})
+                order.write({"template_id": theirs, "company_id": self.branch.id})
+                order.action_start()
+        wizards = self.env["coupon.generate.wizard"].with_user(self.boss)
+        with self.assertRaises(AccessError):
+            wizards.create({"template_id": theirs}).action_generate()
+        campaigns = self.env["coupon.campaign"].with_user(self.boss)
+        with self.assertRaises(UserError):
+            campaigns.create(
+                {"name": "x", "company_id": self.branch.id, "template_id": theirs}
+            ).action_start()
+        coupons = [("coupon_template_id", "=", theirs)]
+        self.assertFalse(self.env["loyalty.card"].search(coupons))
+
     def test_what_a_branch_sold_is_its_own(self):
         self.pay("paid", self.template._generate(1))
         redemption = self.env["coupon.redemption"].search([("order_uuid", "=", "paid")])

@@ -20,6 +20,7 @@ class CouponGenerateWizard(models.TransientModel):
         """Make the coupons and show them."""
         self.ensure_one()
         self.env["coupon.template"]._check_manager()
+        self.template_id.check_access("write")
         count = len(self.partner_ids) or self.quantity
         if not 0 < count <= _MAX:
             raise UserError(self.env._("Enter a number from 1 to %(most)s.", most=_MAX))

@@ -35,6 +35,16 @@ class PaymentProvider(models.Model):
         "link to try again; not when the customer has cancelled it.",
     )
 
+    # === CONSTRAINTS === #
+
+    @api.constrains("wechat_merchant_id")
+    def _check_wechat_merchant_kind(self):
+        # sudo: the merchant is for administrators.
+        if "brand" in self.sudo().wechat_merchant_id.mapped("kind"):
+            raise ValidationError(
+                self.env._("A brand takes no money. Choose a merchant.")
+            )
+
     # === COMPUTE METHODS === #
 
     def _compute_feature_support_fields(self):

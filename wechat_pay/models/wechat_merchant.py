@@ -125,6 +125,23 @@ class WechatMerchant(models.Model):
             for name in ("wechat.pay.transaction", "wechat.pay.bill")
         )
 
+    @api.constrains("kind")
+    def _check_kind_in_use(self):
+        for merchant in self.filtered(lambda one: one.kind == "brand"):
+            used = [("wechat_merchant_id", "=", merchant.id)]
+            # sudo: whoever enters keys need not read tills and payments.
+            if any(
+                self.env[model].sudo().search_count(used, limit=1)
+                for model in ("pos.payment.method", "payment.provider")
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "%(merchant)s takes payments, so it cannot become a brand. "
+                        "Make a merchant of its own for the brand.",
+                        merchant=merchant.name,
+                    )
+                )
+
     # === BANK STATEMENT === #
 
     def _enqueue_reconcile(self, after=0):

@@ -1,3 +1,4 @@
+import { ConnectionLostError } from "@web/core/network/rpc";
 import { loadBundle } from "@web/core/assets";
 import { formatCurrency } from "@web/core/currency";
 import { _t } from "@web/core/l10n/translation";
@@ -42,7 +43,16 @@ export class CouponLive extends Component {
     }
 
     async load() {
-        this.state.data = await this.orm.call("coupon.redemption", "get_live_data", []);
+        try {
+            this.state.data = await this.orm.call("coupon.redemption", "get_live_data", []);
+        } catch (error) {
+            if (!(error instanceof ConnectionLostError) || !this.state.data) {
+                throw error;
+            }
+            // What was shown stays; the bus says when the line is back.
+            this.state.offline = true;
+            return;
+        }
         this.state.offline = false;
     }
 

@@ -1,6 +1,8 @@
 // Its patch must come first: ours builds on it.
 import "@wechat_coupon/app/services/pos_store";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
+import { NoAnswerError } from "@wechat_pay/app/services/till_server";
+import { ConnectionLostError, RPCError } from "@web/core/network/rpc";
 import { patch } from "@web/core/utils/patch";
 
 patch(PosStore.prototype, {
@@ -30,7 +32,14 @@ patch(PosStore.prototype, {
         let answer;
         try {
             answer = await this.wechatCoupon.server.call("wechat_coupon_given_back", [order.uuid]);
-        } catch {
+        } catch (error) {
+            const isLine = [ConnectionLostError, NoAnswerError, RPCError].some(
+                (kind) => error instanceof kind
+            );
+            if (!isLine) {
+                throw error;
+            }
+            this.wechatCoupon.server.log("wechatTellGivenBack", error);
             // The refund is saved. The customer's coupons are on the server, and the next
             // time that the order is synchronised it is told.
             return;
