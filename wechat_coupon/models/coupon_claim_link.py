@@ -68,6 +68,7 @@ class CouponClaimLink(models.Model):
             )
         if template.state != "live" or not template.active or over:
             raise UserError(self.env._("This offer is over."))
+        template._claim_campaign()
 
     def _claim(self, claimer, partner_id=False, **coupon_vals):
         """Give somebody a coupon, as often per customer as the template says.
