@@ -58,6 +58,14 @@ class TestReceiptCoupon(CouponCase):
         boss = self.new_user("till_boss", "point_of_sale.group_pos_manager")
         self.assertEqual(read(boss), (code, False))
 
+    def test_any_number_is_not_counted_in_one_place(self):
+        """Tills that print coupons do not wait for each other."""
+        self.buy()
+        self.buy()
+        counters = self.env["coupon.template.stock"]
+        self.assertFalse(counters.search([("template_id", "=", self.next.id)]))
+        self.assertEqual(self.next.handed_out, 2)
+
     def test_synced_twice(self):
         data = self.order_data(str(uuid4()))
         orders = self.env["pos.order"].with_user(self.cashier)
