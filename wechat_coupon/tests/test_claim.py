@@ -3,7 +3,7 @@
 from odoo import Command
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from .common import CouponCase
 
@@ -45,6 +45,39 @@ class TestClaim(ClaimCase):
         with self.assertRaisesRegex(UserError, "already"):
             self.claim(link)
         self.claim(link, "phone:2")
+
+    def test_one_number_in_many_ways(self):
+        partners = self.env["res.partner"]
+        for text, digits in (
+            ("+44 20 7946 0000", "442079460000"),
+            ("0044 20 7946 0000", "442079460000"),
+            ("0086 138 0013 8000", PHONE),
+            ("+86-138-0013-8000", PHONE),
+            ("\uff11\uff13\uff18\uff10\uff10\uff11\uff13\uff18000", PHONE),
+            ("001234", ""),
+        ):
+            with self.subTest(text=text):
+                self.assertEqual(partners._wechat_digits(text), digits)
+        for phone in ("+44 20 7946 0000", "0044-20-7946-0000"):
+            self.customer.phone = phone
+            found = partners._wechat_by_contact(["004420 79460000"], self.company)
+            self.assertEqual(found, {"004420 79460000": self.customer.ids})
+
+    def test_contacts_are_found_by_an_index(self):
+        partners = self.env["res.partner"]
+        partners.create(
+            [
+                {"name": "C", "phone": f"+86 {number}", "email": f"{number}@example.cn"}
+                for number in range(13800138000, 13800138300)
+            ]
+        )
+        self.env.flush_all()
+        self.env.cr.execute("ANALYZE res_partner")
+        for kind, value in (("phone", PHONE), ("email", f"{PHONE}@example.cn")):
+            query = partners._wechat_having_query(kind, [value], self.company)
+            self.env.cr.execute(SQL("EXPLAIN ANALYZE %s", query))
+            plan = "\n".join(row[0] for row in self.env.cr.fetchall())
+            self.assertIn(f"res_partner_wechat_{kind}_idx", plan)
 
     def test_tokens_that_are_none(self):
         links = self.env["coupon.claim.link"]
