@@ -6,6 +6,8 @@ from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
 
 _MAX_TOKEN = 64
+# How a claimer begins who has only entered a number, which anybody may know.
+PHONE = "phone:"
 
 
 class CouponClaimLink(models.Model):
@@ -101,7 +103,7 @@ class CouponClaimLink(models.Model):
     def _claim_now(self, claimer, partner_id, coupon_vals):
         template = self.template_id
         campaign = template._claim_campaign()
-        self._check_claim(template, campaign, partner_id)
+        self._check_claim(template, campaign, claimer, partner_id)
         self.env.cr.execute(
             "SELECT id FROM coupon_claim_link WHERE id = %s FOR UPDATE", [self.id]
         )
@@ -124,9 +126,19 @@ class CouponClaimLink(models.Model):
             raise UserError(self.env._("You have got this coupon already."))
         return issue._make(wechat_outer_str="claim", **coupon_vals).id
 
-    def _check_claim(self, template, campaign, partner_id):
+    def _check_claim(self, template, campaign, claimer, partner_id):
         """Refuse who is not meant, in words for the customer."""
         partner = self.env["res.partner"].browse(partner_id or [])
+        for_all = template.audience == "all" and (
+            not campaign or campaign._is_for(partner.browse())
+        )
+        if claimer.startswith(PHONE) and not for_all:
+            raise UserError(
+                self.env._(
+                    "This coupon is for certain customers only. Open this link inside "
+                    "WeChat to show who you are."
+                )
+            )
         try:
             template._check_handout("campaign" if campaign else "manual", partner)
             meant = not campaign or campaign._is_for(partner)

@@ -329,7 +329,9 @@ class TestCampaignLink(ClaimCase, CampaignCase):
         self.new_campaign(trigger="claim", template_id=template.id)
         with self.assertRaisesRegex(UserError, "certain customers"):
             self.claim(link)
-        self.assertTrue(self.claim(link, partner_id=self.people[0].id))
+        with self.assertRaisesRegex(UserError, "inside WeChat"):
+            self.claim(link, partner_id=self.people[0].id)
+        self.assertTrue(self.claim(link, "openid:1:a", partner_id=self.people[0].id))
         self.people[1].category_id = [Command.clear()]
         with self.assertRaisesRegex(UserError, "certain customers"):
-            self.claim(link, "phone:2", partner_id=self.people[1].id)
+            self.claim(link, "openid:1:b", partner_id=self.people[1].id)

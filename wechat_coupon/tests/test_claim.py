@@ -110,7 +110,10 @@ class TestClaim(ClaimCase):
         with self.assertRaisesRegex(UserError, "certain customers"):
             self.claim(link)
         self.customer.category_id = tag
-        self.assertTrue(self.claim(link, partner_id=self.customer.id))
+        # Anybody can enter the number of somebody who is meant.
+        with self.assertRaisesRegex(UserError, "inside WeChat"):
+            self.claim(link, partner_id=self.customer.id)
+        self.assertTrue(self.claim(link, "openid:1:a", partner_id=self.customer.id))
 
     def test_nobody_reads_tokens(self):
         link = self.link()
