@@ -4,10 +4,15 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 _MAX_TOKEN = 64
 # How a claimer begins who has only entered a number, which anybody may know.
 PHONE = "phone:"
+
+
+class AlreadyClaimed(UserError):
+    """The customer has got as many coupons as the template gives to one."""
 
 
 class CouponClaimLink(models.Model):
@@ -108,23 +113,40 @@ class CouponClaimLink(models.Model):
             "SELECT id FROM coupon_claim_link WHERE id = %s FOR UPDATE", [self.id]
         )
         issues = self.env["coupon.issue"]
-        had = issues.search_count(
-            [("template_id", "=", template.id), ("claimer", "=", claimer)]
-        )
-        if had >= max(template.get_limit, 1):
-            raise UserError(self.env._("You have got this coupon already."))
+        slot = self._next_slot(template, claimer, partner_id)
         self._take_one(template)
         row = {
             "partner_id": partner_id,
             "claimer": claimer,
-            "claim_slot": had + 1,
+            "claim_slot": slot,
             "campaign_id": campaign.id,
-            "occasion": f"claim:{had + 1}" if campaign else None,
+            "occasion": f"claim:{slot}" if campaign else None,
         }
         issue = issues._plan(template, [row])
         if not issue:
-            raise UserError(self.env._("You have got this coupon already."))
+            raise AlreadyClaimed(self._already())
         return issue._make(wechat_outer_str="claim", **coupon_vals).id
+
+    def _next_slot(self, template, claimer, partner_id):
+        """Return the number of the customer's next coupon.
+
+        :raises AlreadyClaimed: if there is none for this customer
+        """
+        # A contact has them by the number, inside WeChat and from us: all count.
+        who = Domain("claimer", "=", claimer)
+        if partner_id:
+            who |= Domain("partner_id", "=", partner_id)
+        [(had, highest)] = self.env["coupon.issue"]._read_group(
+            Domain("template_id", "=", template.id) & who,
+            aggregates=["__count", "claim_slot:max"],
+        )
+        if had >= max(template.get_limit, 1):
+            raise AlreadyClaimed(self._already())
+        # Not the count: a number of a row that is gone may be below.
+        return (highest or 0) + 1
+
+    def _already(self):
+        return self.env._("You have got this coupon already.")
 
     def _check_claim(self, template, campaign, claimer, partner_id):
         """Refuse who is not meant, in words for the customer."""

@@ -31,7 +31,8 @@ class CouponIssue(models.Model):
         string="Customer",
         readonly=True,
         index="btree_not_null",
-        ondelete="cascade",
+        # Who has got it stays known as its claimer.
+        ondelete="set null",
     )
     pos_order_id = fields.Many2one(
         "pos.order", string="Order", readonly=True, ondelete="cascade"

@@ -90,3 +90,13 @@ class ResPartner(models.Model):
             # sudo: a branch of the company need not be one of the user's.
             companies=company.sudo().parent_ids.ids,
         )
+
+    def unlink(self):
+        """Extended: a coupon that was still to be made for a contact is not made."""
+        self.check_access("unlink")
+        self.env.cr.execute(
+            "DELETE FROM coupon_issue WHERE partner_id = ANY(%s) AND issued_at IS NULL",
+            [self.ids],
+        )
+        self.env["coupon.issue"].invalidate_model()
+        return super().unlink()
