@@ -43,6 +43,11 @@ class CouponIssue(models.Model):
         help="Who asked: the same text for the same person.",
     )
     claim_slot = fields.Integer(readonly=True)
+    claim_browser = fields.Char(
+        readonly=True,
+        groups="base.group_system",
+        help="A digest of the browser that got it, which may show it again.",
+    )
     issued_at = fields.Datetime(string="Handed Out On", readonly=True)
 
     _order_uniq = models.UniqueIndex(
@@ -65,6 +70,7 @@ class CouponIssue(models.Model):
             "pos_order_id": "int",
             "claimer": "varchar",
             "claim_slot": "int",
+            "claim_browser": "varchar",
         }
 
     @api.model
