@@ -1,18 +1,22 @@
+import functools
 import hashlib
 import logging
 import re
 import secrets
+import unicodedata
 
 from werkzeug.exceptions import NotFound
 
 from odoo import http
 from odoo.exceptions import UserError
-from odoo.http import request
+from odoo.http import STORED_SESSION_BYTES, request
 from odoo.tools import consteq
 from odoo.tools.misc import hmac
 from odoo.tools.urls import urljoin
 
 from odoo.addons.wechat_base.tools.exceptions import WechatError
+
+from ..models.coupon_claim_link import PHONE, AlreadyClaimed
 
 _logger = logging.getLogger(__name__)
 
@@ -35,6 +39,21 @@ _HTTP = {
 }
 
 
+def _readable(method):
+    """Answer addresses that no database can hold.
+
+    Odoo's own page for what is not found would look for them there, and fail.
+    """
+
+    @functools.wraps(method)
+    def wrapper(self, token, **params):
+        if "\0" in token:
+            return request.make_response("", status=404)
+        return method(self, token, **params)
+
+    return wrapper
+
+
 class CouponClaim(http.Controller):
     """The pages on which a customer gets a coupon, and shows it.
 
@@ -43,6 +62,7 @@ class CouponClaim(http.Controller):
     """
 
     @http.route(_CLAIM, methods=["GET"], **_HTTP)
+    @_readable
     def wechat_coupon_claim(self, token, **_query):
         """Show the offer, and how to get it."""
         link_sudo = _link(token)
@@ -55,10 +75,13 @@ class CouponClaim(http.Controller):
         return self._render(link_sudo, openid)
 
     @http.route(f"{_CLAIM}/get", methods=["POST"], **_HTTP)
+    @_readable
     def wechat_coupon_claim_get(self, token, phone="", **_params):
         """Give the customer a coupon."""
         link_sudo = _link(token)
         account_sudo = _account(link_sudo)
+        # A form can send a file instead.
+        phone = phone[:40] if isinstance(phone, str) else ""
         openid = account_sudo and request.session.get(_OPENIDS, {}).get(
             str(account_sudo.id)
         )
@@ -74,6 +97,7 @@ class CouponClaim(http.Controller):
         return request.redirect(path, local=False)
 
     @http.route("/coupon/my/<string:token>", methods=["GET"], **_HTTP)
+    @_readable
     def wechat_coupon_my(self, token, **_query):
         """Show a coupon to its customer, for the till to scan."""
         coupon_sudo = request.env["loyalty.card"]._wechat_by_token(token)
@@ -120,8 +144,9 @@ class CouponClaim(http.Controller):
 
     def _claim_by_phone(self, link_sudo, phone):
         partners_sudo = request.env["res.partner"].sudo()
-        digits = partners_sudo._wechat_digits(phone[:40])
-        foreign = phone.strip().startswith(("+", "00")) and _PHONE.fullmatch(digits)
+        digits = partners_sudo._wechat_digits(phone)
+        typed = unicodedata.normalize("NFKC", phone)
+        foreign = typed.strip().startswith(("+", "00")) and _PHONE.fullmatch(digits)
         if not (_CHINESE_MOBILE.fullmatch(digits) or foreign):
             raise UserError(request.env._("Please enter your mobile number."))
         _guard("ip", request.httprequest.remote_addr, _PER_IP)
@@ -129,7 +154,7 @@ class CouponClaim(http.Controller):
         found = partners_sudo._wechat_by_contact([digits], link_sudo.company_id)
         partner_ids = found.get(digits, [])
         partner_id = partner_ids[0] if len(partner_ids) == 1 else False
-        return link_sudo._claim(f"phone:{digits}", partner_id)
+        return self._claim(link_sudo, f"{PHONE}{digits}", partner_id)
 
     def _claim_by_openid(self, link_sudo, account_sudo, openid):
         _guard("ip", request.httprequest.remote_addr, _PER_IP)
@@ -140,12 +165,24 @@ class CouponClaim(http.Controller):
                 [("account_id", "=", account_sudo.id), ("openid", "=", openid)], limit=1
             )
         )
-        return link_sudo._claim(
+        return self._claim(
+            link_sudo,
             f"openid:{account_sudo.id}:{openid}",
             identity_sudo.partner_id.id,
             wechat_identity_id=identity_sudo.id,
             wechat_openid=openid,
         )
+
+    def _claim(self, link_sudo, claimer, partner_id, **coupon_vals):
+        """Give a coupon; who taps twice comes to the one that the first tap got."""
+        browser = _browser()
+        try:
+            return link_sudo._claim(claimer, partner_id, browser, **coupon_vals)
+        except AlreadyClaimed:
+            coupon_id = link_sudo._claimed(claimer, browser)
+            if not coupon_id:
+                raise
+            return coupon_id
 
     # The same steps as for a payment (contracts 1.5).
 
@@ -162,6 +199,7 @@ class CouponClaim(http.Controller):
         return _private(request.redirect(url, local=False))
 
     @http.route(f"{_CLAIM}/oauth", methods=["GET"], **_HTTP)
+    @_readable
     def wechat_coupon_claim_oauth(self, token, code="", state="", **_query):
         """A visitor comes back from WeChat, which tells us the openid."""
         link_sudo = _link(token)
@@ -173,6 +211,10 @@ class CouponClaim(http.Controller):
         if not consteq(state, _state(link_sudo, nonce)):
             raise NotFound()
         account_sudo = _account(link_sudo)
+        try:
+            _guard("ip", request.httprequest.remote_addr, _PER_IP)
+        except UserError as error:
+            return self._render(link_sudo, problem=str(error))
         try:
             openid = account_sudo and account_sudo._get_client().oauth_openid(code)
         except WechatError as error:
@@ -225,8 +267,9 @@ def _guard(kind, value, limits):
 
 def _remember(link_sudo, path):
     """Let this browser find its coupon again."""
-    kept = request.session.get(_CLAIMS, [])
-    request.session[_CLAIMS] = [*kept, [link_sudo.template_id.id, path]][-_MAX_CLAIMS:]
+    mine = [link_sudo.template_id.id, path]
+    kept = [one for one in request.session.get(_CLAIMS, []) if one != mine]
+    request.session[_CLAIMS] = [*kept, mine][-_MAX_CLAIMS:]
 
 
 def _mine(link_sudo):
@@ -235,6 +278,16 @@ def _mine(link_sudo):
     return [
         path for template_id, path in kept if template_id == link_sudo.template_id.id
     ]
+
+
+def _browser():
+    """Return what this browser is known by, from the page until after the claim.
+
+    Of the part of the session's name that stays: what the session itself keeps is
+    not written yet when somebody taps twice.
+    """
+    name = request.session.sid[:STORED_SESSION_BYTES]
+    return hmac(request.env(su=True), "wechat_coupon-browser", name)
 
 
 def _state(link_sudo, nonce):

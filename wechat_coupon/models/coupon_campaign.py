@@ -607,11 +607,19 @@ class CouponTemplate(models.Model):
     campaign_ids = fields.One2many("coupon.campaign", "template_id")
 
     def _claim_campaign(self):
-        """Return the campaign that hands the coupon out by its link today."""
+        """Return the campaign that hands the coupon out by its link today.
+
+        :return: ``coupon.campaign`` record with sudo, empty if none has been started
+        :raises UserError: with a sentence for the customer, if all are over
+        """
         self.ensure_one()
         # sudo: customers take part in campaigns that they do not read.
-        return (
-            self.sudo()
-            .campaign_ids.filtered(lambda one: one.trigger == "claim" and one._is_on())
-            .sorted("id")[:1]
-        )
+        template_sudo = self.sudo().with_context(active_test=False)
+        started_sudo = template_sudo.campaign_ids.filtered(
+            lambda one: one.trigger == "claim" and one.state != "draft"
+        ).sorted("id")
+        on_sudo = started_sudo.filtered(lambda one: one.active and one._is_on())
+        if started_sudo and not on_sudo:
+            # Whom the campaign was not for does not get it afterwards, either.
+            raise UserError(self.env._("This offer is over."))
+        return on_sudo[:1]

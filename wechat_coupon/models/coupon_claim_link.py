@@ -1,11 +1,19 @@
 import secrets
+from contextlib import contextmanager
 
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 _MAX_TOKEN = 64
+# How a claimer begins who has only entered a number, which anybody may know.
+PHONE = "phone:"
+
+
+class AlreadyClaimed(UserError):
+    """The customer has got as many coupons as the template gives to one."""
 
 
 class CouponClaimLink(models.Model):
@@ -68,64 +76,115 @@ class CouponClaimLink(models.Model):
             )
         if template.state != "live" or not template.active or over:
             raise UserError(self.env._("This offer is over."))
+        template._claim_campaign()
 
-    def _claim(self, claimer, partner_id=False, **coupon_vals):
+    def _claim(self, claimer, partner_id=False, browser=None, **coupon_vals):
         """Give somebody a coupon, as often per customer as the template says.
 
         In a transaction of its own that waits for the one before: a crowd at one
         poster queues up instead of failing.
 
-        :param str claimer: who asks: the same for the same person
+        :param str claimer: who asks: the same for the same person; a number that was
+            only entered begins with :data:`PHONE`
         :param int partner_id: the customer's contact, if known
+        :param str browser: what :meth:`_claimed` knows the customer's browser by
         :param coupon_vals: see ``loyalty.card._wechat_insert``
         :return: id of the new coupon
         :raises UserError: with a sentence for the customer
         """
         self.ensure_one()
         self._check_open()
+        with self._apart() as link:
+            return link._claim_now(claimer, partner_id, coupon_vals, browser)
+
+    @contextmanager
+    def _apart(self):
+        """Work in a transaction of its own, which sees what others have committed."""
         lang = self.env.lang
         with self.env.registry.cursor() as cr:
             if cr.connection.get_transaction_status() == TRANSACTION_STATUS_IDLE:
                 # What was committed while we waited has to be seen.
                 cr.execute("SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
             env = api.Environment(cr, SUPERUSER_ID, {"lang": lang})
-            coupon_id = (
-                env[self._name]
-                .browse(self.id)
-                ._claim_now(claimer, partner_id, coupon_vals)
-            )
+            yield env[self._name].browse(self.id)
             env.flush_all()
-        return coupon_id
 
-    def _claim_now(self, claimer, partner_id, coupon_vals):
-        template = self.template_id
-        campaign = template._claim_campaign()
-        self._check_claim(template, campaign, partner_id)
+    def _claim_now(self, claimer, partner_id, coupon_vals, browser=None):
         self.env.cr.execute(
             "SELECT id FROM coupon_claim_link WHERE id = %s FOR UPDATE", [self.id]
         )
+        # The offer may have ended while we waited.
+        self._check_open()
+        template = self.template_id
+        campaign = template._claim_campaign()
+        self._check_claim(template, campaign, claimer, partner_id)
         issues = self.env["coupon.issue"]
-        had = issues.search_count(
-            [("template_id", "=", template.id), ("claimer", "=", claimer)]
-        )
-        if had >= max(template.get_limit, 1):
-            raise UserError(self.env._("You have got this coupon already."))
+        slot = self._next_slot(template, claimer, partner_id)
         self._take_one(template)
         row = {
             "partner_id": partner_id,
             "claimer": claimer,
-            "claim_slot": had + 1,
+            "claim_slot": slot,
+            "claim_browser": browser,
             "campaign_id": campaign.id,
-            "occasion": f"claim:{had + 1}" if campaign else None,
+            "occasion": f"claim:{slot}" if campaign else None,
         }
         issue = issues._plan(template, [row])
         if not issue:
-            raise UserError(self.env._("You have got this coupon already."))
+            raise AlreadyClaimed(self._already())
         return issue._make(wechat_outer_str="claim", **coupon_vals).id
 
-    def _check_claim(self, template, campaign, partner_id):
+    def _next_slot(self, template, claimer, partner_id):
+        """Return the number of the customer's next coupon.
+
+        :raises AlreadyClaimed: if there is none for this customer
+        """
+        # A contact has them by the number, inside WeChat and from us: all count.
+        who = Domain("claimer", "=", claimer)
+        if partner_id:
+            who |= Domain("partner_id", "=", partner_id)
+        [(had, highest)] = self.env["coupon.issue"]._read_group(
+            Domain("template_id", "=", template.id) & who,
+            aggregates=["__count", "claim_slot:max"],
+        )
+        if had >= max(template.get_limit, 1):
+            raise AlreadyClaimed(self._already())
+        # Not the count: a number of a row that is gone may be below.
+        return (highest or 0) + 1
+
+    def _already(self):
+        return self.env._("You have got this coupon already.")
+
+    def _claimed(self, claimer, browser):
+        """Return the coupon that a customer has got here, for the customer only.
+
+        :param str claimer: see :meth:`_claim`
+        :param str browser: a number alone does not open the coupon; the browser has
+            to be the one that got it
+        :return: id of the coupon, or ``False``
+        """
+        self.ensure_one()
+        domain = Domain("template_id", "=", self.template_id.id)
+        domain &= Domain("claimer", "=", claimer) & Domain("coupon_id", "!=", False)
+        if claimer.startswith(PHONE):
+            domain &= Domain("claim_browser", "=", browser or "-")
+        with self._apart() as link:
+            issues = link.env["coupon.issue"]
+            return issues.search(domain, order="id desc", limit=1).coupon_id.id
+
+    def _check_claim(self, template, campaign, claimer, partner_id):
         """Refuse who is not meant, in words for the customer."""
         partner = self.env["res.partner"].browse(partner_id or [])
+        for_all = template.audience == "all" and (
+            not campaign or campaign._is_for(partner.browse())
+        )
+        if claimer.startswith(PHONE) and not for_all:
+            raise UserError(
+                self.env._(
+                    "This coupon is for certain customers only. Open this link inside "
+                    "WeChat to show who you are."
+                )
+            )
         try:
             template._check_handout("campaign" if campaign else "manual", partner)
             meant = not campaign or campaign._is_for(partner)

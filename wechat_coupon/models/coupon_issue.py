@@ -31,7 +31,8 @@ class CouponIssue(models.Model):
         string="Customer",
         readonly=True,
         index="btree_not_null",
-        ondelete="cascade",
+        # Who has got it stays known as its claimer.
+        ondelete="set null",
     )
     pos_order_id = fields.Many2one(
         "pos.order", string="Order", readonly=True, ondelete="cascade"
@@ -42,6 +43,11 @@ class CouponIssue(models.Model):
         help="Who asked: the same text for the same person.",
     )
     claim_slot = fields.Integer(readonly=True)
+    claim_browser = fields.Char(
+        readonly=True,
+        groups="base.group_system",
+        help="A digest of the browser that got it, which may show it again.",
+    )
     issued_at = fields.Datetime(string="Handed Out On", readonly=True)
 
     _order_uniq = models.UniqueIndex(
@@ -64,6 +70,7 @@ class CouponIssue(models.Model):
             "pos_order_id": "int",
             "claimer": "varchar",
             "claim_slot": "int",
+            "claim_browser": "varchar",
         }
 
     @api.model

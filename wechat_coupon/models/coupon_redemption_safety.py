@@ -17,7 +17,8 @@ class CouponRedemption(models.Model):
         fresh = coupons.filtered(
             lambda coupon: not self._holds(holders.get(coupon.id), order)
         )
-        return self.env["coupon.risk.rule"]._judge_order(order, fresh, cart)
+        rules = self.env["coupon.risk.rule"]
+        return rules._judge_order(order, fresh, cart, coupons - fresh)
 
     def _policy_refusals(self, order, coupons):
         """Refuse more coupons of a channel than an order may have."""

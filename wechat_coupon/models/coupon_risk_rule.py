@@ -123,19 +123,23 @@ class CouponRiskRule(models.Model):
         )
 
     @api.model
-    def _judge_order(self, order, coupons, cart):
+    def _judge_order(self, order, coupons, cart, held=None):
         """Look at coupons that are about to be held for an order.
 
         :param order: :class:`~.tools.cart.OrderRef`
         :param coupons: ``loyalty.card`` records
         :param cart: :class:`~.tools.cart.Cart`, or ``None``
+        :param held: ``loyalty.card`` records that the order has and keeps
         :return: refusals as ``[(coupon, reason code, values)]``
         """
         kinds = ("customer_uses", "closed_hours", "value")
         refusals = []
         for rule in self._for(order.company, order.config, kinds):
+            before = held or coupons.browse()
             for coupon in coupons:
-                values = getattr(rule, f"_found_{rule.kind}")(order, coupon, cart)
+                found = getattr(rule, f"_found_{rule.kind}")
+                values = found(order, coupon, cart, before)
+                before |= coupon
                 if values is None:
                     continue
                 rule._note(order, coupon, values)
@@ -143,7 +147,7 @@ class CouponRiskRule(models.Model):
                     refusals.append((coupon, "risk_blocked", {"rule": rule.name}))
         return refusals
 
-    def _found_closed_hours(self, _order, _coupon, _cart):
+    def _found_closed_hours(self, _order, _coupon, _cart, _before):
         zone = self.company_id.partner_id.tz or const.WECHAT_TZ
         local = fields.Datetime.context_timestamp(
             self.with_context(tz=zone), fields.Datetime.now()
@@ -155,13 +159,13 @@ class CouponRiskRule(models.Model):
             is_open = hour >= self.hour_from or hour < self.hour_to
         return None if is_open else {"time": local.strftime("%H:%M")}
 
-    def _found_value(self, _order, coupon, cart):
+    def _found_value(self, _order, coupon, cart, _before):
         amount = coupon._wechat_worth_fen(cart)
         if amount <= self.limit_fen:
             return None
         return {"amount": money.format_fen(amount)}
 
-    def _found_customer_uses(self, order, coupon, _cart):
+    def _found_customer_uses(self, order, coupon, _cart, before):
         partner = order.partner or coupon.partner_id
         if partner:
             who = ("partner_id", "=", partner.id)
@@ -169,16 +173,26 @@ class CouponRiskRule(models.Model):
             who = ("coupon_id.wechat_openid", "=", coupon.wechat_openid)
         else:
             return None
-        since = fields.Datetime.now() - timedelta(minutes=self.minutes)
+        now = fields.Datetime.now()
         count = self.env["coupon.redemption"].search_count(
             [
                 who,
                 ("company_id", "child_of", self.company_id.id),
-                ("state", "in", ("redeemed", "conflict")),
-                ("redeemed_at", ">=", since),
                 ("order_uuid", "!=", order.uuid),
+                "|",
+                "&",
+                ("state", "=", "reserved"),
+                ("expires_at", ">=", now),
+                "&",
+                ("state", "in", ("redeemed", "conflict")),
+                ("redeemed_at", ">=", now - timedelta(minutes=self.minutes)),
             ]
         )
+        if not order.partner:
+            # Only the coupons say whose they are.
+            key = "partner_id" if partner else "wechat_openid"
+            before = before.filtered(lambda one: one[key] == coupon[key])
+        count += len(before)
         if count < self.count:
             return None
         return {"count": count, "customer": partner.name or ""}

@@ -28,6 +28,10 @@ class CouponTemplateStock(models.Model):
         One conditional UPDATE: of two who take the last ones at the same time, the
         second one waits, and is then refused or run again by Odoo.
 
+        Where any number may be handed out nothing is counted, so that tills do not
+        wait for each other; the counter of a limit that is set later begins with the
+        coupons that exist.
+
         :param template: ``coupon.template`` record
         :param int count: how many
         :return: whether there were enough
@@ -35,6 +39,8 @@ class CouponTemplateStock(models.Model):
         """
         template.flush_recordset(["stock"])
         self.flush_model()
+        if self._is_any_number(template):
+            return True
         self.env.cr.execute(
             SQL(
                 """
@@ -66,6 +72,51 @@ class CouponTemplateStock(models.Model):
             log_exceptions=False,
         )
         taken = bool(self.env.cr.rowcount)
+        self._forget(template)
+        return taken
+
+    def _is_any_number(self, template):
+        # Whoever sets a limit waits until the coupons of those who saw none are
+        # there to be counted; tills do not wait for each other here.
+        self.env.cr.execute(
+            "SELECT id FROM coupon_template WHERE id = %s AND stock = 0 FOR SHARE",
+            [template.id],
+            log_exceptions=False,
+        )
+        if not self.env.cr.rowcount:
+            return False
+        # It would miss what is handed out from now on.
+        self.env.cr.execute(
+            "DELETE FROM coupon_template_stock WHERE template_id = %s",
+            [template.id],
+            log_exceptions=False,
+        )
+        self._forget(template)
+        return True
+
+    def _forget(self, template):
         self.invalidate_model()
         template.invalidate_recordset(["handed_out", "stock_left"])
-        return taken
+
+
+class CouponTemplate(models.Model):
+    _inherit = "coupon.template"
+
+    def _compute_handed_out(self):
+        """Extended: where nothing is counted, these are the coupons that exist."""
+        super()._compute_handed_out()
+        # sudo: as for the counter.
+        counters_sudo = self.env["coupon.template.stock"].sudo()
+        limited = self.filtered("stock")
+        counted = counters_sudo.search([("template_id", "in", limited.ids)]).template_id
+        others = self - counted
+        cards_sudo = self.env["loyalty.card"].sudo().with_context(active_test=False)
+        groups = cards_sudo._read_group(
+            [("coupon_template_id", "in", others.ids)],
+            ["coupon_template_id"],
+            ["__count"],
+        )
+        counts = {template.id: count for template, count in groups}
+        for template in others:
+            template.handed_out = counts.get(template._origin.id, 0)
+            template.stock_left = max(template.stock - template.handed_out, 0)

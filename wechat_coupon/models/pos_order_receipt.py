@@ -7,6 +7,8 @@ from odoo.exceptions import UserError
 
 from odoo.addons.wechat_base.tools import money
 
+from ..tools import codes
+
 _logger = logging.getLogger(__name__)
 
 
@@ -35,9 +37,24 @@ class PosOrder(models.Model):
             )
         )
         for order, issues in issues_sudo.grouped("pos_order_id").items():
-            order.with_env(self.env).wechat_new_coupons = [
-                issue._receipt_data() for issue in issues
+            order = order.with_env(self.env)
+            order.wechat_new_coupons = [
+                issue._receipt_data(order._wechat_has_receipt(issue))
+                for issue in issues
             ]
+
+    def _wechat_has_receipt(self, issue_sudo):
+        """Whether the user is one who hands this order's receipt to the customer.
+
+        :param issue_sudo: ``coupon.issue`` record of a coupon that the order brought
+        """
+        self.ensure_one()
+        # Who has made the order, or was paid; the seller is one that any cashier can
+        # write.
+        users = self.sudo().create_uid | issue_sudo.coupon_id.create_uid
+        return self.env.user in users or self.env.user.has_group(
+            "point_of_sale.group_pos_manager"
+        )
 
     def action_pos_order_paid(self):
         """Override of `point_of_sale`: an order can bring new coupons."""
@@ -150,15 +167,19 @@ class PosOrder(models.Model):
 class CouponIssue(models.Model):
     _inherit = "coupon.issue"
 
-    def _receipt_data(self):
+    def _receipt_data(self, is_own=True):
         """Return what the receipt prints.
 
-        :rtype: dict[str, str]
+        :param bool is_own: whether the code is for the user to know; who knows the
+            code has the coupon
+        :rtype: dict
         """
         self.ensure_one()
+        code = self.coupon_id.code
         return {
             "name": self.template_id.name,
-            "code": self.coupon_id.code,
+            "code": code if is_own else codes.mask(code),
+            "is_masked": not is_own,
             "gives": self.template_id.benefit,
             "valid": self.coupon_id._wechat_validity_text(),
         }

@@ -332,8 +332,32 @@ class TestCampaignLink(ClaimCase, CampaignCase):
         self.assertEqual(self.claim(link).coupon_template_id, template)
         self.assertEqual(campaign.issue_count, 1)
         campaign.action_end()
-        with self.assertRaisesRegex(UserError, "certain customers"):
+        with self.assertRaisesRegex(UserError, "over"):
             self.claim(link, "phone:2")
+
+    def test_link_of_a_campaign_that_is_over(self):
+        """Its link is not for everybody then."""
+        link = self.link(self.template)
+        self.assertTrue(self.claim(link, "phone:9"))
+        campaign = self.new_campaign(trigger="claim", date_to=fields.Date.today())
+        with freeze_time(fields.Datetime.now() + timedelta(days=2)):
+            self.assert_over(link, "phone:1")
+        campaign.action_end()
+        self.assert_over(link, "phone:2")
+        campaign.active = False
+        self.assert_over(link, "phone:3")
+        self.new_campaign(trigger="claim", domain="[]")
+        self.assertTrue(self.claim(link, "phone:4"))
+
+    def test_archived_campaign_that_runs(self):
+        link = self.link(self.template)
+        self.new_campaign(trigger="claim", domain="[]").active = False
+        self.assert_over(link, "phone:1")
+
+    def assert_over(self, link, who):
+        self.env.invalidate_all()
+        with self.assertRaisesRegex(UserError, "offer is over"):
+            self.claim(link, who)
 
     def test_only_customers_of_the_campaign(self):
         template = self.new_template(attribute="marketing")
@@ -341,7 +365,9 @@ class TestCampaignLink(ClaimCase, CampaignCase):
         self.new_campaign(trigger="claim", template_id=template.id)
         with self.assertRaisesRegex(UserError, "certain customers"):
             self.claim(link)
-        self.assertTrue(self.claim(link, partner_id=self.people[0].id))
+        with self.assertRaisesRegex(UserError, "inside WeChat"):
+            self.claim(link, partner_id=self.people[0].id)
+        self.assertTrue(self.claim(link, "openid:1:a", partner_id=self.people[0].id))
         self.people[1].category_id = [Command.clear()]
         with self.assertRaisesRegex(UserError, "certain customers"):
-            self.claim(link, "phone:2", partner_id=self.people[1].id)
+            self.claim(link, "openid:1:b", partner_id=self.people[1].id)

@@ -1,11 +1,16 @@
 """Customers get coupons by themselves: link, page, poster."""
 
+import hashlib
+from unittest.mock import patch
+from urllib.parse import parse_qs, urlsplit
+
 from odoo import Command
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import HttpCase, tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
-from .common import CouponCase
+from ..controllers import claim
+from .common import AES_KEY, CouponCase
 
 PHONE = "13800138000"
 
@@ -46,6 +51,103 @@ class TestClaim(ClaimCase):
             self.claim(link)
         self.claim(link, "phone:2")
 
+    def test_one_customer_by_phone_and_in_wechat(self):
+        link = self.link()
+        self.claim(link, partner_id=self.customer.id)
+        with self.assertRaisesRegex(UserError, "already"):
+            self.claim(link, "openid:1:a", partner_id=self.customer.id)
+        self.template.get_limit = 2
+        self.claim(link, "openid:1:a", partner_id=self.customer.id)
+        with self.assertRaisesRegex(UserError, "already"):
+            self.claim(link, partner_id=self.customer.id)
+
+    def test_one_customer_of_a_campaign_in_two_ways(self):
+        self.template.get_limit = 2
+        link = self.link()
+        self.env["coupon.campaign"].create(
+            {"name": "C", "template_id": self.template.id, "trigger": "claim"}
+        ).action_start()
+        self.claim(link, partner_id=self.customer.id)
+        self.claim(link, "openid:1:a", partner_id=self.customer.id)
+        with self.assertRaisesRegex(UserError, "already"):
+            self.claim(link, "openid:1:b", partner_id=self.customer.id)
+
+    def test_a_coupon_that_is_gone_leaves_its_number(self):
+        self.template.get_limit = 3
+        link = self.link()
+        coupon = self.claim(link)
+        self.claim(link)
+        issues = self.env["coupon.issue"].search([("coupon_id", "=", coupon.id)])
+        issues.sudo().unlink()
+        self.claim(link)
+        slots = self.env["coupon.issue"].search([("claimer", "=", "phone:1")])
+        self.assertEqual(sorted(slots.mapped("claim_slot")), [2, 3])
+
+    def test_a_contact_that_is_gone(self):
+        person = self.env["res.partner"].create({"name": "Somebody"})
+        link = self.link()
+        self.claim(link, partner_id=person.id)
+        waiting = self.env["coupon.issue"]._plan(
+            self.template, [{"partner_id": person.id}]
+        )
+        person.unlink()
+        self.env.invalidate_all()
+        self.assertFalse(waiting.exists(), "a coupon for nobody")
+        with self.assertRaisesRegex(UserError, "already"):
+            self.claim(link)
+
+    def test_one_number_in_many_ways(self):
+        partners = self.env["res.partner"]
+        for text, digits in (
+            ("+44 20 7946 0000", "442079460000"),
+            ("0044 20 7946 0000", "442079460000"),
+            ("0086 138 0013 8000", PHONE),
+            ("+86-138-0013-8000", PHONE),
+            ("\uff11\uff13\uff18\uff10\uff10\uff11\uff13\uff18000", PHONE),
+            ("001234", ""),
+        ):
+            with self.subTest(text=text):
+                self.assertEqual(partners._wechat_digits(text), digits)
+        for phone in ("+44 20 7946 0000", "0044-20-7946-0000"):
+            self.customer.phone = phone
+            found = partners._wechat_by_contact(["004420 79460000"], self.company)
+            self.assertEqual(found, {"004420 79460000": self.customer.ids})
+
+    def test_contacts_are_found_by_an_index(self):
+        partners = self.env["res.partner"]
+        partners.create(
+            [
+                {"name": "C", "phone": f"+86 {number}", "email": f"{number}@example.cn"}
+                for number in range(13800138000, 13800138300)
+            ]
+        )
+        self.env.flush_all()
+        # A new table: PostgreSQL may not use the index of one that has been changed
+        # for those who began before. It hides the real one until it is dropped.
+        self.env.cr.execute(
+            "CREATE TEMPORARY TABLE res_partner "
+            "(LIKE public.res_partner INCLUDING INDEXES);"
+            "INSERT INTO pg_temp.res_partner SELECT * FROM public.res_partner;"
+            "ANALYZE pg_temp.res_partner"
+        )
+        for kind, value, condition in (
+            ("phone", PHONE, "Index Cond: (regexp_replace("),
+            ("email", f"{PHONE}@example.cn", "Index Cond: (lower("),
+        ):
+            query = partners._wechat_having_query(kind, [value], self.company)
+            self.env.cr.execute(SQL("EXPLAIN ANALYZE %s", query))
+            plan = "\n".join(row[0] for row in self.env.cr.fetchall())
+            self.assertIn(condition, plan)
+            self.assertIn("rows=1", plan)
+        self.env.cr.execute("DROP TABLE pg_temp.res_partner")
+
+    def test_over_while_it_waited(self):
+        """What is true after the others were served counts."""
+        link = self.link()
+        self.template.action_pause()
+        with self.assertRaisesRegex(UserError, "at the moment"):
+            link._claim_now("phone:1", False, {})
+
     def test_tokens_that_are_none(self):
         links = self.env["coupon.claim.link"]
         for token in ("", "x\0y", "x" * 5000):
@@ -77,7 +179,10 @@ class TestClaim(ClaimCase):
         with self.assertRaisesRegex(UserError, "certain customers"):
             self.claim(link)
         self.customer.category_id = tag
-        self.assertTrue(self.claim(link, partner_id=self.customer.id))
+        # Anybody can enter the number of somebody who is meant.
+        with self.assertRaisesRegex(UserError, "inside WeChat"):
+            self.claim(link, partner_id=self.customer.id)
+        self.assertTrue(self.claim(link, "openid:1:a", partner_id=self.customer.id))
 
     def test_nobody_reads_tokens(self):
         link = self.link()
@@ -136,8 +241,10 @@ class TestClaimPage(ClaimCase, HttpCase):
         self.assertEqual(len(coupon), 1)
         self.assertIn(coupon.code, page.text)
         self.assertIn("data:image/png;base64,", page.text)
+        # Another tap leads to the coupon, on this browser only.
         again = self.get(f"+86 {PHONE[:3]} {PHONE[3:]}")
-        self.assertIn("already", again.text)
+        self.assertEqual(again.url, page.url)
+        self.assertIn(coupon.code, again.text)
         self.assertEqual(len(self.coupons()), 1)
         # This browser finds its coupon again.
         self.assertIn("/coupon/my/", self.url_open(self.path).text)
@@ -145,6 +252,51 @@ class TestClaimPage(ClaimCase, HttpCase):
         coupon._wechat_void("lost")
         page = self.url_open(coupon._wechat_my_path())
         self.assertNotIn(coupon.code, page.text)
+
+    def test_somebody_else_enters_the_number(self):
+        self.get(PHONE)
+        self.opener.cookies.clear()
+        page = self.get(PHONE)
+        self.assertIn("already", page.text)
+        self.assertNotIn("/coupon/my/", page.text + page.url)
+        self.assertNotIn(self.coupons().code, page.text)
+
+    def test_two_taps_at_once(self):
+        """The second tap comes before the first one's answer is remembered."""
+        page = self.url_open(self.path)
+        data = {"phone": PHONE, "csrf_token": self.csrf(page)}
+        with patch.object(claim, "_remember"):
+            first = self.url_open(f"{self.path}/get", data=data)
+        second = self.url_open(f"{self.path}/get", data=data)
+        self.assertIn("/coupon/my/", first.url)
+        self.assertEqual(second.url, first.url)
+
+    def test_chinese_keyboard(self):
+        wide = "".join(chr(ord(digit) + 0xFEE0) for digit in PHONE)
+        self.assertIn("/coupon/my/", self.get(wide).url)
+        self.opener.cookies.clear()
+        self.assertIn("already", self.get(PHONE).text)
+
+    def test_a_file_is_no_number(self):
+        data = {"csrf_token": self.csrf(self.url_open(self.path))}
+        page = self.url_open(
+            f"{self.path}/get", data=data, files={"phone": ("a.txt", b"13800138000")}
+        )
+        self.assertEqual(page.status_code, 200)
+        self.assertIn("mobile number", page.text)
+        self.assertFalse(self.coupons())
+
+    @mute_logger("odoo.http")
+    def test_addresses_that_no_database_holds(self):
+        data = {"csrf_token": self.csrf(self.url_open(self.path))}
+        for path, sent in (
+            ("/coupon/claim/%00", None),
+            ("/coupon/claim/%00/get", data),
+            ("/coupon/claim/x%00/oauth", None),
+            ("/coupon/my/%00", None),
+        ):
+            with self.subTest(path=path):
+                self.assertEqual(self.url_open(path, data=sent).status_code, 404)
 
     def test_whose_number_it_is(self):
         self.customer.phone = f"+86 {PHONE}"
@@ -171,3 +323,45 @@ class TestClaimPage(ClaimCase, HttpCase):
         ):
             with self.subTest(path=path):
                 self.assertEqual(self.url_open(path).status_code, 404)
+
+
+@tagged("post_install", "-at_install")
+class TestClaimInWechat(ClaimCase, HttpCase):
+    """WeChat says who asks."""
+
+    def setUp(self):
+        super().setUp()
+        self.path = "/" + self.link().template_id.claim_url.split("/", 3)[3]
+        # Nobody answers there: each call would be a failure.
+        self.account = self.env["wechat.account"].create(
+            {
+                "name": "Test account",
+                "company_id": self.company.id,
+                "appid": "wxclaim000000001",
+                "original_id": "gh_claim000000",
+                "secret": "0123456789abcdef0123456789abcdef",
+                "token": "claimtoken",
+                "encoding_aes_key": AES_KEY,
+                "environment": "sandbox",
+                "sandbox_url": "http://127.0.0.1:9",
+            }
+        )
+        self.opener.headers["User-Agent"] = "Mozilla/5.0 MicroMessenger/8.0"
+
+    def back_from_wechat(self):
+        page = self.url_open(self.path, allow_redirects=False)
+        self.assertEqual(page.status_code, 303)
+        query = parse_qs(urlsplit(page.headers["Location"]).query)
+        return f"{self.path}/oauth?code=wrong&state={query['state'][0]}"
+
+    def test_who_comes_too_often_asks_nothing_at_wechat(self):
+        path = self.back_from_wechat()
+        guard = self.env["wechat.rate.guard"]
+        key = hashlib.sha256(b"127.0.0.1").hexdigest()[:32]
+        while not guard._acquire(f"coupon_claim_ip:{key}", **claim._PER_IP):
+            continue
+        client = type(self.account._get_client())
+        with patch.object(client, "oauth_openid", side_effect=AssertionError) as asked:
+            page = self.url_open(path)
+        self.assertIn("Too many tries", page.text)
+        asked.assert_not_called()

@@ -39,6 +39,33 @@ class TestReceiptCoupon(CouponCase):
         self.assertEqual(printed["name"], self.next.name)
         self.assertTrue(self.reserve("u1", coupon)["ok"])
 
+    def test_receipts_of_others(self):
+        order = self.buy()
+        code = self.issued(order).coupon_id.code
+
+        def read(user):
+            order.invalidate_recordset()
+            [printed] = order.with_user(user).read(["wechat_new_coupons"])
+            [coupon] = printed["wechat_new_coupons"]
+            return coupon["code"], coupon["is_masked"]
+
+        self.assertEqual(read(self.cashier), (code, False))
+        other = self.new_user("other_cashier", "point_of_sale.group_pos_user")
+        self.assertEqual(read(other), (f"****{code[-4:]}", True))
+        # Nor by calling the order one's own.
+        order.user_id = other
+        self.assertEqual(read(other), (f"****{code[-4:]}", True))
+        boss = self.new_user("till_boss", "point_of_sale.group_pos_manager")
+        self.assertEqual(read(boss), (code, False))
+
+    def test_any_number_is_not_counted_in_one_place(self):
+        """Tills that print coupons do not wait for each other."""
+        self.buy()
+        self.buy()
+        counters = self.env["coupon.template.stock"]
+        self.assertFalse(counters.search([("template_id", "=", self.next.id)]))
+        self.assertEqual(self.next.handed_out, 2)
+
     def test_synced_twice(self):
         data = self.order_data(str(uuid4()))
         orders = self.env["pos.order"].with_user(self.cashier)

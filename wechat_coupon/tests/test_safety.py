@@ -136,6 +136,42 @@ class TestRiskRules(CouponCase):
         self.assertTrue(self.reserve("u9", coupons[3], partner_id=partner)["ok"])
         self.assertEqual(len(self.events(rule)), 1)
 
+    def test_customer_uses_on_one_order(self):
+        self.rule("customer_uses", count=2, minutes=60, action="block")
+        coupons = self.new_coupons(3)
+        partner = self.customer.id
+        answer = self.reserve("u1", coupons, partner_id=partner)
+        self.assertEqual(self.refusal_codes(answer), ["risk_blocked"])
+        self.assertTrue(self.reserve("u1", coupons[:2], partner_id=partner)["ok"])
+        # Asked again, and one for another: still two.
+        self.assertTrue(self.reserve("u1", coupons[:2], partner_id=partner)["ok"])
+        self.assertTrue(self.reserve("u1", coupons[1:], partner_id=partner)["ok"])
+        answer = self.reserve("u1", coupons, partner_id=partner)
+        self.assertEqual(self.refusal_codes(answer), ["risk_blocked"])
+
+    def test_customer_uses_on_open_orders(self):
+        self.rule("customer_uses", count=2, minutes=60, action="block")
+        coupons = self.new_coupons(3)
+        partner = self.customer.id
+        for number, coupon in enumerate(coupons[:2]):
+            answer = self.reserve(f"u{number}", coupon, partner_id=partner)
+            self.assertTrue(answer["ok"])
+        answer = self.reserve("u9", coupons[2], partner_id=partner)
+        self.assertEqual(self.refusal_codes(answer), ["risk_blocked"])
+        # What nobody holds any more does not count.
+        self.expire(coupons[0])
+        self.assertTrue(self.reserve("u9", coupons[2], partner_id=partner)["ok"])
+
+    def test_customer_uses_coupons_of_the_customer(self):
+        """Nobody is named on the order; the coupons say whose they are."""
+        self.rule("customer_uses", count=1, minutes=60, action="block")
+        coupons = self.template._generate(0, self.customer | self.manager.partner_id)
+        self.assertTrue(self.reserve("u1", coupons)["ok"])
+        coupons = self.template._generate(0, self.customer)
+        coupons |= self.template._generate(0, self.customer)
+        answer = self.reserve("u2", coupons)
+        self.assertEqual(self.refusal_codes(answer), ["risk_blocked"])
+
     def test_closed_hours(self):
         rule = self.rule("closed_hours", hour_from=8, hour_to=22)
         night = self.rule("closed_hours", hour_from=18, hour_to=3)
@@ -146,9 +182,9 @@ class TestRiskRules(CouponCase):
         for number, (moment, closed, night_closed) in enumerate(cases):
             now = datetime.fromisoformat(moment)
             with patch.object(fields.Datetime, "now", lambda now=now: now):
-                found = rule._found_closed_hours(None, None, None)
+                found = rule._found_closed_hours(None, None, None, None)
                 self.assertEqual(bool(found), closed, number)
-                found = night._found_closed_hours(None, None, None)
+                found = night._found_closed_hours(None, None, None, None)
                 self.assertEqual(bool(found), night_closed, number)
         with self.assertRaises(ValidationError):
             rule.hour_to = 8

@@ -445,6 +445,22 @@ class TestHandout(TermsCase):
         template._generate(7)
         self.assertEqual(template.handed_out, 7)
 
+    def test_limit_that_is_set_later(self):
+        template = self.new_template(stock=5)
+        template._generate(3)
+        template.stock = 0
+        template._generate(4)
+        self.assertEqual(template.handed_out, 7)
+        # As the ledger may.
+        template._write_guarded({"stock": 8})
+        self.assertEqual((template.handed_out, template.stock_left), (7, 1))
+        with self.assertRaisesRegex(UserError, "Only 1"):
+            template._generate(2)
+        template._generate(1)
+        self.assertEqual((template.handed_out, template.stock_left), (8, 0))
+        with self.assertRaisesRegex(UserError, "Only 0"):
+            template._generate(1)
+
     def test_stock_is_raised_only(self):
         template = self.new_template(stock=5)
         with self.assertRaises(UserError):
@@ -469,9 +485,10 @@ class TestHandout(TermsCase):
         self.assertEqual(template.handed_out, 4)
 
     def test_the_counter_is_nobodys(self):
-        self.template._generate(1)
+        template = self.new_template(stock=5)
+        template._generate(1)
         row = self.env["coupon.template.stock"].search(
-            [("template_id", "=", self.template.id)]
+            [("template_id", "=", template.id)]
         )
         with self.assertRaises(AccessError):
             row.with_user(self.manager).handed_out = 0

@@ -9,12 +9,16 @@ patch(PosOrder.prototype, {
      * New coupons that this order has brought, for the receipt. The picture is made
      * here: a request for it would leave the code in the server's log.
      *
-     * @returns {{name: string, code: string, gives: string, valid: string, qr: string}[]}
+     * The end of a code, which other cashiers see, is none to scan.
+     *
+     * @returns {{name: string, code: string, gives: string, valid: string, qr: string | false}[]}
      */
     wechatNewCoupons() {
         return (this.wechat_new_coupons || []).map((coupon) => ({
             ...coupon,
-            qr: generateQRCodeDataUrl(coupon.code, { width: 180, height: 180 }),
+            qr:
+                !coupon.is_masked &&
+                generateQRCodeDataUrl(coupon.code, { width: 180, height: 180 }),
         }));
     },
 });
