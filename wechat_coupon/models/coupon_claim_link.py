@@ -68,13 +68,11 @@ class CouponClaimLink(models.Model):
         """
         self.ensure_one()
         template = self.template_id
-        last = template.date_to if template.date_type == "range" else None
-        over = last and template._end_of_day(last) < fields.Datetime.now()
         if template.state in ("draft", "review", "paused"):
             raise UserError(
                 self.env._("This coupon is not being handed out at the moment.")
             )
-        if template.state != "live" or not template.active or over:
+        if template.state != "live" or not template.active or template._is_over():
             raise UserError(self.env._("This offer is over."))
         template._claim_campaign()
 

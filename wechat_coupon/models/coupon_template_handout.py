@@ -274,13 +274,21 @@ class CouponTemplate(models.Model):
             )
         )
 
+    def _is_over(self):
+        """Whether a coupon that is handed out now could never be used.
+
+        :rtype: bool
+        """
+        self.ensure_one()
+        begin, end = self._validity()
+        return end < max(begin, fields.Datetime.now())
+
     def _check_not_over(self):
         """Refuse to hand out what nobody could use any more.
 
         :raises UserError: with what to do instead
         """
-        begin, end = self._validity()
-        if end < max(begin, fields.Datetime.now()):
+        if self._is_over():
             last = self.date_to if self.date_type == "range" else self.term_latest
             raise UserError(
                 self.env._(
