@@ -73,7 +73,6 @@ from . import coupon_handout
 from . import coupon_campaign
 from . import coupon_task_send
 from . import res_partner_birthday
-from . import base_partner_merge
 from . import coupon_claim_link
 from . import coupon_template_claim
 from . import coupon_template_receipt

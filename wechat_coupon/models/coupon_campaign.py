@@ -84,7 +84,7 @@ class CouponCampaign(models.Model):
     date_from = fields.Date(
         string="From",
         required=True,
-        default=lambda self: fields.Date.context_today(self),
+        default=lambda self: self._default_date_from(),
     )
     date_to = fields.Date(string="Until", help="The last day; empty for no end.")
     amount_fen = Fen(string="Purchase (fen)")
@@ -150,7 +150,13 @@ class CouponCampaign(models.Model):
         "CHECK (amount_fen >= 0)", "Amounts cannot be negative."
     )
 
-    # === COMPUTE METHODS === #
+    # === DEFAULT AND COMPUTE METHODS === #
+
+    @api.model
+    def _default_date_from(self):
+        """Return the day that it is for the company, whatever the user's zone is."""
+        zone = self.env.company.partner_id.tz or const.WECHAT_TZ
+        return fields.Date.context_today(self.with_context(tz=zone))
 
     @api.depends("trigger")
     def _compute_kind(self):

@@ -331,6 +331,29 @@ class CouponIssue(models.Model):
         """Extended: the hand-out."""
         return {**super()._plan_columns(), "handout_id": "int"}
 
+    def _before_merge(self, sources, target):
+        """Let only the first row of each hand-out and occasion name the customer.
+
+        :param sources: ``res.partner`` records that become ``target``
+        :param target: ``res.partner`` record
+        """
+        everybody = sources + target
+        issues = self.search(
+            [("partner_id", "in", everybody.ids), ("handout_id", "!=", False)]
+        ) | self.search(
+            [("partner_id", "in", everybody.ids), ("campaign_id", "!=", False)]
+        )
+        known = set()
+        # The target's own rows come first.
+        for issue in issues.sorted(lambda one: (one.partner_id != target, one.id)):
+            keys = {
+                ("handout", issue.handout_id.id) if issue.handout_id else None,
+                (issue.campaign_id.id, issue.occasion) if issue.campaign_id else None,
+            } - {None}
+            if keys & known:
+                issue.partner_id = False
+            known |= keys
+
     def _notify_partner(self):
         """Tell customers of coupons that they have been given.
 

@@ -104,7 +104,7 @@ class CouponTemplate(models.Model):
 
     def _compute_handed_out(self):
         """Extended: where nothing is counted, these are the coupons that exist."""
-        super()._compute_handed_out()
+        res = super()._compute_handed_out()
         # sudo: as for the counter.
         counters_sudo = self.env["coupon.template.stock"].sudo()
         limited = self.filtered("stock")
@@ -120,3 +120,4 @@ class CouponTemplate(models.Model):
         for template in others:
             template.handed_out = counts.get(template._origin.id, 0)
             template.stock_left = max(template.stock - template.handed_out, 0)
+        return res

@@ -64,11 +64,12 @@ class PosOrder(models.Model):
 
     def _wechat_mark_refunds(self):
         """Extended: what an order brought goes with its goods, unless it was used."""
-        super()._wechat_mark_refunds()
+        res = super()._wechat_mark_refunds()
         # sudo: the order that is refunded may be one of another till.
         for order_sudo in self.lines.refunded_orderline_id.order_id.sudo():
             if order_sudo._wechat_all_given_back(self):
                 self._wechat_guarded_step(order_sudo._wechat_void_new_coupons)
+        return res
 
     def _wechat_void_new_coupons(self):
         """Make coupons invalid that the order has brought."""

@@ -157,11 +157,16 @@ class TestCampaign(CampaignCase):
 
     def test_new_customers(self):
         now = fields.Datetime.now()
+        for moment, people in (
+            (now, self.people[0]),
+            (now - timedelta(days=9), self.people[1:]),
+        ):
+            self.env.cr.execute(
+                "UPDATE res_partner SET create_date = %s WHERE id = ANY(%s)",
+                [moment, people.ids],
+            )
+        self.env.invalidate_all()
         self.new_campaign(trigger="new_customer")
-        self.env.cr.execute(
-            "UPDATE res_partner SET create_date = %s WHERE id = ANY(%s)",
-            [now - timedelta(days=9), self.people[1:].ids],
-        )
         self.run_at(now + timedelta(days=1))
         self.assertEqual(self.coupons().partner_id, self.people[0])
         self.run_at(now + timedelta(days=2))
@@ -209,8 +214,9 @@ class TestCampaign(CampaignCase):
         self.work_off()
         self.assertEqual(len(self.coupons()), 6)
 
+    @freeze_time("2026-03-01 04:00:00")
     def test_paused_coupon_is_made_up_for(self):
-        campaign = self.new_campaign(start=False, date_from=fields.Date.today())
+        campaign = self.new_campaign(start=False)
         today = fields.Datetime.now().replace(hour=5)
         campaign.date_from = (today + timedelta(days=1)).date()
         campaign.action_start()
