@@ -48,7 +48,8 @@ class Month:
         self.chance = random.Random(7)
         today = (datetime.datetime.utcnow() + BEIJING).date()
         # WeChat's bill of the last day is there, and so is that of the day after it.
-        first = today - datetime.timedelta(days=DAYS + 1)
+        # The bill of yesterday is not there before ten in the morning.
+        first = today - datetime.timedelta(days=DAYS + 2)
         self.days = [first + datetime.timedelta(days=n) for n in range(DAYS)]
         people = coupons.clones(world, "cashier", TILLS)
         self.desks = [PayDesk(world, rpc, f"顾客 {n}") for n, rpc in enumerate(people)]
