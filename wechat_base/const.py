@@ -66,6 +66,8 @@ PAY_CONFIG_ERRORS: tuple[str, ...] = (
     "ACCOUNT_ERROR",
 )
 PAY_RETRY_ERRORS: tuple[str, ...] = (
+    # What was made a moment ago is not everywhere yet (contracts 6.1).
+    "STATEMENT_CREATING",
     "FREQUENCY_LIMITED",
     "FREQUENCY_LIMIT_EXCEED",
     "RATELIMIT_EXCEEDED",

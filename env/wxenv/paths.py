@@ -18,6 +18,7 @@ ADDONS = (
     "wechat_pay",
     "wechat_pay_sms",
     "wechat_coupon",
+    "wechat_coupon_pos_sale",
 )
 
 

@@ -125,7 +125,7 @@ def _take_code(box: "Sandbox", stock: dict[str, Any], wanted: str) -> str:
         if not free:
             raise common.invalid("券code不足，请上传")
         return free[0]
-    return box.state.random_digits(22)
+    return box.state.coupon_digits(22)
 
 
 def issue(

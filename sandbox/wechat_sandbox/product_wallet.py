@@ -111,7 +111,7 @@ def _next_code(box: "Sandbox", stock: dict[str, Any]) -> str:
         stock["next_code"] += 1
         return stock["codes"][stock["next_code"] - 1]
     while True:
-        code = box.state.random_digits(CODE_LENGTH)
+        code = box.state.coupon_digits(CODE_LENGTH)
         if code_key(stock["stock_id"], code) not in box.state.product_codes:
             return code
 

@@ -8,12 +8,16 @@ and its last change, so each change is atomic.
 import json
 import os
 import random
+import re
 import tempfile
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from .clock import Clock
+
+# Of WeChat Pay, Alipay and UnionPay: WeChat gives no coupon such a code.
+_PAYMENT_CODE = re.compile(r"1[0-5]\d{16}|(2[5-9]|30)\d{14,22}|62\d{17}", re.ASCII)
 
 SNAPSHOT_VERSION = 1
 
@@ -408,6 +412,13 @@ class State:
 
     def random_digits(self, length: int) -> str:
         return "".join(self.rng.choices("0123456789", k=length))
+
+    def coupon_digits(self, length: int) -> str:
+        """Return digits for a coupon's code that no till takes for a payment code."""
+        while True:
+            code = self.random_digits(length)
+            if not _PAYMENT_CODE.fullmatch(code):
+                return code
 
     def new_code(self, appid: str) -> str:
         """Return a 12-digit code that the account does not use yet."""

@@ -3,6 +3,7 @@ import hashlib
 import logging
 import re
 import secrets
+import time
 import unicodedata
 
 from werkzeug.exceptions import NotFound
@@ -27,6 +28,8 @@ _PHONE = re.compile(r"\d{8,15}", re.ASCII)
 _CHINESE_MOBILE = re.compile(r"1[3-9]\d{9}", re.ASCII)
 _OPENIDS = "wechat_coupon_openids"
 _OAUTH = "wechat_coupon_oauth"
+# Seconds after which a visitor whom WeChat did not tell is sent there again.
+_AGAIN = 600
 _CLAIMS = "wechat_coupon_claims"
 _MAX_CLAIMS = 50
 _CLAIM = "/coupon/claim/<string:token>"
@@ -40,16 +43,20 @@ _HTTP = {
 
 
 def _readable(method):
-    """Answer addresses that no database can hold.
+    """Answer addresses that lead nowhere, also those that no database can hold.
 
-    Odoo's own page for what is not found would look for them there, and fail.
+    Odoo's own page for what is not found would look for them there, and fail; and it
+    tells a customer with an old poster nothing.
     """
 
     @functools.wraps(method)
     def wrapper(self, token, **params):
         if "\0" in token:
             return request.make_response("", status=404)
-        return method(self, token, **params)
+        try:
+            return method(self, token, **params)
+        except NotFound:
+            return request.render("wechat_coupon.no_link_page", status=404)
 
     return wrapper
 
@@ -69,8 +76,9 @@ class CouponClaim(http.Controller):
         account_sudo = _account(link_sudo)
         openid = None
         if account_sudo:
-            openid = request.session.get(_OPENIDS, {}).get(str(account_sudo.id))
-            if not openid and not request.session.get(_OAUTH, {}).get("failed"):
+            openid = self._openid(account_sudo)
+            failed_at = request.session.get(_OAUTH, {}).get("failed_at", 0)
+            if not openid and failed_at < time.time() - _AGAIN:
                 return self._to_oauth(link_sudo, account_sudo)
         return self._render(link_sudo, openid)
 
@@ -148,7 +156,9 @@ class CouponClaim(http.Controller):
         typed = unicodedata.normalize("NFKC", phone)
         foreign = typed.strip().startswith(("+", "00")) and _PHONE.fullmatch(digits)
         if not (_CHINESE_MOBILE.fullmatch(digits) or foreign):
-            raise UserError(request.env._("Please enter your mobile number."))
+            raise UserError(
+                request.env._("This is no mobile number. Enter all 11 digits, please.")
+            )
         _guard("ip", request.httprequest.remote_addr, _PER_IP)
         _guard("phone", digits, _PER_PHONE)
         found = partners_sudo._wechat_by_contact([digits], link_sudo.company_id)
@@ -184,6 +194,10 @@ class CouponClaim(http.Controller):
                 raise
             return coupon_id
 
+    def _openid(self, account_sudo):
+        """Return what WeChat calls this visitor, if it has said so in this session."""
+        return request.session.get(_OPENIDS, {}).get(str(account_sudo.id))
+
     # The same steps as for a payment (contracts 1.5).
 
     def _to_oauth(self, link_sudo, account_sudo):
@@ -206,7 +220,10 @@ class CouponClaim(http.Controller):
         # Once only: whoever comes with it again has not been sent by us.
         kept = request.session.pop(_OAUTH, None) or {}
         nonce = kept.get("nonce")
-        if not nonce or kept.get("link") != link_sudo.id or not state.isascii():
+        if not nonce:
+            # WeChat has loaded this address twice, or the browser keeps no cookies.
+            return self._render(link_sudo, self._openid(_account(link_sudo)))
+        if kept.get("link") != link_sudo.id or not state.isascii():
             raise NotFound()
         if not consteq(state, _state(link_sudo, nonce)):
             raise NotFound()
@@ -225,7 +242,7 @@ class CouponClaim(http.Controller):
             request.session[_OPENIDS] = {**known, str(account_sudo.id): openid}
         else:
             # The phone number is still a way.
-            request.session[_OAUTH] = {"failed": True}
+            request.session[_OAUTH] = {"failed_at": time.time()}
         return request.redirect(f"/coupon/claim/{link_sudo.token}", local=False)
 
 

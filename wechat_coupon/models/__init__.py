@@ -61,6 +61,7 @@ from . import coupon_redemption_sale
 from . import loyalty_card_sale
 from . import sale_order
 from . import sale_order_exchange
+from . import sale_order_amend
 from . import sale_order_coupon_points
 from . import sale_order_line
 from . import account_move

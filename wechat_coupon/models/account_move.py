@@ -46,34 +46,46 @@ class SaleOrder(models.Model):
         :param move: ``account.move`` record with sudo, posted
         """
         self.ensure_one()
-        redemptions = self._wechat_used() | self._wechat_returned()
-        if not redemptions:
-            return
-        # All of them: the last goods may be none of theirs.
-        redemptions._lock_redemptions(redemptions)
-        # It may have been posted before, with other lines.
-        redemptions._forget_refund(_document(move))
-        complete = self._wechat_all_credited()
-        touched = redemptions.filtered(lambda row: self._wechat_credits(move, row))
-        touched._give_back(
-            {
-                "document": _document(move),
-                "name": move.name,
-                "move_id": move.id,
-                "shares": {
-                    row: self._wechat_credited_fen(move, row) for row in touched
-                },
-            },
-            complete,
+        redemptions = self._wechat_given_back(
+            {"document": _document(move), "name": move.name, "move_id": move.id},
+            move.invoice_line_ids.sale_line_ids,
+            lambda row: self._wechat_credited_fen(move, row),
         )
-        if complete:
-            (redemptions - touched)._return_rest(move.name)
+        complete = self._wechat_all_credited()
         redemptions.filtered(lambda row: row._is_due_back(complete))._credit_restored(
             move.name
         )
+
+    def _wechat_given_back(self, refund, lines, share):
+        """Count a document with which goods of the order were given back.
+
+        :param dict refund: see ``coupon.redemption._give_back``; without ``shares``
+        :param lines: ``sale.order.line`` records that the document is about
+        :param share: callable, says how many fen of a redemption's discount went back
+        :return: the redemptions of the order, locked
+        """
+        redemptions = self._wechat_used() | self._wechat_returned()
+        if not redemptions:
+            return redemptions
+        # All of them: the last goods may be none of theirs.
+        redemptions._lock_redemptions(redemptions)
+        # It may have been posted before, with other lines.
+        redemptions._forget_refund(refund["document"])
+        complete = self._wechat_all_credited()
+        touched = redemptions.filtered(
+            lambda row: (
+                lines & row.line_ids.sale_line_id or row.coupon_id in lines.coupon_id
+            )
+        )
+        touched._give_back(
+            {**refund, "shares": {row: share(row) for row in touched}}, complete
+        )
+        if complete:
+            (redemptions - touched)._return_rest(refund["name"])
         over = self._wechat_over_fen()
         if over > 0:
             touched[:1]._too_much_given_back(over)
+        return redemptions
 
     def _wechat_credit_withdrawn(self, move):
         """Count a credit note no more; a manager decides about coupons that went back.
@@ -102,12 +114,6 @@ class SaleOrder(models.Model):
             [("sale_order_id", "in", self.ids), ("state", "=", "returned")]
         )
 
-    def _wechat_credits(self, move, redemption):
-        """Whether a credit note has goods or the discount of a redemption."""
-        lines = move.invoice_line_ids.sale_line_ids
-        goods = redemption.line_ids.sale_line_id
-        return bool(lines & goods or redemption.coupon_id in lines.coupon_id)
-
     def _wechat_credited_fen(self, move, redemption):
         """Return how much of a redemption's discount a credit note takes back."""
         return -sum(
@@ -129,22 +135,33 @@ class SaleOrder(models.Model):
 
         :rtype: list[giveback.Goods]
         """
-        credited = self._wechat_credited_lines()
         return [
             giveback.Goods(
                 key=line.id,
                 fen=money.to_fen(line.price_total),
                 qty=line.product_uom_qty,
-                back=sum(
-                    one.product_uom_id._compute_quantity(
-                        one.quantity, line.product_uom_id, round=False
-                    )
-                    for one in credited
-                    if line in one.sale_line_ids
-                ),
+                back=self._wechat_back_qty(line),
             )
             for line in self._wechat_goods()
         ]
+
+    def _wechat_back_qty(self, line):
+        """Return how much of a line's goods came back, in the line's unit."""
+        return sum(
+            one.product_uom_id._compute_quantity(
+                one.quantity, line.product_uom_id, round=False
+            )
+            for one in self._wechat_credited_lines()
+            if line in one.sale_line_ids
+        )
+
+    def _wechat_back_fen(self, lines):
+        """Return what was paid out for lines of the order until now, in fen."""
+        return sum(
+            money.to_fen(one.price_total)
+            for one in self._wechat_credited_lines()
+            if lines & one.sale_line_ids
+        )
 
     def _wechat_all_credited(self):
         """Whether nothing of the order's goods is left with the customer."""
@@ -175,11 +192,7 @@ class SaleOrder(models.Model):
                 )
             )
         counted = {one.key for one in goods} | {one.key for one in discounts}
-        credited = sum(
-            money.to_fen(line.price_total)
-            for line in self._wechat_credited_lines()
-            if counted.intersection(line.sale_line_ids.ids)
-        )
+        credited = self._wechat_back_fen(self.order_line.browse(counted))
         return credited - giveback.payable(goods, discounts)
 
 

@@ -9,6 +9,7 @@ from psycopg2 import OperationalError
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
+from odoo.tools import format_date
 
 from odoo.addons.wechat_base.tools import money
 from odoo.addons.wechat_base.tools.columns import Fen
@@ -263,6 +264,7 @@ class CouponCampaign(models.Model):
             if campaign.state == "running":
                 raise UserError(self.env._("The campaign is running already."))
             campaign._check_ready()
+            campaign._check_day_before_end()
             today = campaign._today()
             if campaign.trigger == "start" and campaign.date_from < today:
                 raise UserError(
@@ -348,6 +350,25 @@ class CouponCampaign(models.Model):
         else:
             template._channel()._check_hand_out(template)
         template._check_source(self._source())
+
+    def _check_day_before_end(self):
+        """Refuse a festival on which the coupon could not be used any more.
+
+        :raises UserError: with what to do
+        """
+        template = self.template_id
+        last = template.date_to if template.date_type == "range" else None
+        day = self._festival_day()
+        if last and day and day > last:
+            raise UserError(
+                self.env._(
+                    "“%(template)s” is valid until %(last)s, and the next festival's "
+                    "coupons go out on %(day)s. Choose one that is valid then.",
+                    template=template.name,
+                    last=format_date(self.env, last),
+                    day=format_date(self.env, day),
+                )
+            )
 
     def _source(self):
         """Return what ``coupon.template._check_handout`` calls such a campaign."""

@@ -122,13 +122,6 @@ class CouponChannelBusifavor(models.AbstractModel):
             "state_reason": False,
         }
 
-    def _set_callback(self, template):
-        """Tell WeChat where it reports coupons that were received."""
-        # sudo: see `_call`.
-        merchant_sudo = template.merchant_id.sudo()
-        body = {"mchid": merchant_sudo.mchid, "notify_url": merchant_sudo.notify_url}
-        self._call(template, "POST", "/callbacks", body, merchant_sudo.mchid)
-
     def _stock_body(self, template, number, logo_url):
         """Return the body of a new stock (contracts 6.2)."""
         kind, rule = self._benefit(template)

@@ -89,6 +89,7 @@ class CouponChannelFavor(models.AbstractModel):
 
         WeChat docs: POST /v3/marketing/favor/coupon-stocks
         """
+        self._set_callback(template)
         body = self._stock_body(template, number)
         answer = self._call(template, "POST", "/coupon-stocks", body, number)
         return {

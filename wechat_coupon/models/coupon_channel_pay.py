@@ -98,6 +98,16 @@ class CouponChannelPay(models.AbstractModel):
     def _appid(self, template):
         return template.account_id.sudo().appid
 
+    def _set_callback(self, template):
+        """Tell WeChat where it reports what becomes of coupons.
+
+        One address for a merchant, the same however often it is told.
+        """
+        # sudo: see `_call`.
+        merchant_sudo = template.merchant_id.sudo()
+        body = {"mchid": merchant_sudo.mchid, "notify_url": merchant_sudo.notify_url}
+        self._call(template, "POST", "/callbacks", body, merchant_sudo.mchid)
+
     def _upload_image(self, template, path, name="logo"):
         """Return WeChat's address of a picture of the template, or ``None``.
 

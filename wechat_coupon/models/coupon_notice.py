@@ -201,6 +201,8 @@ class CouponNotice(models.Model):
     def _tell_users(self):
         redemption = self.redemption_id
         for user in redemption.template_id.notify_user_ids:
+            if redemption.company_id not in user.company_ids:
+                continue
             told = redemption.with_context(lang=user.lang)
             told.message_notify(
                 partner_ids=user.partner_id.ids,

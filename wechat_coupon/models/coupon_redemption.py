@@ -11,7 +11,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import SQL
 
-from odoo.addons.wechat_base.tools import money
+from odoo.addons.wechat_base.tools import money, transport
 from odoo.addons.wechat_base.tools.columns import Fen
 from odoo.addons.wechat_base.tools.exceptions import (
     WechatConfigError,
@@ -361,7 +361,7 @@ class CouponRedemption(models.Model):
     # === BUSINESS METHODS - RESERVE === #
 
     @api.model
-    def _reserve(self, order, coupons, cart=None):
+    def _reserve(self, order, coupons, cart=None, *, ask=True):
         """Hold coupons for an order: all of them or none.
 
         Idempotent: what the order holds already is renewed, what it holds and is
@@ -370,6 +370,7 @@ class CouponRedemption(models.Model):
         :param order: :class:`~.tools.cart.OrderRef`
         :param coupons: ``loyalty.card`` records, guarded
         :param cart: :class:`~.tools.cart.Cart`
+        :param bool ask: whether the channels are asked about what is not held yet
         :return: the redemptions, and the refusals as
             ``[(coupon, reason code, values)]``; one of the two is empty
         :rtype: tuple
@@ -378,7 +379,7 @@ class CouponRedemption(models.Model):
         coupons = coupons.sudo().sorted("id")
         holders = ledger._holders(coupons.ids, order.uuid)
         refusals = ledger._refusals(order, coupons, cart, holders)
-        if not refusals:
+        if ask and not refusals:
             # The only call to the outside, before anything is locked. It changes
             # nothing, so it does no harm if Odoo runs the request again.
             refusals = ledger._ask_channels(order, coupons, holders)
@@ -445,8 +446,10 @@ class CouponRedemption(models.Model):
         left = deadline - time.monotonic()
         if left <= 0:
             return "remote_unavailable"
+        timeout = min(left, const.TILL_TIMEOUT)
         try:
-            return channel._query(coupon, timeout=min(left, const.TILL_TIMEOUT))
+            with transport.within(timeout):
+                return channel._query(coupon, timeout=timeout)
         except WechatConfigError:
             _logger.warning("WeChat account of coupon %s", coupon.id, exc_info=True)
             return "account_misconfigured"
@@ -1039,20 +1042,26 @@ class CouponRedemption(models.Model):
             for code, numbers in self._terms_refusals(values)
             if code != refused.get(self.coupon_id)
         ]
-        allowed = values.get("allowed_fen")
-        if allowed is not None and values.get("discount_fen", 0) > allowed:
-            problems.append(
-                (
-                    "too_much_off",
-                    {
-                        "discount": money.format_fen(values["discount_fen"]),
-                        "allowed": money.format_fen(allowed),
-                    },
-                )
-            )
+        problems += self._too_much_off(values)
         if problems:
             self._add_problems(problems)
             self._ask_manager("against_terms")
+
+    @api.model
+    def _too_much_off(self, values):
+        """Say when an order takes off more than the coupon gives.
+
+        :param dict values: see :meth:`_redeem`
+        """
+        allowed, discount = values.get("allowed_fen"), values.get("discount_fen", 0)
+        if allowed is not None and discount > allowed:
+            yield (
+                "too_much_off",
+                {
+                    "discount": money.format_fen(discount),
+                    "allowed": money.format_fen(allowed),
+                },
+            )
 
     def _terms_refusals(self, values):
         """What the paid order has not of what the coupon asks for.

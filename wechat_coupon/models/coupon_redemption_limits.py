@@ -64,12 +64,13 @@ class CouponRedemption(models.Model):
         :param order: :class:`~.tools.cart.OrderRef`
         :param coupon: ``loyalty.card`` record with sudo
         """
+        if coupon.wechat_openid:
+            # Whoever is chosen at the till: it is the same phone.
+            return f"o{coupon.wechat_openid}"
         partner = (
             coupon.partner_id or coupon.wechat_identity_id.partner_id or order.partner
         )
-        if partner:
-            return f"p{partner.id}"
-        return f"o{coupon.wechat_openid}" if coupon.wechat_openid else None
+        return f"p{partner.id}" if partner else None
 
     @api.model
     def _take_slots(self, order, wanted, coupons=None, free=False, at=None):

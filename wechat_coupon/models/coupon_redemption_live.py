@@ -6,6 +6,8 @@ import pytz
 
 from odoo import api, fields, models
 
+from .. import const
+
 _LATEST = 15
 
 
@@ -26,14 +28,16 @@ class CouponRedemption(models.Model):
         self.check_access("read")
         begin = self._live_begin()
         domain = [("state", "=", "redeemed"), ("redeemed_at", ">=", begin)]
-        count, saved, sold = self._read_group(
-            domain, aggregates=["__count", "discount_amount:sum", "order_amount:sum"]
+        count, saved = self._read_group(
+            domain, aggregates=["__count", "discount_amount:sum"]
         )[0]
+        # An order with two coupons was sold once.
+        orders = self._read_group(domain, ["order_uuid"], ["order_amount:max"])
         return {
             "totals": {
                 "count": count,
                 "saved": saved or 0,
-                "sold": sold or 0,
+                "sold": sum(sold or 0 for _uuid, sold in orders),
                 "held": self.search_count([("state", "=", "reserved")]),
                 "attention": self.search_count([("needs_attention", "=", True)]),
             },
@@ -46,13 +50,18 @@ class CouponRedemption(models.Model):
 
     def _live_begin(self):
         """Return when the user's day began, in UTC."""
-        zone = pytz.timezone(self.env.user.tz or "UTC")
-        today = fields.Date.context_today(self)
+        zone = pytz.timezone(self._live_zone())
+        today = datetime.now(zone).date()
         midnight = zone.localize(datetime.combine(today, time.min))
         return midnight.astimezone(pytz.utc).replace(tzinfo=None)
 
+    def _live_zone(self):
+        """Return the user's time zone; who has none sees the shop's day."""
+        user = self.env.user
+        return user.tz or self.env.company.partner_id.tz or const.WECHAT_TZ
+
     def _live_hours(self, domain):
-        zoned = self.with_context(tz=self.env.user.tz or "UTC")
+        zoned = self.with_context(tz=self._live_zone())
         groups = zoned._read_group(domain, ["redeemed_at:hour_number"], ["__count"])
         counts = dict(groups)
         return [counts.get(hour, 0) for hour in range(24)]
@@ -90,5 +99,5 @@ class CouponRedemption(models.Model):
         ]
 
     def _local_of_user(self, value):
-        zoned = self.with_context(tz=self.env.user.tz or "UTC")
+        zoned = self.with_context(tz=self._live_zone())
         return fields.Datetime.context_timestamp(zoned, value).strftime("%H:%M:%S")

@@ -38,7 +38,10 @@ class CouponRedemption(models.Model):
     def _wake_live_views(self, company):
         # sudo: a till's user does not read groups.
         auditors = self.env.ref("wechat_coupon.coupon_group_auditor").sudo()
-        auditors._bus_send(BUS_REDEMPTION, {"company_id": company.id})
+        for user in auditors.all_user_ids:
+            # What another company sells is nobody else's business.
+            if company in user.company_ids:
+                user._bus_send(BUS_REDEMPTION, {"company_id": company.id})
 
     def _customer(self):
         """Return who used the coupon, as far as we know: a ``res.partner``."""

@@ -336,6 +336,9 @@ class CouponRedemption(models.Model):
         """Let the coupon be used again, if its time is not over."""
         self.ensure_one()
         coupon = self.coupon_id
+        if self._active_for(coupon):
+            # WeChat's notice was faster, and another order has it since.
+            return
         if coupon.wechat_state == "usable":
             # WeChat's notice was faster.
             self._add_return_history(coupon)

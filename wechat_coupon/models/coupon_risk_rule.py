@@ -60,7 +60,7 @@ class CouponRiskRule(models.Model):
         inverse="_inverse_limit_amount",
     )
     currency_id = fields.Many2one(related="company_id.currency_id")
-    event_count = fields.Integer(compute="_compute_event_count")
+    event_count = fields.Integer(string="Times Noticed", compute="_compute_event_count")
 
     _numbers_positive = models.Constraint(
         "CHECK(count >= 0 AND minutes > 0 AND limit_fen >= 0)",

@@ -1,4 +1,5 @@
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 
 class CouponTask(models.Model):
@@ -88,6 +89,14 @@ class CouponTask(models.Model):
         """Try again what WeChat refused, after its cause is gone."""
         self.env["coupon.template"]._check_manager()
         self.check_access("read")
+        for task in self.filtered(lambda one: one.kind in ("picture", "publish")):
+            if task.template_id.state != "draft" or task.template_id.remote_id:
+                raise UserError(
+                    self.env._(
+                        "“%(template)s” is at WeChat already.",
+                        template=task.template_id.name,
+                    )
+                )
         # sudo: only the templates' and coupons' own methods write tasks.
         return self.sudo().action_operation_retry()
 

@@ -127,6 +127,31 @@ class CouponChannelPay(models.AbstractModel):
         return {one.partner_id: one.openid for one in identities_sudo}
 
 
+class CouponChannelBusifavor(models.AbstractModel):
+    _inherit = "coupon.channel.busifavor"
+
+    def _sent(self, template, code, openid):
+        """Override of ``coupon.channel``: the callback may be lost."""
+        cards = self.env["loyalty.card"]
+        known = cards._wechat_find(code)
+        if known:
+            return known
+        identity = self.env["wechat.identity"].sudo()
+        identity = identity._find_or_create(template.account_id, openid)
+        begin, end = template._validity()
+        row = {
+            "code": code,
+            "partner_id": identity.partner_id.id,
+            "wechat_identity_id": identity.id,
+            "wechat_openid": openid,
+            "wechat_valid_from": begin,
+            "wechat_valid_to": end,
+        }
+        # sudo: the ledger's own way to make coupons.
+        made = cards.sudo()._wechat_insert(template, [row])
+        return made or cards._wechat_find(code)
+
+
 class CouponChannelFavor(models.AbstractModel):
     _inherit = "coupon.channel.favor"
 

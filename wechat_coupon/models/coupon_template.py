@@ -32,6 +32,8 @@ _TERMS = {
     "date_type",
     "attribute",
     "brand_no",
+    "code_mode",
+    "no_cash",
     "bundle_count",
     "bundle_interval",
     "day_limit",
@@ -70,6 +72,7 @@ _PUBLISHED = {
     "description",
     "get_limit",
     "gift_text",
+    "goods_text",
     "logo",
     "logo_url",
     "notice",
@@ -347,7 +350,12 @@ class CouponTemplate(models.Model):
     service_phone = fields.Char()
     stock = fields.Integer(string="Pieces", default=1000)
     remote_stock = fields.Integer(string="Pieces Left", readonly=True, copy=False)
-    get_limit = fields.Integer(string="Per Customer", default=1)
+    get_limit = fields.Integer(
+        string="Per Customer",
+        default=1,
+        help="How many a customer can take by link or at WeChat. Hand-outs and "
+        "campaigns give one more to each whom they are for.",
+    )
     can_give_friend = fields.Boolean(string="May Be Given to a Friend", default=True)
     can_share = fields.Boolean(string="May Be Shared", default=True)
 
@@ -679,6 +687,7 @@ class CouponTemplate(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_draft(self):
         for template in self:
+            template._check_not_under_way()
             if template.state != "draft" or template._has_coupons():
                 raise UserError(
                     self.env._(
@@ -844,6 +853,7 @@ class CouponTemplate(models.Model):
         if is_ledger(self.env) or not names:
             return
         for template in self:
+            template._check_not_under_way()
             open_draft = template.state == "draft" and not template._has_coupons()
             if open_draft and not template.remote_id:
                 continue
@@ -858,6 +868,20 @@ class CouponTemplate(models.Model):
                     "valid can no longer be changed. Copy it instead.",
                     template=template.name,
                 )
+            )
+
+    def _check_not_under_way(self):
+        """Refuse to change what is being made at WeChat at this moment.
+
+        :raises UserError: as long as the outcome is not known
+        """
+        if self.state == "draft" and self.task_state in (
+            "pending",
+            "sending",
+            "unknown",
+        ):
+            raise UserError(
+                self.env._("The coupon is already on its way to WeChat. Please wait.")
             )
 
     def _setup_fields(self):
@@ -1190,13 +1214,14 @@ class CouponTemplate(models.Model):
                 return
             self._set_state(state)
 
-    def _notify(self, message, kind="success"):
+    def _notify(self, message, kind="success", sticky=False):
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
                 "type": kind,
                 "message": message,
+                "sticky": sticky,
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }

@@ -73,8 +73,11 @@ class CouponTemplate(models.Model):
                 )
         return self._notify(
             self.env._(
-                "The link is on the template now. Print the poster with its QR code."
-            )
+                "%(link)s is under “Hand Out” of the template. Its poster is in the "
+                "menu “Print”.",
+                link=self[:1].claim_url,
+            ),
+            sticky=True,
         )
 
     def action_view_stats(self):

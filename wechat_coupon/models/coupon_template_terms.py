@@ -30,6 +30,12 @@ class CouponTemplate(models.Model):
         compute="_compute_benefit", help="What the coupon gives, in a few words."
     )
 
+    percent_pays = fields.Char(
+        string="Customer Pays",
+        compute="_compute_percent_pays",
+        help="What is left to pay, as it is written in shops: 9.5折 are 95 percent.",
+    )
+
     # When it can be used
     period_ids = fields.One2many(
         "coupon.template.period",
@@ -151,6 +157,17 @@ class CouponTemplate(models.Model):
                     threshold=_short(template.threshold),
                 )
             template.benefit = benefit
+
+    @api.depends("percent_off")
+    @api.depends_context("lang")
+    def _compute_percent_pays(self):
+        for template in self:
+            pays = 100 - template.percent_off
+            template.percent_pays = template.percent_off and self.env._(
+                "the customer pays %(pays)s%% (%(fold)s折)",
+                pays=pays,
+                fold=f"{pays / 10:g}",
+            )
 
     def _benefit_text(self):
         self.ensure_one()

@@ -105,6 +105,11 @@ class LoyaltyCard(models.Model):
         ondelete="set null",
     )
     wechat_outer_str = fields.Char(string="Source", readonly=True, copy=False)
+    wechat_source = fields.Char(
+        string="Received By",
+        compute="_compute_wechat_source",
+        help="The way on which the customer got it, as far as it is known.",
+    )
     wechat_valid_from = fields.Datetime(string="Valid From", readonly=True, copy=False)
     wechat_valid_to = fields.Datetime(string="Valid To", readonly=True, copy=False)
     wechat_event_time = fields.Datetime(
@@ -153,6 +158,20 @@ class LoyaltyCard(models.Model):
                 elif card.wechat_valid_to and card.wechat_valid_to < now:
                     status = "expired"
             card.wechat_status = status
+
+    @api.depends("wechat_outer_str")
+    @api.depends_context("lang")
+    def _compute_wechat_source(self):
+        names = {
+            "claim": self.env._("Link or QR code"),
+            "receipt": self.env._("Receipt"),
+        }
+        for card in self:
+            source = card.wechat_outer_str or ""
+            if source.startswith("odoo-"):
+                card.wechat_source = self.env._("QR code of WeChat's page")
+            else:
+                card.wechat_source = names.get(source, source)
 
     def _compute_display_name(self):
         """Override of `loyalty`: whoever has the code can use the coupon.

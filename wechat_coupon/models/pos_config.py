@@ -12,10 +12,6 @@ from ..tools.cart import OrderRef, parse_cart
 
 _MAX_ID = 2**31 - 1
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-# What WeChat Pay, Alipay and UnionPay show for a payment.
-_PAYMENT_CODE = re.compile(
-    r"1[0-5][0-9]{16}|(2[5-9]|30)[0-9]{14,22}|62[0-9]{17}", re.ASCII
-)
 
 
 class PosConfig(models.Model):
@@ -367,8 +363,7 @@ class PosConfig(models.Model):
             return coupon, None
         if self._wechat_count_miss():
             return cards, "too_many_tries"
-        if _PAYMENT_CODE.fullmatch(code):
-            # A customer's payment code is money: it is sent to nobody.
+        if codes.is_payment_code(code):
             return cards, "unknown_code"
         deadline = time.monotonic() + const.TILL_DEADLINE
         problem = "unknown_code"

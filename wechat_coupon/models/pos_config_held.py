@@ -1,6 +1,7 @@
 from odoo import fields, models
 
 from .. import const
+from ..tools import codes
 
 
 class PosConfig(models.Model):
@@ -12,9 +13,9 @@ class PosConfig(models.Model):
         :param str order_uuid: the order
         :param int partner_id: its customer
         :param dict cart: see :mod:`~.tools.cart`
-        :return: ``ok``; if it is: ``coupons`` (``code``, ``name``, ``gives``,
-            ``valid``, ``eligible`` and ``message``, why not, each) and ``more``,
-            whether there are others; if not: ``message``
+        :return: ``ok``; if it is: ``coupons`` (``code``, ``end`` of it, ``name``,
+            ``gives``, ``valid``, ``eligible`` and ``message``, why not, each) and
+            ``more``, whether there are others; if not: ``message``
         :rtype: dict
         """
         order = self._wechat_order(order_uuid, partner_id)
@@ -61,6 +62,7 @@ class PosConfig(models.Model):
         reasons = self._wechat_reasons(coupon_sudo, order, cart)
         return {
             "code": coupon_sudo.code,
+            "end": codes.mask(coupon_sudo.code),
             "name": coupon_sudo.coupon_template_id.name,
             "gives": coupon_sudo.coupon_template_id.benefit,
             "valid": coupon_sudo._wechat_validity_text(),

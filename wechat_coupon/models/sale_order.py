@@ -130,7 +130,8 @@ class SaleOrder(models.Model):
         """Override of `sale_loyalty`: guarded coupons are checked by the ledger."""
         self.ensure_one()
         if not codes.is_text(code):
-            return super()._try_apply_code(code)
+            message = self.env["coupon.reason"]._message("unknown_code")
+            return {"error": message, "not_found": True}
         code = code.strip()
         coupon_sudo = self.env["loyalty.card"]._wechat_find(code)
         if not coupon_sudo:
@@ -158,6 +159,8 @@ class SaleOrder(models.Model):
         """
         cards = self.env["loyalty.card"]
         if len(code) > codes.MAX_CODE_LENGTH or not self._wechat_may_use():
+            return cards, "unknown_code"
+        if codes.is_payment_code(code):
             return cards, "unknown_code"
         if self.env["wechat.rate.guard"]._acquire(
             f"coupon_miss:sale:{self.env.uid}", const.MISSES_PER_MINUTE, 60
@@ -300,7 +303,10 @@ class SaleOrder(models.Model):
         if not coupons:
             ledger._release(order, reason="changed")
             return None
-        _held, refusals = ledger._reserve(order, coupons, self._wechat_cart())
+        # After the customer has paid, a refusal of WeChat's would help nobody.
+        _held, refusals = ledger._reserve(
+            order, coupons, self._wechat_cart(), ask=not self._wechat_is_paid()
+        )
         return self._wechat_sentences(refusals)
 
     def _wechat_is_paid(self):
@@ -314,14 +320,18 @@ class SaleOrder(models.Model):
             lambda row: row.return_reason == "cancel"
         )
         since = max(ended.mapped("returned_at"), default=None)
-        return bool(
-            order_sudo.transaction_ids.filtered(
-                lambda tx: (
-                    tx.state in ("authorized", "done")
-                    and (not since or tx.create_date > since)
-                )
-            )
+        return any(
+            not since or paid_at > since for paid_at in order_sudo._wechat_paid_at()
         )
+
+    def _wechat_paid_at(self):
+        """Return when the customer began payments that have succeeded.
+
+        :rtype: list[datetime]
+        """
+        return self.transaction_ids.filtered(
+            lambda tx: tx.state in ("authorized", "done")
+        ).mapped("create_date")
 
     def action_confirm(self):
         """Override of `sale_loyalty`: the ledger is written with the order."""
@@ -442,9 +452,10 @@ class SaleOrder(models.Model):
         """Give back the coupons of an order that was cancelled after it was confirmed.
 
         What was invoiced and not credited is paid for: its credit note gives back.
+        So is what was paid at a till.
         """
         redemptions = self._wechat_used()
-        if redemptions and not self._wechat_invoiced_fen():
+        if redemptions and not self._wechat_paid_fen():
             redemptions._lock_redemptions(redemptions)
             # They never had the coupon, and want it no more.
             redemptions.filtered(lambda row: row.state == "conflict")._goods_returned()
@@ -466,8 +477,8 @@ class SaleOrder(models.Model):
             )
         )
 
-    def _wechat_invoiced_fen(self):
-        """Return what was invoiced and not given back, in fen."""
+    def _wechat_paid_fen(self):
+        """Return what was invoiced or paid, and not given back, in fen."""
         moves = self.sudo().order_line.invoice_lines.move_id
         return sum(
             -money.to_fen(move.amount_total)

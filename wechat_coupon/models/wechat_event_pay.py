@@ -15,10 +15,34 @@ class WechatEvent(models.Model):
         channel = self.env["coupon.channel.busifavor"]
         template = channel._templates(self.merchant_id, payload.get("stock_id"))
         code = payload.get("coupon_code")
+        if not template and self._is_publishing("busifavor"):
+            raise UserError(
+                self.env._(
+                    "A coupon of this merchant is being published; the callback may "
+                    "be about it."
+                )
+            )
         if not (template and isinstance(code, str) and code):
             return False
         self._coupon_sent(template, code, payload)
         return None
+
+    def _is_publishing(self, channel):
+        """Whether a template of the merchant may be the one that is reported.
+
+        :param str channel: a value of ``coupon.template.channel``
+        """
+        return bool(
+            self.env["coupon.task"].search_count(
+                [
+                    ("kind", "=", "publish"),
+                    ("template_id.merchant_id", "=", self.merchant_id.id),
+                    ("template_id.channel", "=", channel),
+                    ("remote_state", "in", ("pending", "sending", "unknown")),
+                ],
+                limit=1,
+            )
+        )
 
     def _coupon_sent(self, template, code, payload):
         """Keep a coupon that somebody has received.
@@ -62,7 +86,8 @@ class WechatEvent(models.Model):
         """A cash coupon was taken off a payment.
 
         The order's own payment tells it, too; this brings the state in line when the
-        payment was made elsewhere.
+        payment was made elsewhere, or online: sales orders know nothing of what WeChat
+        takes off inside a payment.
         """
         payload = self._payload()
         channel = self.env["coupon.channel.favor"]
@@ -78,12 +103,13 @@ class WechatEvent(models.Model):
             ],
             limit=1,
         )
-        if payment and not payment.pos_order_id:
+        online = payment.payment_transaction_id
+        if payment and not (payment.pos_order_id or online):
             # The order is not saved yet, and will bring the coupon with it.
             raise UserError(
                 self.env._("The order of this payment has not been saved yet.")
             )
-        if payment:
+        if payment.pos_order_id:
             channel._record_payments(payment.pos_order_id)
             return None
         coupon = channel._coupon(template, number, None)

@@ -55,15 +55,7 @@ class WechatEvent(models.Model):
         channel = self.env["coupon.channel.product_coupon"]
         number = payload.get("stock_bundle_id") or payload.get("stock_id")
         template = channel._templates(self.merchant_id, number)
-        if not template and self.env["coupon.task"].search_count(
-            [
-                ("kind", "=", "publish"),
-                ("template_id.merchant_id", "=", self.merchant_id.id),
-                ("template_id.channel", "=", "product_coupon"),
-                ("remote_state", "in", ("pending", "sending", "unknown")),
-            ],
-            limit=1,
-        ):
+        if not template and self._is_publishing("product_coupon"):
             raise UserError(
                 self.env._(
                     "A coupon of this merchant is being published; the callback may "

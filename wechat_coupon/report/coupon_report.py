@@ -33,6 +33,13 @@ class CouponReport(models.Model):
         readonly=True,
     )
     company_id = fields.Many2one("res.company", readonly=True)
+    used_company_id = fields.Many2one(
+        "res.company",
+        string="Used at Company",
+        readonly=True,
+        help="The company or branch of the order; coupons of a company are good in its "
+        "branches.",
+    )
     currency_id = fields.Many2one(related="company_id.currency_id")
     partner_id = fields.Many2one("res.partner", string="Customer", readonly=True)
     category_ids = fields.Many2many(
@@ -68,7 +75,12 @@ class CouponReport(models.Model):
         string="Days Until Used", readonly=True, aggregator="avg", digits=(16, 1)
     )
     discount_amount = fields.Monetary(string="Discount", readonly=True)
-    order_amount = fields.Monetary(string="Sales with Coupon", readonly=True)
+    order_amount = fields.Monetary(
+        string="Sales with Coupon",
+        readonly=True,
+        help="What the order came to. An order with two coupons counts half with each, "
+        "so that the sum is what was sold.",
+    )
     rating = fields.Float(readonly=True, aggregator="avg", digits=(16, 1))
 
     def init(self):
@@ -99,6 +111,7 @@ class CouponReport(models.Model):
             t.channel,
             t.attribute,
             c.company_id,
+            r.company_id AS used_company_id,
             coalesce(r.partner_id, c.partner_id) AS partner_id,
             r.config_id,
             c.create_date AS issued_at,
@@ -111,7 +124,10 @@ class CouponReport(models.Model):
             CASE WHEN s.stage = 'redeemed' THEN 100.0 ELSE 0.0 END AS rate,
             extract(epoch FROM r.redeemed_at - c.create_date) / 86400 AS days_to_use,
             r.discount_amount,
-            r.order_amount,
+            r.order_amount / (
+                SELECT count(*) FROM coupon_redemption o
+                 WHERE o.order_uuid = r.order_uuid AND o.company_id = r.company_id
+                   AND o.state = 'redeemed') AS order_amount,
             nullif(r.rating_last_value, 0) AS rating
         """
 

@@ -1,12 +1,14 @@
 """The same cases for every channel: a new one is one file plus its kit."""
 
 import time
+from unittest.mock import patch
 from uuid import uuid4
 
 from odoo import Command, fields
 from odoo.exceptions import UserError
 
 from odoo.addons.wechat_base.tests.common import APIV3_KEY, make_keys
+from odoo.addons.wechat_coupon import const
 
 from .common import LOGO_URL, SandboxCase
 
@@ -393,6 +395,19 @@ class ChannelKit:
         coupon = self.coupon_of(self.hand_out(self.offer))
         self.fault("/", "http_status", times=99, status=503)
         answer = self.reserve("u1", coupon)
+        self.assertEqual(self.refusal_codes(answer), ["remote_unavailable"])
+        self.assertFalse(self.redemptions(coupon))
+
+    def test_kit_wechat_is_slow(self):
+        """A queue waits: the till gives up long before the channel's client does."""
+        if not self.model._asks_before_reserve:
+            self.skipTest("nobody is asked")
+        coupon = self.coupon_of(self.hand_out(self.offer))
+        self.fault("/", "delay", times=99, seconds=3)
+        began = time.monotonic()
+        with patch.object(const, "TILL_TIMEOUT", 0.5):
+            answer = self.reserve("u1", coupon)
+        self.assertLess(time.monotonic() - began, 2.5)
         self.assertEqual(self.refusal_codes(answer), ["remote_unavailable"])
         self.assertFalse(self.redemptions(coupon))
 

@@ -309,7 +309,8 @@ class SandboxCase(CouponCase):
         cls.appid = "wxcoupon00000001"
         # Tokens and the rate guard use transactions of their own, which have to see
         # what the test has not committed.
-        cls.registry_enter_test_mode_cls()
+        if not cls._registry_patched:
+            cls.registry_enter_test_mode_cls()
         cls.account = cls.env["wechat.account"].create(cls.account_vals())
         cls.env.flush_all()
         cls.sandbox.post("accounts", **cls.sandbox_account())

@@ -155,6 +155,14 @@ class TestCampaign(CampaignCase):
         self.run_at("2026-09-24 05:00:00")
         self.assertEqual(len(self.coupons()), 5)
 
+    @freeze_time("2026-09-01 04:00:00")
+    def test_a_festival_after_the_coupons_end(self):
+        self.template._write_guarded(
+            {"date_from": "2026-08-01", "date_to": "2026-09-20"}
+        )
+        with self.assertRaisesRegex(UserError, "valid then"):
+            self.new_campaign(trigger="festival", festival="mid_autumn")
+
     def test_new_customers(self):
         now = fields.Datetime.now()
         for moment, people in (

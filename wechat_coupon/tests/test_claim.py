@@ -1,8 +1,11 @@
 """Customers get coupons by themselves: link, page, poster."""
 
 import hashlib
+import re
 from unittest.mock import patch
 from urllib.parse import parse_qs, urlsplit
+
+import requests
 
 from odoo import Command
 from odoo.exceptions import AccessError, UserError
@@ -10,7 +13,7 @@ from odoo.tests import HttpCase, tagged
 from odoo.tools import SQL, mute_logger
 
 from ..controllers import claim
-from .common import AES_KEY, CouponCase
+from .common import AES_KEY, CouponCase, SandboxCase
 
 PHONE = "13800138000"
 
@@ -40,6 +43,7 @@ class TestClaim(ClaimCase):
         self.assertEqual(coupon.wechat_state, "usable")
         self.assertEqual(coupon.partner_id, self.customer)
         self.assertEqual(coupon.wechat_outer_str, "claim")
+        self.assertEqual(coupon.wechat_source, "Link or QR code")
         self.assertTrue(self.reserve("u1", coupon)["ok"])
 
     def test_as_often_as_the_template_says(self):
@@ -322,7 +326,9 @@ class TestClaimPage(ClaimCase, HttpCase):
             "/coupon/my/99999999999999999999-x",
         ):
             with self.subTest(path=path):
-                self.assertEqual(self.url_open(path).status_code, 404)
+                page = self.url_open(path)
+                self.assertEqual(page.status_code, 404)
+                self.assertIn("There is no coupon here", page.text)
 
 
 @tagged("post_install", "-at_install")
@@ -365,3 +371,74 @@ class TestClaimInWechat(ClaimCase, HttpCase):
             page = self.url_open(path)
         self.assertIn("Too many tries", page.text)
         asked.assert_not_called()
+
+
+@tagged("post_install", "-at_install")
+class TestClaimThroughWechat(ClaimCase, SandboxCase, HttpCase):
+    """To WeChat and back: the coupon belongs to whom WeChat names."""
+
+    def setUp(self):
+        super().setUp()
+        self.path = "/" + self.link().template_id.claim_url.split("/", 3)[3]
+        self.opener.headers["User-Agent"] = "Mozilla/5.0 MicroMessenger/8.0"
+
+    def visit(self):
+        """Follow the page to WeChat; return the address to which it sends back."""
+        page = self.url_open(self.path, allow_redirects=False)
+        self.assertEqual(page.status_code, 303, page.text[:200])
+        query = parse_qs(urlsplit(page.headers["Location"]).query)
+        form = {name: values[0] for name, values in query.items()}
+        answer = requests.post(
+            f"{self.sandbox.url}/connect/oauth2/authorize",
+            data={**form, "openid": self.openid},
+            allow_redirects=False,
+            timeout=10,
+        )
+        self.assertEqual(answer.status_code, 302, answer.text)
+        back = urlsplit(answer.headers["Location"])
+        return f"{back.path}?{back.query}"
+
+    def get(self):
+        page = self.url_open(self.path)
+        token = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+        self.assertTrue(token, page.text[:500])
+        return self.url_open(
+            f"{self.path}/get", data={"csrf_token": token[1], "phone": ""}
+        )
+
+    def coupons(self):
+        return self.env["loyalty.card"].search(
+            [("coupon_template_id", "=", self.template.id)]
+        )
+
+    def test_to_wechat_and_back(self):
+        self.url_open(self.visit())
+        page = self.get()
+        self.assertEqual(page.status_code, 200)
+        [coupon] = self.coupons()
+        self.assertEqual(coupon.wechat_openid, self.openid)
+        self.assertIn(coupon.code, page.text)
+
+    def test_loaded_twice(self):
+        """WeChat's browser does so; nobody sees an error for it."""
+        back = self.visit()
+        self.url_open(back)
+        self.assertEqual(self.url_open(back).status_code, 200)
+        self.get()
+        self.assertEqual(self.coupons().wechat_openid, self.openid)
+
+    def test_not_sent_by_us(self):
+        back = self.visit()
+        self.assertEqual(self.url_open(back + "0").status_code, 404)
+        self.assertFalse(self.coupons())
+
+    def test_wechat_does_not_say(self):
+        """The phone number is a way, and some minutes later WeChat is asked again."""
+        back = self.visit().replace("code=", "code=x")
+        with self.assertLogs("odoo.addons.wechat_coupon.controllers.claim", "WARNING"):
+            page = self.url_open(back)
+        self.assertIn('name="phone"', page.text)
+        self.assertEqual(self.url_open(self.path).status_code, 200)
+        with patch.object(claim, "_AGAIN", -1):
+            page = self.url_open(self.path, allow_redirects=False)
+        self.assertEqual(page.status_code, 303)

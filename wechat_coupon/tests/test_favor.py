@@ -295,6 +295,49 @@ class TestChannelFavor(PayCase):
         )
         self.assertFalse(self.redemptions())
 
+    def test_used_online(self):
+        """On a payment of the web shop: used, and no order at a till is waited for."""
+        self.publish(self.offer)
+        self.let_it_begin()
+        number = self.env["coupon.channel.favor"]._send(self.offer, self.openid, "S3")
+        provider = self.env["payment.provider"].search([], limit=1)
+        online = self.env["payment.transaction"].create(
+            {
+                "provider_id": provider.id,
+                "payment_method_id": self.env.ref("payment.payment_method_unknown").id,
+                "reference": "web-1",
+                "amount": 90,
+                "currency_id": self.company.currency_id.id,
+                "partner_id": self.env.user.partner_id.id,
+            }
+        )
+        row = self.env["wechat.pay.transaction"].create(
+            {
+                "kind": "payment",
+                "merchant_id": self.merchant.id,
+                "company_id": self.company.id,
+                "currency_id": self.company.currency_id.id,
+                "payment_transaction_id": online.id,
+                "remote_no": "4200000777",
+                "amount_fen": 9000,
+                "number": "WEB1",
+                "way": "native",
+            }
+        )
+        self.assertFalse(row.pos_order_id)
+        event = self.notify(number, "4200000777")
+        self.assertEqual(event.state, "done")
+        coupon = self.env["loyalty.card"]._wechat_find(number)
+        self.assertEqual(coupon.wechat_state, "used")
+
+    def test_callback(self):
+        """WeChat knows where to report uses without being told by hand."""
+        self.publish(self.offer)
+        told = self.env["coupon.channel.favor"]._call(
+            self.offer, "GET", f"/callbacks?mchid={MCHID}"
+        )
+        self.assertEqual(told["notify_url"], self.merchant.notify_url)
+
     def test_prepaid_needs_money(self):
         """预充值: what is set aside has to be there."""
         self.balance(9999)

@@ -1,5 +1,7 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import uuid4
+
+from freezegun import freeze_time
 
 from odoo import fields
 from odoo.exceptions import AccessError
@@ -41,6 +43,22 @@ class TestLive(CouponCase):
         self.assertEqual(data["hours"][shown.hour], 1)
         self.assertEqual(sum(data["hours"]), 1)
 
+    def test_day_of_who_has_no_time_zone(self):
+        """At seven in the morning in Shanghai it is still yesterday in Greenwich."""
+        self.auditor.tz = False
+        with freeze_time("2026-11-20 23:00:00"):
+            redemption = self.use()
+            self.assertEqual(self.live()["hours"][7], 1)
+            redemption.redeemed_at = datetime(2026, 11, 20, 15, 59)
+            self.assertEqual(self.live()["totals"]["count"], 0)
+
+    def test_order_with_two_coupons(self):
+        uuid, coupons = str(uuid4()), self.new_coupons(2)
+        self.reserve(uuid, coupons)
+        order = self.pay(uuid, coupons)
+        totals = self.live()["totals"]
+        self.assertEqual((totals["count"], totals["sold"]), (2, order.amount_total))
+
     def test_yesterday_is_over(self):
         redemption = self.use()
         redemption.redeemed_at = fields.Datetime.now() - timedelta(days=1, minutes=1)
@@ -62,6 +80,11 @@ class TestLive(CouponCase):
             self.env["coupon.redemption"].with_user(self.cashier).get_live_data()
 
     def test_bus(self):
+        """Auditors of the company are told that there is news, and nobody else."""
+        other = self.new_company("Other")
+        stranger = self.new_user(
+            "other_audit", "wechat_coupon.coupon_group_auditor", company=other
+        )
         self.env["bus.bus"].search([]).unlink()
         self.use()
         self.env.cr.precommit.run()
@@ -70,8 +93,15 @@ class TestLive(CouponCase):
             .search([])
             .filtered(lambda row: "wechat_coupon/redemption" in row.message)
         )
-        self.assertEqual(len(sent), 1)
-        self.assertNotIn(self.template.name, sent.message)
+        channels = " ".join(sent.mapped("channel"))
+        for user, is_told in (
+            (self.auditor, True),
+            (self.manager, True),
+            (stranger, False),
+        ):
+            name = f'"res.partner",{user.partner_id.id}]'
+            self.assertEqual(name in channels.replace(" ", ""), is_told, channels)
+        self.assertNotIn(self.template.name, " ".join(sent.mapped("message")))
 
 
 @tagged("post_install", "-at_install")
@@ -143,6 +173,16 @@ class TestReport(CouponCase):
         ledger = self.redemptions(self.template.program_id.coupon_ids, "redeemed")
         self.assertEqual(count, len(ledger))
         self.assertEqual(discount, sum(ledger.mapped("discount_amount")))
+
+    def test_two_coupons_on_one_order(self):
+        """What was sold is what the orders came to, not twice of it."""
+        uuid, coupons = str(uuid4()), self.new_coupons(2)
+        self.reserve(uuid, coupons)
+        order = self.pay(uuid, coupons)
+        self.assertEqual(
+            self.rows([], "redeemed:sum", "order_amount:sum"),
+            [(2, order.amount_total)],
+        )
 
     def test_companies(self):
         self.new_coupons()

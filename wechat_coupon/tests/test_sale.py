@@ -1,6 +1,7 @@
 """Coupons on sales orders: the same ledger as at the till."""
 
 from datetime import timedelta
+from unittest.mock import patch
 from uuid import uuid4
 
 from odoo import Command, fields
@@ -237,6 +238,15 @@ class TestSale(SaleCase):
 
     def test_unknown(self):
         self.assertTrue(self.new_order()._try_apply_code("NOSUCH1")["not_found"])
+
+    def test_no_code_at_all(self):
+        """What the database cannot hold is unknown; payment codes go nowhere."""
+        asked = []
+        channel = type(self.env["coupon.channel"])
+        with patch.object(channel, "_find_code", lambda *args: asked.append(args)):
+            for code in ("A\0B", "\ud800", "134567890123456789"):
+                self.assertIn("error", self.new_order()._try_apply_code(code))
+        self.assertFalse(asked)
 
     def test_refused_at_once(self):
         now = fields.Datetime.now()
@@ -507,6 +517,66 @@ class TestSale(SaleCase):
         line.sudo().price_unit = -50
         use = order.sudo()._wechat_coupon_use(self.coupon)
         self.assertGreater(use["discount_fen"], use["allowed_fen"])
+
+    def amend(self, order):
+        """End the transaction as a request does."""
+        self.env.flush_all()
+        self.env.cr.precommit.run()
+        self.env.invalidate_all()
+        return self.redemptions(order.sudo().wechat_redemption_ids.coupon_id)
+
+    def test_confirmed_order_is_changed(self):
+        """The ledger says what the order and its invoices say, and who changed it."""
+        order = self.sold()
+        redemption = self.amend(order)
+        self.assertEqual(redemption.discount_fen, 1000)
+        self.assertFalse(redemption.log_ids)
+        rewards = order.order_line.filtered("is_reward_line").sudo()
+        rewards[0].price_unit = rewards[0].price_unit / 2
+        self.amend(order)
+        taken = -sum(rewards.mapped("price_total"))
+        self.assertLess(taken, 10)
+        self.assertEqual(redemption.discount_fen, round(taken * 100))
+        self.assertEqual(redemption.discount_amount, taken)
+        self.assertEqual(redemption.order_total_fen, round(order.amount_total * 100))
+        self.assertEqual(
+            sum(redemption.line_ids.mapped("discount_fen")), redemption.discount_fen
+        )
+        self.assertEqual(len(redemption.log_ids), 1)
+        self.assertFalse(redemption.needs_attention)
+        self.assertEqual(
+            round(
+                -sum(
+                    self.invoice(order)
+                    .line_ids.filtered(lambda line: line.sale_line_ids & rewards)
+                    .mapped("price_total")
+                ),
+                2,
+            ),
+            taken,
+        )
+
+    def test_confirmed_order_takes_off_too_much(self):
+        order = self.sold()
+        order.order_line.filtered("is_reward_line").sudo().price_unit = -50
+        redemption = self.amend(order)
+        self.assertGreater(redemption.discount_fen, 1000)
+        self.assertEqual(redemption.problems[0][0], "too_much_off")
+        self.assertTrue(redemption.needs_attention)
+
+    def test_goods_of_a_confirmed_order_change(self):
+        """The split over the goods goes along, the amount only if Odoo's does."""
+        order = self.sold()
+        redemption = self.amend(order)
+        before = redemption.line_ids.mapped("discount_fen")
+        line = order.order_line.filtered(lambda line: line.product_id == self.rice)
+        line.sudo().product_uom_qty = 3
+        self.amend(order)
+        self.assertEqual(redemption.discount_fen, 1000)
+        self.assertEqual(sum(redemption.line_ids.mapped("discount_fen")), 1000)
+        self.assertEqual(len(redemption.line_ids), len(before))
+        self.assertIn(3, redemption.line_ids.mapped("quantity"))
+        self.assertEqual(redemption.order_total_fen, round(order.amount_total * 100))
 
     def test_rewards_of_a_confirmed_order(self):
         """Odoo looks at the rewards again; the coupon's stays."""

@@ -630,6 +630,14 @@ class TestLifeCycle(TermsCase):
         self.assertEqual(template.day_limit, 9)
         self.assertTrue(template.period_ids)
 
+    def test_percent_as_shops_write_it(self):
+        """Who means 9.5折 and enters 95 sees what the customer would pay."""
+        for off, shown in ((5, "95% (9.5折)"), (30, "70% (7折)"), (95, "5% (0.5折)")):
+            template = self.env["coupon.template"].new(
+                {"coupon_type": "percent", "percent_off": off}
+            )
+            self.assertIn(shown, template.percent_pays)
+
     def test_form(self):
         form = Form(self.env["coupon.template"].with_user(self.manager))
         form.name = "Noodles for ¥1"

@@ -410,6 +410,8 @@ class TestHeld(CouponCase):
         shown = self.held()
         self.assertEqual([one["code"] for one in shown], [soon.code, later.code])
         self.assertTrue(all(one["eligible"] for one in shown))
+        # Two of one kind can be told apart.
+        self.assertEqual(shown[0]["end"], f"****{soon.code[-4:]}")
         self.assertEqual(shown[0]["name"], self.template.name)
 
     def test_why_not(self):

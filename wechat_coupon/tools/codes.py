@@ -1,5 +1,6 @@
 """Codes of our own coupons: unguessable, and safe for every scanner and till."""
 
+import re
 import secrets
 
 # No character that is taken for another one when read aloud or typed. Without I, L,
@@ -12,6 +13,10 @@ _LETTERS = "ACDEFHJKMNPRTWXY"
 CODE_LENGTH = 14
 # What WeChat allows, and what we accept from a till.
 MAX_CODE_LENGTH = 64
+# What WeChat Pay, Alipay and UnionPay show for a payment.
+_PAYMENT_CODE = re.compile(
+    r"1[0-5][0-9]{16}|(2[5-9]|30)[0-9]{14,22}|62[0-9]{17}", re.ASCII
+)
 
 
 def new_code():
@@ -29,6 +34,11 @@ def is_text(code):
     if not isinstance(code, str) or "\0" in code:
         return False
     return not any("\ud800" <= character <= "\udfff" for character in code)
+
+
+def is_payment_code(code):
+    """Whether it looks like a customer's payment code: money, sent to nobody."""
+    return bool(_PAYMENT_CODE.fullmatch(code))
 
 
 def mask(code):

@@ -1,6 +1,6 @@
 import * as Dialog from "@point_of_sale/../tests/generic_helpers/dialog_util";
 import * as OfflineUtil from "@point_of_sale/../tests/generic_helpers/offline_util";
-import { refresh, run } from "@point_of_sale/../tests/generic_helpers/utils";
+import { negate, refresh, run } from "@point_of_sale/../tests/generic_helpers/utils";
 import * as Chrome from "@point_of_sale/../tests/pos/tours/utils/chrome_util";
 import * as PaymentScreen from "@point_of_sale/../tests/pos/tours/utils/payment_screen_util";
 import * as ProductScreen from "@point_of_sale/../tests/pos/tours/utils/product_screen_util";
@@ -122,6 +122,15 @@ tours.add("WechatCouponGift", {
             Coupon.popupSays("The coupon was applied."),
             Coupon.closePopup(),
             ProductScreen.clickOrderline("Cake"),
+            Coupon.totalIs("60.00"),
+            // Without the coupon nobody wants the cake.
+            Coupon.remove("Free cake"),
+            Coupon.noCoupon(),
+            { content: "no cake", trigger: negate('.orderline:contains("Cake")') },
+            Coupon.totalIs("60.00"),
+            Coupon.type("GXFT347912"),
+            Coupon.popupSays("The coupon was applied."),
+            Coupon.closePopup(),
             Coupon.totalIs("60.00"),
             ProductScreen.clickPayButton(),
             Coupon.payWithCash(),

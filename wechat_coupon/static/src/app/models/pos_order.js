@@ -13,6 +13,8 @@ patch(PosOrder.prototype, {
             ...this.uiState,
             // Ids of our coupons on this order, applied or waiting for the cart.
             wechatCouponIds: this.uiState.wechatCouponIds || [],
+            // Lines that a coupon put on this order: {uuid, qty} by id of the coupon.
+            wechatGifts: this.uiState.wechatGifts || {},
             // What the server holds for this order: {ids, until}, times in ms.
             wechatReservation: this.uiState.wechatReservation || null,
         };
@@ -20,6 +22,7 @@ patch(PosOrder.prototype, {
     restoreState() {
         super.restoreState(...arguments);
         this.uiState.wechatCouponIds ||= [];
+        this.uiState.wechatGifts ||= {};
         this.uiState.wechatReservation ||= null;
     },
     _resetPrograms() {

@@ -213,10 +213,14 @@ export class CouponRewards {
             return order._applyReward(reward, card.id, { product: gift });
         }
         // Odoo gives a product away by taking the price off its line.
-        await this.pos.addLineToCurrentOrder(
-            { product_id: gift, product_tmpl_id: gift.product_tmpl_id, qty: potentialQty || 1 },
+        const qty = potentialQty || 1;
+        const line = await this.pos.addLineToCurrentOrder(
+            { product_id: gift, product_tmpl_id: gift.product_tmpl_id, qty },
             {}
         );
+        if (line) {
+            order.uiState.wechatGifts[card.id] = { uuid: line.uuid, qty };
+        }
         return true;
     }
 
@@ -225,10 +229,25 @@ export class CouponRewards {
         for (const line of order.wechatLinesOf(card)) {
             line.delete();
         }
+        this._takeGiftOff(card, order);
         order.uiState.wechatCouponIds = order.uiState.wechatCouponIds.filter(
             (id) => id !== card.id
         );
         order._code_activated_coupon_ids = [["unlink", card]];
         this.pos.wechatSaveLocally();
+    }
+
+    /** The customer did not choose what only came with the coupon. */
+    _takeGiftOff(card, order) {
+        const gift = order.uiState.wechatGifts[card.id];
+        if (!gift) {
+            return;
+        }
+        delete order.uiState.wechatGifts[card.id];
+        const line = order.lines.find(({ uuid }) => uuid === gift.uuid);
+        // More of it was added by the cashier: somebody wants it.
+        if (line && line.getQuantity() <= gift.qty) {
+            line.delete();
+        }
     }
 }
