@@ -182,6 +182,16 @@ class CouponRedemption(models.Model):
     _worklist = models.Index("(id) WHERE needs_attention")
     _by_date = models.Index("(company_id, redeemed_at) WHERE state = 'redeemed'")
 
+    def _order_field_to_sql(self, alias, field_name, direction, nulls, query):
+        """Override of ``BaseModel``: groups by template without a join.
+
+        Joining what only orders a few groups takes PostgreSQL's parallel plan away:
+        a report of a million redemptions would take twice as long.
+        """
+        if field_name == "template_id":
+            field_name = "template_id.id"
+        return super()._order_field_to_sql(alias, field_name, direction, nulls, query)
+
     # === COMPUTE METHODS === #
 
     @api.depends("problems")
