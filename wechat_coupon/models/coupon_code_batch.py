@@ -146,9 +146,10 @@ class CouponCodeBatch(models.Model):
 
     def _look_at_file(self):
         """Refuse a file whose beginning shows already that it is none of ours."""
+        _position, _total, name, source = self._place()
         try:
-            with self._open_file() as stream:
-                list(islice(code_file.read_rows(stream, self.file_name or ""), 100))
+            with _open_file(source) as stream:
+                list(islice(code_file.read_rows(stream, name), 100))
         except code_file.CodeFileError as error:
             raise self._explain(error) from None
 
@@ -157,13 +158,16 @@ class CouponCodeBatch(models.Model):
         if self.kind == "generate":
             self._write_job({"count": self.quantity})
 
-    def _job_steps(self):
+    def _job_where(self):
+        """Override of ``coupon.job.mixin``: the place in the file of an import."""
+        return self._place() if self.kind == "import" else None
+
+    def _job_steps(self, where):
         """Override of ``coupon.job.mixin``."""
-        if self.kind == "generate":
-            while True:
-                yield CouponCodeBatch._generate_chunk
-        else:
-            yield from self._import_steps()
+        if where:
+            yield from self._import_steps(*where)
+        while True:
+            yield CouponCodeBatch._generate_chunk
 
     def _check_going_on(self):
         """Stop when the template has been stopped meanwhile."""
@@ -199,12 +203,19 @@ class CouponCodeBatch(models.Model):
 
     # === THE FILE === #
 
-    def _open_file(self):
-        """Return the file as a stream, from disk where it lies there."""
+    def _place(self):
+        """Return how far the file is worked off, and where it is.
+
+        :return: rows that are done, rows of the file (0 if not counted yet), its
+            name, its path or its content if it lies in the database
+        :rtype: tuple[int, int, str, str | bytes]
+        """
         attachment = self._attachment()
         if attachment.store_fname:
-            return open(attachment._full_path(attachment.store_fname), "rb")
-        return io.BytesIO(attachment.raw or b"")
+            source = attachment._full_path(attachment.store_fname)
+        else:
+            source = attachment.raw or b""
+        return self.position, self.count, self.file_name or "", source
 
     def _attachment(self):
         # sudo: files of a field belong to its record, which was checked.
@@ -221,14 +232,13 @@ class CouponCodeBatch(models.Model):
             )
         )
 
-    def _import_steps(self):
-        """Yield a function for each chunk of the file that is not worked off yet."""
-        position, total = self._drain_in_own_transaction(
-            lambda model: model.browse(self.id)._import_position()
-        )
+    def _import_steps(self, position, total, name, source):
+        """Yield a function for each chunk of the file that is not worked off yet.
+
+        The parameters are what :meth:`_place` returns.
+        """
         try:
-            with self._open_file() as stream:
-                name = self.file_name or ""
+            with _open_file(source) as stream:
                 if not total:
                     total = sum(1 for _row in code_file.read_rows(stream, name))
                 rows = code_file.read_rows(stream, name)
@@ -244,9 +254,6 @@ class CouponCodeBatch(models.Model):
                     position += len(chunk)
         except code_file.CodeFileError as error:
             raise self._explain(error) from None
-
-    def _import_position(self):
-        return self.position, self.count
 
     def _import_chunk(self, rows, total, start):
         """Take the next rows of the file.
@@ -387,3 +394,8 @@ class CouponCodeBatch(models.Model):
             ),
         }
         return UserError(sentences[error.reason])
+
+
+def _open_file(source):
+    """Return a file as a stream: from disk, or its content."""
+    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")

@@ -262,7 +262,7 @@ class CouponHandout(models.Model):
             f"coupon_handout:{self.company_id.id}", STEPS_PER_MINUTE, 60
         )
 
-    def _job_steps(self):
+    def _job_steps(self, where):
         """Override of ``coupon.job.mixin``."""
         while True:
             yield CouponHandout._hand_out_chunk

@@ -136,8 +136,15 @@ class CouponJobMixin(models.AbstractModel):
     def _job_begin(self):
         """Provide what the first step needs; in the transaction that starts it."""
 
-    def _job_steps(self):
+    def _job_where(self):
+        """Return what the steps have to know of the order; see :meth:`_job_steps`."""
+
+    def _job_steps(self, where):
         """Return what is to be done in this job, step by step.
+
+        The order may be younger than the job's own transaction, which then does not
+        see it: what is needed outside of a step comes from :meth:`_job_where`, which
+        is called in a transaction of its own.
 
         A generator of functions. Each is called with the order in a transaction of
         its own that holds the order's lock, and returns whether it was the last
@@ -279,7 +286,10 @@ class CouponJobMixin(models.AbstractModel):
         """Make the steps of one order; yields after each."""
         self.ensure_one()
         try:
-            for step in self._job_steps():
+            where = self._drain_in_own_transaction(
+                lambda model: model.browse(self.id)._job_where()
+            )
+            for step in self._job_steps(where):
                 if next(steps, None) is None:
                     return
                 going_on = self._job_step(step)
