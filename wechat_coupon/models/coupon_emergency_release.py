@@ -14,6 +14,16 @@ _VALID_MINUTES = 30
 _MAX_REASON = 200
 
 
+def _is_good(release):
+    """Whether a manager need not be asked again."""
+    since = fields.Datetime.now() - timedelta(minutes=_VALID_MINUTES)
+    return release["create_date"] > since
+
+
+def _total_fen(releases):
+    return sum(release["worth_fen"] for release in releases)
+
+
 class CouponEmergencyRelease(models.Model):
     """A manager takes a coupon that WeChat cannot be asked about.
 
@@ -84,11 +94,15 @@ class CouponEmergencyRelease(models.Model):
                         template=template.name,
                     )
                 )
-            agreed = releases._of(order, coupon)
-            worth = coupon._wechat_worth_fen(cart) - agreed._total_fen()
-            if agreed and worth <= 0:
-                continue
             releases._lock(order.config, template)
+            known = releases._committed(
+                releases._domain_of(order.uuid, order.company, coupon)
+            )
+            # What was released before is in the day's account already.
+            worth = coupon._wechat_worth_fen(cart) - _total_fen(known)
+            worth = max(worth, 0)
+            if not worth and any(map(_is_good, known)):
+                continue
             left = template.offline_cap_fen - releases._today_fen(
                 order.config, template
             )
@@ -126,45 +140,51 @@ class CouponEmergencyRelease(models.Model):
 
     @api.model
     def _today_fen(self, config, template):
-        """Return what has been released in a shop today, in fen.
-
-        Also what was committed after our transaction began: the lock says that it is
-        over.
-        """
+        """Return what has been released in a shop today, in fen."""
         begin = template._begin_of_day(template._today())
-        domain = [
-            ("config_id", "=", config.id),
-            ("template_id", "=", template.id),
-            ("create_date", ">=", begin),
-        ]
-        own = self.search(domain)
+        return _total_fen(
+            self._committed(
+                [
+                    ("config_id", "=", config.id),
+                    ("template_id", "=", template.id),
+                    ("create_date", ">=", begin),
+                ]
+            )
+        )
+
+    @api.model
+    def _committed(self, domain):
+        """Find releases, also those that were committed after our transaction began.
+
+        Their transactions are over: we have the lock.
+
+        :return: ``worth_fen`` and ``create_date`` of each
+        :rtype: list[dict]
+        """
+        names = ["worth_fen", "create_date"]
+        own = self.search_read(domain, names)
         with self.env.registry.cursor() as cr:
-            others = self.with_env(self.env(cr=cr)).search(domain)
-            seen = {row.id: row.worth_fen for row in others}
-        seen.update({row.id: row.worth_fen for row in own})
-        return sum(seen.values())
+            others = self.with_env(self.env(cr=cr)).search_read(domain, names)
+        return list({row["id"]: row for row in [*others, *own]}.values())
+
+    @api.model
+    def _domain_of(self, order_uuid, company, coupons):
+        return [
+            ("order_uuid", "=", order_uuid),
+            ("company_id", "=", company.id),
+            ("coupon_id", "in", coupons.ids),
+        ]
 
     @api.model
     def _of(self, order, coupon):
         """Return the releases of a coupon for an order that are good yet."""
-        since = fields.Datetime.now() - timedelta(minutes=_VALID_MINUTES)
-        return self._all_of(order.uuid, order.company, coupon).filtered(
-            lambda release: release.create_date > since
-        )
+        found = self._all_of(order.uuid, order.company, coupon)
+        return found.filtered(_is_good)
 
     @api.model
     def _all_of(self, order_uuid, company, coupons):
         """Return the releases of coupons for an order, the last one first."""
-        return self.sudo().search(
-            [
-                ("order_uuid", "=", order_uuid),
-                ("company_id", "=", company.id),
-                ("coupon_id", "in", coupons.ids),
-            ]
-        )
-
-    def _total_fen(self):
-        return sum(self.mapped("worth_fen"))
+        return self.sudo().search(self._domain_of(order_uuid, company, coupons))
 
 
 class CouponRedemption(models.Model):
@@ -197,7 +217,7 @@ class CouponRedemption(models.Model):
             holder = holders.get(coupon.id)
             if cart is None or (holder and holder["state"] == "redeemed"):
                 continue
-            if coupon._wechat_worth_fen(cart) > releases._total_fen():
+            if coupon._wechat_worth_fen(cart) > _total_fen(releases):
                 channel = coupon.coupon_template_id._channel()
                 reason = self._ask_channel(channel, coupon, deadline)
                 if reason:
@@ -227,7 +247,7 @@ class CouponRedemption(models.Model):
     def _release_problems(self, releases):
         """Return what the manager reads; what is too much stays on the worklist."""
         problems = [self._release_problem()]
-        released = releases._total_fen()
+        released = _total_fen(releases)
         # Odoo rounds the discount for each tax.
         if (self.discount_fen or 0) > released + len(self.line_ids):
             values = {

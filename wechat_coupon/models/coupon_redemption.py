@@ -21,6 +21,7 @@ from odoo.addons.wechat_base.tools.exceptions import (
 
 from .. import const
 from ..tools.ledger import as_ledger
+from ..tools.paid import without_stopping
 from .coupon_reason import CONFLICT_REASONS, TIME_REASONS
 
 _logger = logging.getLogger(__name__)
@@ -965,13 +966,7 @@ class CouponRedemption(models.Model):
             lambda: self.env["coupon.redemption.line"]._add(conflicts, uses),
             lambda: conflicts._ask_manager("not_recorded"),
         ):
-            try:
-                with self.env.cr.savepoint():
-                    step()
-            except OperationalError:
-                raise
-            except Exception:
-                _logger.exception("Coupons of paid order %s", order.uuid)
+            without_stopping(self.env, order.uuid, step)
         return conflicts
 
     def _failure_columns(self, coupon, uses):

@@ -72,12 +72,14 @@ class CouponRedemptionLog(models.Model):
                        'template_id',
                        'order_uuid',
                        'pos_order_id',
+                       'sale_order_id',
                        'config_id',
                        'user_id',
                        'partner_id',
                        'discount_fen',
                        'order_total_fen',
                        'redeemed_at',
+                       'return_reason',
                        'needs_attention',
                        'settled_at',
                        'settled_by_id',
@@ -95,11 +97,14 @@ class CouponRedemptionLog(models.Model):
             BEGIN
                 RAISE EXCEPTION 'The log of coupon redemptions cannot be changed.';
             END $$;
-            CREATE OR REPLACE TRIGGER coupon_redemption_log_change
+            -- PostgreSQL 13 does not replace triggers.
+            DROP TRIGGER IF EXISTS coupon_redemption_log_change ON coupon_redemption;
+            CREATE TRIGGER coupon_redemption_log_change
                 AFTER UPDATE ON coupon_redemption FOR EACH ROW
                 WHEN (OLD.state IN ('redeemed', 'returned', 'conflict'))
                 EXECUTE FUNCTION coupon_redemption_log_change();
-            CREATE OR REPLACE TRIGGER coupon_redemption_log_keep
+            DROP TRIGGER IF EXISTS coupon_redemption_log_keep ON coupon_redemption_log;
+            CREATE TRIGGER coupon_redemption_log_keep
                 BEFORE UPDATE OR DELETE ON coupon_redemption_log FOR EACH ROW
                 EXECUTE FUNCTION coupon_redemption_log_keep();
             """

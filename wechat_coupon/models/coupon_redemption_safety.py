@@ -14,11 +14,14 @@ class CouponRedemption(models.Model):
         refusals += self._policy_refusals(order, coupons)
         if refusals:
             return refusals
-        fresh = coupons.filtered(
-            lambda coupon: not self._holds(holders.get(coupon.id), order)
+        held = coupons.filtered(
+            lambda coupon: self._holds(holders.get(coupon.id), order)
+        )
+        paid = held.filtered(
+            lambda coupon: holders[coupon.id]["state"] == "redeemed"
         )
         rules = self.env["coupon.risk.rule"]
-        return rules._judge_order(order, fresh, cart, coupons - fresh)
+        return rules._judge_order(order, coupons - held, cart, held - paid)
 
     def _policy_refusals(self, order, coupons):
         """Refuse more coupons of a channel than an order may have."""

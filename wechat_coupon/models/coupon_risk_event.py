@@ -18,7 +18,11 @@ class CouponRiskEvent(models.Model):
     _mail_post_access = "read"
 
     rule_id = fields.Many2one(
-        "coupon.risk.rule", required=True, readonly=True, index=True, ondelete="cascade"
+        "coupon.risk.rule",
+        required=True,
+        readonly=True,
+        index=True,
+        ondelete="restrict",
     )
     key = fields.Char(required=True, readonly=True)
     kind = fields.Selection(
@@ -37,7 +41,7 @@ class CouponRiskEvent(models.Model):
         readonly=True,
     )
     company_id = fields.Many2one(
-        "res.company", required=True, readonly=True, index=True, ondelete="cascade"
+        "res.company", required=True, readonly=True, index=True, ondelete="restrict"
     )
     config_id = fields.Many2one(
         "pos.config", string="Shop", readonly=True, ondelete="set null"

@@ -1,7 +1,8 @@
+import hashlib
 from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
 from odoo.addons.wechat_base.tools import money
 from odoo.addons.wechat_base.tools.columns import Fen
@@ -96,6 +97,38 @@ class CouponRiskRule(models.Model):
                     self.env._("Enter from when until when the shop is open.")
                 )
 
+    @api.constrains("config_ids", "company_id")
+    def _check_shops(self):
+        for rule in self:
+            # sudo: branches that the user does not see are branches all the same.
+            shops_sudo = rule.sudo().with_context(active_test=False).config_ids
+            strange = shops_sudo.filtered(
+                lambda shop, rule=rule: (
+                    rule.company_id not in shop.company_id.parent_ids
+                )
+            )
+            if strange:
+                raise ValidationError(
+                    self.env._(
+                        "%(shops)s is no shop of %(company)s or its branches.",
+                        shops=", ".join(strange.mapped("name")),
+                        company=rule.company_id.name,
+                    )
+                )
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_noticed(self):
+        # sudo: what was noticed elsewhere is evidence, too.
+        if self.env["coupon.risk.event"].sudo().search_count(
+            [("rule_id", "in", self.ids)], limit=1
+        ):
+            raise UserError(
+                self.env._(
+                    "The rule has noticed something, and that stays. Archive it "
+                    "instead."
+                )
+            )
+
     def action_view_events(self):
         """Open what the rules have noticed."""
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -129,14 +162,16 @@ class CouponRiskRule(models.Model):
         :param order: :class:`~.tools.cart.OrderRef`
         :param coupons: ``loyalty.card`` records
         :param cart: :class:`~.tools.cart.Cart`, or ``None``
-        :param held: ``loyalty.card`` records that the order has and keeps
+        :param held: ``loyalty.card`` records that the order has and keeps: goods may
+            have been added since
         :return: refusals as ``[(coupon, reason code, values)]``
         """
         kinds = ("customer_uses", "closed_hours", "value")
         refusals = []
+        held = held or coupons.browse()
         for rule in self._for(order.company, order.config, kinds):
-            before = held or coupons.browse()
-            for coupon in coupons:
+            before = held
+            for coupon in (held | coupons) if rule.kind == "value" else coupons:
                 found = getattr(rule, f"_found_{rule.kind}")
                 values = found(order, coupon, cart, before)
                 before |= coupon
@@ -198,24 +233,35 @@ class CouponRiskRule(models.Model):
         return {"count": count, "customer": partner.name or ""}
 
     @api.model
-    def _judge_miss(self, config):
+    def _judge_miss(self, config, code=None):
         """Look at a cashier who has entered a code that nobody knows.
 
+        :param str code: the code; the same one counts once in a minute, as the till
+            asks for it in two ways
         :return: whether the cashier has to stop
         """
         rules = self._for(config.company_id, config, ("wrong_codes",))
         blocked = False
         for rule in rules:
-            # As many as are all right may come at once.
-            key = f"coupon_risk:{rule.id}:{self.env.uid}"
-            wait = self.env["wechat.rate.guard"]._acquire(
-                key, rule.count + 1, rule.minutes * 60, rule.count + 1
-            )
-            if not wait:
+            if rule._is_miss_all_right(code):
                 continue
             rule._note_miss(config)
             blocked |= rule.action == "block"
         return blocked
+
+    def _is_miss_all_right(self, code):
+        """Count a wrong code, and say whether it is one of those that happen."""
+        guard = self.env["wechat.rate.guard"]
+        who = f"coupon_risk:{self.id}:{self.env.uid}"
+        # As many as are all right may come at once.
+        limit = (who, self.count + 1, self.minutes * 60, self.count + 1)
+        if guard._acquire(*limit):
+            return False
+        if code:
+            digest = hashlib.sha256(code.encode(errors="replace")).hexdigest()[:32]
+            if guard._acquire(f"{who}:{digest}", 1, 60):
+                guard._give_back(*limit)
+        return True
 
     # === NOTING === #
 
@@ -224,6 +270,7 @@ class CouponRiskRule(models.Model):
         self._add_event(
             {
                 "key": f"{order.uuid}:{coupon.id}",
+                "company_id": order.company.id,
                 "config_id": order.config.id,
                 "partner_id": (order.partner or coupon.partner_id).id,
                 "coupon_id": coupon.id,
@@ -239,7 +286,8 @@ class CouponRiskRule(models.Model):
         stretch = int(now.timestamp() // (self.minutes * 60))
         self._add_event(
             {
-                "key": f"{self.env.uid}:{stretch}",
+                "key": f"{self.env.uid}:{config.company_id.id}:{stretch}",
+                "company_id": config.company_id.id,
                 "config_id": config.id,
                 "values": {"count": self.count, "minutes": self.minutes},
             }
@@ -253,7 +301,6 @@ class CouponRiskRule(models.Model):
             "rule_id": self.id,
             "kind": self.kind,
             "action": self.action,
-            "company_id": self.company_id.id,
             "user_id": self.env.uid,
         }
         event = events._add(vals)

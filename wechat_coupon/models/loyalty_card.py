@@ -409,6 +409,21 @@ class LoyaltyCard(models.Model):
             .search([("code", "=", code), ("coupon_template_id", "!=", False)], limit=1)
         )
 
+    @api.model
+    def _wechat_is_odoos(self, code):
+        """Whether Odoo itself knows a code: a gift card, a promotion, another coupon.
+
+        :rtype: bool
+        """
+        # sudo: whether it is good for anything here, Odoo says.
+        cards_sudo = self.sudo().with_context(active_test=False)
+        known = [("code", "=", code), ("coupon_template_id", "=", False)]
+        rules_sudo = self.env["loyalty.rule"].sudo()
+        return bool(
+            cards_sudo.search_count(known, limit=1)
+            or rules_sudo.search_count([("code", "=", code)], limit=1)
+        )
+
     # === BUSINESS METHODS - ELIGIBILITY === #
 
     def _wechat_refusals(self, order, cart=None, held=False):

@@ -211,8 +211,7 @@ class PosConfig(models.Model):
             result = super().use_coupon_code(
                 code, creation_date, partner_id, pricelist_id
             )
-            # Odoo's own coupons are no misses; a code that nobody knows is.
-            if not result["successful"] and self._wechat_count_miss():
+            if not result["successful"] and self._wechat_count_miss(code):
                 message = self._wechat_message("too_many_tries")
                 result["payload"]["error_message"] = message
             return result
@@ -361,10 +360,10 @@ class PosConfig(models.Model):
                     time.monotonic() + const.TILL_DEADLINE,
                 )
             return coupon, None
-        if self._wechat_count_miss():
-            return cards, "too_many_tries"
-        if codes.is_payment_code(code):
+        if codes.is_payment_code(code) or cards._wechat_is_odoos(code):
             return cards, "unknown_code"
+        if self.env["wechat.rate.guard"]._acquire(*self._wechat_miss_limit()):
+            return cards, "too_many_tries"
         deadline = time.monotonic() + const.TILL_DEADLINE
         problem = "unknown_code"
         for channel in self.env["coupon.template"]._channels():
@@ -374,6 +373,8 @@ class PosConfig(models.Model):
                 self.env["wechat.rate.guard"]._give_back(*self._wechat_miss_limit())
                 return coupon.sudo(), None
             problem = trouble or problem
+        if problem == "unknown_code" and self._wechat_judge_miss(code):
+            problem = "too_many_tries"
         return cards, problem
 
     def _wechat_miss_limit(self):
@@ -385,14 +386,18 @@ class PosConfig(models.Model):
             const.MISSES_PER_MINUTE // 2,
         )
 
-    def _wechat_count_miss(self):
-        """Count a code that nobody knows.
+    def _wechat_count_miss(self, code=None):
+        """Count a code that nobody knows; Odoo's own ones are no misses.
 
         :return: whether there were too many
         """
-        return self.env["coupon.risk.rule"]._judge_miss(self) or self.env[
-            "wechat.rate.guard"
-        ]._acquire(*self._wechat_miss_limit())
+        if code and self.env["loyalty.card"]._wechat_is_odoos(code):
+            return False
+        too_fast = self.env["wechat.rate.guard"]._acquire(*self._wechat_miss_limit())
+        return bool(self._wechat_judge_miss(code) or too_fast)
+
+    def _wechat_judge_miss(self, code=None):
+        return self.env["coupon.risk.rule"]._judge_miss(self, code)
 
     def _wechat_reasons(self, coupon, order, cart, others=None):
         """Return why a coupon does not fit, as the till is told."""

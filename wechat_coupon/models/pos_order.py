@@ -1,14 +1,9 @@
-import logging
-
-from psycopg2 import OperationalError
-
 from odoo import fields, models
 
 from odoo.addons.wechat_base.tools import money
 
 from ..tools.cart import Cart, CartLine, OrderRef
-
-_logger = logging.getLogger(__name__)
+from ..tools.paid import without_stopping
 
 
 class PosOrder(models.Model):
@@ -30,52 +25,32 @@ class PosOrder(models.Model):
     def _wechat_redeem_coupons(self):
         """Write the coupons of the order into the ledger; never stops the order."""
         self.ensure_one()
-        try:
-            with self.env.cr.savepoint():
-                uses = self._wechat_coupon_uses()
-                if uses:
-                    self.env["coupon.redemption"]._redeem(
-                        self._wechat_order_ref(), uses
-                    )
-        except OperationalError:
-            # Odoo runs the request again.
-            raise
-        except Exception:
-            # A paid order is never lost: a person has to look at its coupons.
-            _logger.exception("Coupons of paid order %s", self.uuid)
-            self._wechat_record_failure()
+        if not self._wechat_guarded_step(self._wechat_redeem):
+            # A person has to look at its coupons.
+            self._wechat_guarded_step(self._wechat_record_failure)
+
+    def _wechat_redeem(self):
+        uses = self._wechat_coupon_uses()
+        if uses:
+            self.env["coupon.redemption"]._redeem(self._wechat_order_ref(), uses)
 
     def _wechat_guarded_step(self, step):
-        """Do what belongs to a paid order, without being able to stop it."""
-        try:
-            with self.env.cr.savepoint():
-                step()
-        except OperationalError:
-            # Odoo runs the request again.
-            raise
-        except Exception:
-            _logger.exception("Coupons of paid order %s", self.uuid)
+        """Do what belongs to a paid order; see :func:`~.tools.paid.without_stopping`.
+
+        :rtype: bool
+        """
+        return without_stopping(self.env, self.uuid, step)
 
     def _wechat_record_failure(self):
-        try:
-            with self.env.cr.savepoint():
-                lines = self._wechat_coupon_lines()
-                # The least that says what happened: what went wrong may be in the
-                # amounts.
-                uses = {
-                    coupon: {
-                        "order_name": self.pos_reference or self.name,
-                        "pos_order_id": self.id,
-                    }
-                    for coupon in lines.coupon_id.sudo()
-                }
-                self.env["coupon.redemption"]._record_failure(
-                    self._wechat_order_ref(), uses
-                )
-        except OperationalError:
-            raise
-        except Exception:
-            _logger.exception("Coupons of paid order %s are not recorded", self.uuid)
+        # The least that says what happened: what went wrong may be in the amounts.
+        values = {
+            "order_name": self.pos_reference or self.name,
+            "pos_order_id": self.id,
+        }
+        coupons = self._wechat_coupon_lines().coupon_id.sudo()
+        self.env["coupon.redemption"]._record_failure(
+            self._wechat_order_ref(), dict.fromkeys(coupons, values)
+        )
 
     def _wechat_mark_refunds(self):
         """Hook: what becomes of coupons whose goods this order gives back."""

@@ -134,14 +134,13 @@ class PosOrder(models.Model):
 
     def _wechat_is_meant(self, campaign_sudo):
         """Whether a campaign is for the customer; one that is broken is for nobody."""
-        try:
-            with self.env.cr.savepoint():
-                return campaign_sudo._is_for(self.partner_id)
-        except OperationalError:
-            raise
-        except Exception:
-            _logger.exception("Campaign %s", campaign_sudo.id)
-            return False
+        answer = []
+        without_stopping(
+            self.env,
+            self.uuid,
+            lambda: answer.append(campaign_sudo._is_for(self.partner_id)),
+        )
+        return bool(answer and answer[0])
 
     def _wechat_hand_out_one(self, template_sudo, source, **vals):
         """Make one new coupon for the order, once; where it may not be, make none.

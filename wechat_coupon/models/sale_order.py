@@ -16,6 +16,7 @@ from .. import const
 from ..tools import codes
 from ..tools.cart import Cart, CartLine, OrderRef
 from ..tools.ledger import as_ledger, is_ledger
+from ..tools.paid import without_stopping
 
 # What Odoo books on coupons by itself, the ledger books on guarded ones: see
 # `loyalty_card_sale.py`.
@@ -337,13 +338,32 @@ class SaleOrder(models.Model):
         """Override of `sale_loyalty`: the ledger is written with the order."""
         guarded = self.filtered(lambda order: order._wechat_coupons())
         for order in guarded:
-            refused = order._wechat_hold_coupons()
-            if refused and not order._wechat_is_paid():
+            if order._wechat_is_paid():
+                order._wechat_guarded_step(order._wechat_hold_coupons)
+            elif refused := order._wechat_hold_coupons():
                 raise UserError(refused)
         res = super().action_confirm()
         for order in guarded:
-            order._wechat_redeem_coupons()
+            if not order._wechat_is_paid():
+                order._wechat_redeem_coupons()
+            elif not order._wechat_guarded_step(order._wechat_redeem_coupons):
+                # A person has to look at its coupons.
+                order._wechat_guarded_step(order._wechat_record_failure)
         return res
+
+    def _wechat_guarded_step(self, step):
+        """Do what belongs to a paid order; see :func:`~.tools.paid.without_stopping`.
+
+        :rtype: bool
+        """
+        return without_stopping(self.env, self.name, step)
+
+    def _wechat_record_failure(self):
+        # The least that says what happened: what went wrong may be in the amounts.
+        values = {"order_name": self.name, "sale_order_id": self.id}
+        self._wechat_ledger()._record_failure(
+            self._wechat_order_ref(), dict.fromkeys(self._wechat_coupons(), values)
+        )
 
     def _wechat_redeem_coupons(self):
         """Write the coupons of a confirmed order into the ledger."""

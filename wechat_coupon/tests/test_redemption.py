@@ -367,8 +367,7 @@ class TestRedeem(CouponCase):
         self.assertEqual(conflict.settle_reason, "We bear it")
 
     @mute_logger(
-        "odoo.addons.wechat_coupon.models.coupon_redemption",
-        "odoo.addons.wechat_coupon.models.pos_order",
+        "odoo.addons.wechat_coupon.tools.paid",
     )
     def test_a_mistake_of_ours_does_not_stop_the_order(self):
         coupon = self.new_coupons()
@@ -601,7 +600,7 @@ class TestRedeem(CouponCase):
         self.assertEqual(self.redemptions(coupon).state, "redeemed")
         self.assertGreater(self.redemptions(coupon).order_total_fen, 2**31)
 
-    @mute_logger("odoo.addons.wechat_coupon.models.pos_order")
+    @mute_logger("odoo.addons.wechat_coupon.tools.paid")
     def test_broken_amounts(self):
         def broken(*_args):
             raise ValueError("broken")

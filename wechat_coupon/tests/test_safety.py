@@ -1,4 +1,4 @@
-from datetime import datetime
+from datetime import datetime, timedelta
 from unittest.mock import patch
 from uuid import uuid4
 
@@ -117,6 +117,21 @@ class TestRiskRules(CouponCase):
         self.assertEqual(self.events(rule).action, "block")
         self.assertEqual(rule.event_count, 1)
 
+    def test_value_of_what_is_added_later(self):
+        """Held for little, and then the expensive goods are scanned."""
+        template = self.new_template(
+            name="Percent", coupon_type="percent", percent_off=50, threshold=0
+        )
+        coupon = template._generate(1)
+        self.rule("value", limit_fen=2000, action="block")
+        self.assertTrue(self.reserve("u1", coupon, self.cart((self.tea, 4000)))["ok"])
+        answer = self.reserve("u1", coupon, self.cart((self.tea, 9000)))
+        self.assertEqual(self.refusal_codes(answer), ["risk_blocked"])
+        # What is paid is paid, and asked again without harm.
+        self.assertTrue(self.reserve("u1", coupon, self.cart((self.tea, 4000)))["ok"])
+        self.pay("u1", coupon)
+        self.assertTrue(self.reserve("u1", coupon, self.cart((self.tea, 9000)))["ok"])
+
     def test_customer_uses(self):
         rule = self.rule("customer_uses", count=2, minutes=60, action="block")
         coupons = self.new_coupons(4)
@@ -204,6 +219,53 @@ class TestRiskRules(CouponCase):
         coupon = self.new_coupons()
         answer = self.till.wechat_coupon_lookup(coupon.code, "u1", False, False)
         self.assertTrue(answer["ok"])
+
+    def test_wrong_codes_of_honest_cashiers(self):
+        """What Odoo knows is no wrong code, and the till asks for a code twice."""
+        rule = self.rule("wrong_codes", count=1, minutes=30, action="block")
+        program = self.env["loyalty.program"].create(
+            {"name": "Own", "program_type": "gift_card", "company_id": self.company.id}
+        )
+        cards = self.env["loyalty.card"].create(
+            [
+                {"program_id": program.id, "code": f"OWN-{number}", "points": 0}
+                for number in range(3)
+            ]
+        )
+        now = fields.Datetime.to_string(fields.Datetime.now())
+        for code in [*cards.mapped("code"), "WRONG-1"]:
+            for _time in range(2):
+                self.till.wechat_coupon_lookup(code, "u1", False, False)
+                self.till.use_coupon_code(code, now, False, False)
+        self.assertFalse(self.events(rule))
+        for code in ("WRONG-2", "WRONG-3"):
+            self.till.wechat_coupon_lookup(code, "u1", False, False)
+            result = self.till.use_coupon_code(code, now, False, False)
+        self.assertIn("Too many", result["payload"]["error_message"])
+        self.assertEqual(len(self.events(rule)), 1)
+
+    def test_rules_of_the_company_above(self):
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        other = self.env["res.company"].create({"name": "Other"})
+        rule = self.rule("wrong_codes", count=0, minutes=30)
+        shop = self.new_config("Branch shop", branch)
+        rule._judge_miss(shop, "WRONG-1")
+        rule._judge_miss(shop, "WRONG-2")
+        self.assertEqual(self.events(rule).company_id, branch)
+        manager = self.new_user(
+            "branch_boss", "wechat_coupon.coupon_group_manager", company=branch
+        )
+        seen = rule.with_user(manager).with_context(allowed_company_ids=branch.ids)
+        self.assertEqual(seen.kind, "wrong_codes")
+        with self.assertRaises(AccessError):
+            seen.active = False
+        with self.assertRaisesRegex(UserError, "Archive"):
+            rule.unlink()
+        rule.config_ids = shop
+        with self.assertRaisesRegex(ValidationError, "no shop"):
+            rule.company_id = other
 
     def test_shops(self):
         other = self.new_config("Shop 2")
@@ -466,6 +528,24 @@ class TestEmergency(SandboxCase):
         # WeChat is back, and says that the coupon is good.
         self.sandbox.call("DELETE", "faults")
         self.assertTrue(self.reserve("u1", self.coupon, large)["ok"])
+
+    def test_released_again(self):
+        """A manager who is asked again after half an hour releases nothing more."""
+        self.down()
+        self.release()
+        releases = self.env["coupon.emergency.release"].search([])
+        self.env.cr.execute(
+            "UPDATE coupon_emergency_release SET create_date = create_date - %s",
+            [timedelta(minutes=31)],
+        )
+        self.env.invalidate_all()
+        answer = self.reserve("u1", self.coupon)
+        self.assertEqual(self.refusal_codes(answer), ["remote_unavailable"])
+        for _tap in range(2):
+            self.release()
+        self.assertTrue(self.reserve("u1", self.coupon)["ok"])
+        again = self.env["coupon.emergency.release"].search([]) - releases
+        self.assertEqual(again.worth_fen, 0)
 
     def test_worth_before_the_discount(self):
         """The till's total is what is left after the coupon."""

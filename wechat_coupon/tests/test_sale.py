@@ -7,6 +7,7 @@ from uuid import uuid4
 from odoo import Command, fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from .common import CouponCase
 
@@ -413,6 +414,32 @@ class TestSale(SaleCase):
         conflict = self.redemptions(self.coupon, "conflict")
         self.assertEqual(conflict.sale_order_id.id, order.id)
         self.assertTrue(conflict.needs_attention)
+
+    def test_paid_online_and_a_mistake_of_ours(self):
+        """A mistake in our own code stops no paid order; a person looks at it."""
+        for method in ("_reserve", "_redeem"):
+            order = self.new_order()
+            coupon = self.new_coupons()
+            self.apply(order, coupon)
+            self.pay_online(order, "done")
+            ledger = type(self.env["coupon.redemption"])
+            broken = patch.object(ledger, method, side_effect=ValueError)
+            with broken, mute_logger("odoo.addons.wechat_coupon.tools.paid"):
+                order.sudo().action_confirm()
+            self.assertEqual(order.state, "sale")
+            state = {"_reserve": "redeemed", "_redeem": "conflict"}[method]
+            redemption = self.redemptions(coupon, state)
+            self.assertEqual(redemption.sale_order_id.id, order.id)
+            self.assertEqual(redemption.needs_attention, method == "_redeem")
+
+    def test_not_paid_and_a_mistake_of_ours(self):
+        order = self.new_order()
+        self.apply(order, self.coupon)
+        ledger = type(self.env["coupon.redemption"])
+        broken = patch.object(ledger, "_redeem", side_effect=ValueError)
+        with broken, self.assertRaises(ValueError), self.env.cr.savepoint():
+            order.action_confirm()
+        self.assertEqual(order.state, "draft")
 
     def test_paid_before_it_was_cancelled(self):
         """Money of the first time does not get the discount a second time."""
