@@ -399,7 +399,7 @@ class CouponCampaign(models.Model):
         :rtype: ``res.partner`` records
         """
         self.ensure_one()
-        contacts = self.env["res.partner"].with_user(
+        contacts = self.env["res.partner"]._wechat_seen_by(
             self.filter_user_id or self.create_uid
         )
         chosen = Domain(literal_eval(self.domain or "[]"))

@@ -190,6 +190,50 @@ class CouponRedemption(models.Model):
         )
         return self.env.cr.fetchone()
 
+    @api.model
+    def _before_merge(self, sources, target):
+        """Let what several contacts have used count for the one that they become.
+
+        Slots are moved behind those that are taken: the uses are counted, and the
+        slots that are free stay free.
+
+        :param sources: ``res.partner`` records that become ``target``
+        :param target: ``res.partner`` record
+        """
+        self.flush_model()
+        self.env.cr.execute(
+            """
+            WITH moved AS (
+                SELECT id,
+                       row_number() OVER (PARTITION BY template_id ORDER BY id) AS n,
+                       row_number() OVER (
+                           PARTITION BY template_id, slot_day ORDER BY id) AS n_day
+                  FROM coupon_redemption
+                 WHERE customer_key = ANY(%(sources)s)
+            )
+            UPDATE coupon_redemption r
+               SET customer_key = %(target)s,
+                   customer_slot = moved.n + CASE
+                       WHEN r.customer_slot IS NOT NULL THEN coalesce((
+                           SELECT max(t.customer_slot) FROM coupon_redemption t
+                            WHERE t.template_id = r.template_id
+                              AND t.customer_key = %(target)s), 0) END,
+                   customer_day_slot = moved.n_day + CASE
+                       WHEN r.customer_day_slot IS NOT NULL THEN coalesce((
+                           SELECT max(t.customer_day_slot) FROM coupon_redemption t
+                            WHERE t.template_id = r.template_id
+                              AND t.customer_key = %(target)s
+                              AND t.slot_day = r.slot_day), 0) END
+              FROM moved
+             WHERE r.id = moved.id
+            """,
+            {
+                "sources": [f"p{partner.id}" for partner in sources],
+                "target": f"p{target.id}",
+            },
+        )
+        self.invalidate_model(_COLUMNS)
+
     # === BUSINESS METHODS - RESERVE === #
 
     def _refusals(self, order, coupons, cart, holders):

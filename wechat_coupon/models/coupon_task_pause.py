@@ -18,6 +18,19 @@ class CouponTemplate(models.Model):
         self._tell_pause()
         return res
 
+    def _is_resumed(self):
+        """Override of ``coupon.template``: unless the channel is still to be told."""
+        # sudo: tasks are technical.
+        last_sudo = (
+            self.env["coupon.task"]
+            .sudo()
+            .search([("template_id", "=", self.id), ("kind", "=", "pause")], limit=1)
+        )
+        return self._channel()._pauses_there and last_sudo.remote_state in (
+            False,
+            "done",
+        )
+
     def _tell_pause(self):
         for template in self:
             if template._channel()._pauses_there:

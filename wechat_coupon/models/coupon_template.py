@@ -448,17 +448,20 @@ class CouponTemplate(models.Model):
 
     def _compute_task(self):
         # sudo: tasks are technical; their outcome concerns whoever reads this.
-        tasks = self.env["coupon.task"].sudo()
+        tasks_sudo = self.env["coupon.task"].sudo()
+        groups = tasks_sudo._read_group(
+            [
+                ("template_id", "in", self.ids),
+                ("kind", "in", const.TEMPLATE_TASKS),
+            ],
+            ["template_id"],
+            ["id:max"],
+        )
+        last = {template.id: tasks_sudo.browse(last_id) for template, last_id in groups}
         for template in self:
-            last_sudo = tasks.search(
-                [
-                    ("template_id", "in", template.ids),
-                    ("kind", "in", const.TEMPLATE_TASKS),
-                ],
-                limit=1,
-            )
-            template.task_state = last_sudo.remote_state
-            template.task_error = last_sudo.remote_error
+            task_sudo = last.get(template._origin.id, tasks_sudo.browse())
+            template.task_state = task_sudo.remote_state
+            template.task_error = task_sudo.remote_error
 
     def _compute_counts(self):
         coupons = dict(
@@ -1003,7 +1006,7 @@ class CouponTemplate(models.Model):
         self.ensure_one()
         values = {
             "name": self.name,
-            "pos_config_ids": [Command.set(self.pos_config_ids.ids)],
+            "pos_config_ids": [Command.set(self._whole_ids("pos_config_ids"))],
             "company_id": self.company_id.id,
             "currency_id": self.currency_id.id,
         }
@@ -1025,6 +1028,22 @@ class CouponTemplate(models.Model):
             )
         return values
 
+    def _whole_ids(self, name):
+        """Return the ids in a list of the template, with those that are not shown.
+
+        Who changes a name need not see all shops, and archived ones come back.
+
+        :param str name: of a many2many field
+        :rtype: list[int]
+        """
+        # sudo: record rules hide shops and products. What is in the cache was read
+        # under somebody's rules, and what is read here is not for everybody.
+        whole_sudo = self.sudo().with_context(active_test=False)
+        self.invalidate_recordset([name])
+        ids = whole_sudo[name].ids
+        self.invalidate_recordset([name], flush=False)
+        return ids
+
     def _program_terms(self):
         """Return the rule and the reward of the program, in the currency.
 
@@ -1045,7 +1064,7 @@ class CouponTemplate(models.Model):
     def _rule_values(self):
         self.ensure_one()
         return {
-            "product_ids": [Command.set(self.product_ids.ids)],
+            "product_ids": [Command.set(self._whole_ids("product_ids"))],
             "product_category_id": self.product_category_id.id,
             "product_tag_id": self.product_tag_id.id,
             # 0 and not 1: half a kilogram is also a purchase.
@@ -1081,7 +1100,7 @@ class CouponTemplate(models.Model):
             if percent
             else 0,
             "discount_applicability": "specific" if scoped else "order",
-            "discount_product_ids": [Command.set(self.product_ids.ids)],
+            "discount_product_ids": [Command.set(self._whole_ids("product_ids"))],
             "discount_product_category_id": self.product_category_id.id,
             "discount_product_tag_id": self.product_tag_id.id,
         }
@@ -1212,7 +1231,16 @@ class CouponTemplate(models.Model):
             if self.state == "live" and state == "review":
                 # A changed text is in review; the coupons themselves stay good.
                 return
+            if self.state == "paused" and state == "live" and not self._is_resumed():
+                return
             self._set_state(state)
+
+    def _is_resumed(self):
+        """Whether a paused template goes on because its channel does.
+
+        Where nobody told the channel of the pause, it says nothing about it.
+        """
+        return False
 
     def _notify(self, message, kind="success", sticky=False):
         return {

@@ -82,18 +82,6 @@ class CouponTemplate(models.Model):
             # WeChat wants a number; ours are not limited unless somebody says so.
             template.stock = template.stock or (_WECHAT_STOCK if is_remote else 0)
 
-    @api.depends("stock")
-    def _compute_handed_out(self):
-        # sudo: the counter is technical; its number concerns whoever reads this.
-        rows = self.env["coupon.template.stock"].sudo()
-        taken = {
-            row.template_id.id: row.handed_out
-            for row in rows.search([("template_id", "in", self.ids)])
-        }
-        for template in self:
-            template.handed_out = taken.get(template._origin.id, 0)
-            template.stock_left = max(template.stock - template.handed_out, 0)
-
     # === CONSTRAINTS AND ONCHANGE METHODS === #
 
     @api.constrains("stock")
@@ -191,8 +179,11 @@ class CouponTemplate(models.Model):
         :rtype: Domain
         """
         self.ensure_one()
-        companies = self.env["res.company"].search(
-            [("id", "child_of", self.company_id.id)]
+        # sudo: customers of branches that the user does not see are meant as well.
+        companies = (
+            self.env["res.company"]
+            .sudo()
+            .search([("id", "child_of", self.company_id.id)])
         )
         domain = Domain("company_id", "in", [False, *companies.ids])
         if self.audience == "tags":
@@ -250,7 +241,9 @@ class CouponTemplate(models.Model):
         self.ensure_one()
         contacts = partners
         if self.audience == "filter":
-            contacts = partners.with_user(self.audience_user_id or self.create_uid)
+            contacts = partners._wechat_seen_by(
+                self.audience_user_id or self.create_uid
+            )
         found = contacts.search(self._audience() & Domain("id", "in", partners.ids))
         return partners & partners.browse(found.ids)
 

@@ -35,7 +35,7 @@ class CouponTemplate(models.Model):
             return template
         # Who waits here begins again when the other one has written the template.
         self.env.cr.execute(
-            "SELECT id FROM coupon_template WHERE id = %s FOR UPDATE",
+            "SELECT id FROM coupon_template WHERE id = %s FOR NO KEY UPDATE",
             [self.id],
             log_exceptions=False,
         )

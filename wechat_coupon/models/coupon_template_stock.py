@@ -1,4 +1,4 @@
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.tools import SQL
 
 
@@ -102,22 +102,24 @@ class CouponTemplateStock(models.Model):
 class CouponTemplate(models.Model):
     _inherit = "coupon.template"
 
+    @api.depends("stock")
     def _compute_handed_out(self):
-        """Extended: where nothing is counted, these are the coupons that exist."""
-        res = super()._compute_handed_out()
-        # sudo: as for the counter.
+        # sudo: counters are technical; their numbers concern whoever reads this.
         counters_sudo = self.env["coupon.template.stock"].sudo()
         limited = self.filtered("stock")
-        counted = counters_sudo.search([("template_id", "in", limited.ids)]).template_id
-        others = self - counted
+        counts = {
+            counter.template_id.id: counter.handed_out
+            for counter in counters_sudo.search([("template_id", "in", limited.ids)])
+        }
+        # Where nothing is counted, these are the coupons that exist.
+        others = self.filtered(lambda template: template._origin.id not in counts)
         cards_sudo = self.env["loyalty.card"].sudo().with_context(active_test=False)
         groups = cards_sudo._read_group(
             [("coupon_template_id", "in", others.ids)],
             ["coupon_template_id"],
             ["__count"],
         )
-        counts = {template.id: count for template, count in groups}
-        for template in others:
+        counts.update({template.id: count for template, count in groups})
+        for template in self:
             template.handed_out = counts.get(template._origin.id, 0)
             template.stock_left = max(template.stock - template.handed_out, 0)
-        return res

@@ -94,6 +94,7 @@ class LoyaltyCard(models.Model):
         string="OpenID",
         readonly=True,
         copy=False,
+        index="btree_not_null",
         groups="wechat_coupon.coupon_group_manager,wechat_coupon.coupon_group_auditor",
     )
     wechat_identity_id = fields.Many2one(

@@ -8,6 +8,7 @@ from odoo.exceptions import UserError
 from odoo.addons.wechat_base.tools import money
 
 from ..tools import codes
+from ..tools.paid import without_stopping
 
 _logger = logging.getLogger(__name__)
 

@@ -205,6 +205,9 @@ class TestChannelFavor(PayCase):
             [("template_id", "=", self.offer.id), ("kind", "=", "pause")]
         )
         self.assertEqual(len(tasks), 1)
+        # WeChat goes on until it is told, and we do not follow it meanwhile.
+        channel._refresh(self.offer)
+        self.assertEqual(self.offer.state, "paused")
         self.publish_tasks(self.offer)
         self.assertEqual(channel._stock(self.offer)["status"], "paused")
         self.assertEqual((self.offer.state, tasks.remote_state), ("paused", "done"))
@@ -214,6 +217,15 @@ class TestChannelFavor(PayCase):
         self.publish_tasks(self.offer)
         self.assertEqual(channel._stock(self.offer)["status"], "running")
         self.assertEqual(self.offer.state, "live")
+
+    def test_paused_and_resumed_on_wechats_own_pages(self):
+        self.publish(self.offer)
+        self.let_it_begin()
+        channel = self.env["coupon.channel.favor"]
+        for verb, state in (("pause", "paused"), ("restart", "live")):
+            channel._stock_verb(self.offer, verb, uuid4().hex)
+            channel._refresh(self.offer)
+            self.assertEqual(self.offer.state, state)
 
     def used_elsewhere(self):
         """The customer pays somewhere else; the number of the coupon."""

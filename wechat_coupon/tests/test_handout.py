@@ -205,6 +205,23 @@ class TestHandout(HandoutCase):
         with self.assertRaisesRegex(UserError, "Customer 1"):
             stranger.action_start()
 
+    def test_whoever_asks_the_filter_is_the_same(self):
+        """A till of another company asks with the eyes of who chose the filter."""
+        template = self.new_template(
+            audience="filter", audience_domain="[('name', 'like', 'Customer 3')]"
+        )
+        template._write_guarded({"audience_user_id": self.manager.id})
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        self.people[3].company_id = branch
+        self.manager.company_ids += branch
+        cashier = self.new_user("far", "point_of_sale.group_pos_user", company=branch)
+        # sudo: as tills read templates.
+        asked = template.with_user(cashier).sudo()
+        asked = asked.with_context(allowed_company_ids=branch.ids)
+        self.assertEqual(asked._allowed(self.people), self.people[3])
+
     def test_marketing_coupons_go_by_campaign(self):
         template = self.new_template(attribute="marketing")
         with self.assertRaisesRegex(UserError, "by a campaign"):

@@ -52,6 +52,26 @@ class TestLimits(TermsCase):
         # Neither are coupons of another template.
         self.assertTrue(self.hold("u4", self.new_coupons())["ok"])
 
+    def test_merged_contacts(self):
+        """Two contacts that are one customer have no limit for each."""
+        coupons = self.limited(count=6, use_limit=3, use_limit_day=3)
+        twin, third = self.customer.copy(), self.customer.copy()
+        for number, partner in enumerate((self.customer, twin, third)):
+            self.assertTrue(self.hold(f"u{number}", coupons[number], partner)["ok"])
+        wizard = self.env["base.partner.merge.automatic.wizard"].create({})
+        wizard._merge((self.customer + twin).ids, self.customer)
+        self.assertTrue(self.hold("u3", coupons[3])["ok"])
+        self.assert_refused(self.hold("u4", coupons[4]), "use_limit")
+        # Beyond the limit now; nothing is undone.
+        wizard._merge((self.customer + third).ids, self.customer)
+        held = self.redemptions(coupons, "reserved")
+        self.assertEqual(len(set(held.mapped("customer_slot"))), 4)
+        self.assertEqual(set(held.mapped("customer_key")), {f"p{self.customer.id}"})
+        for number in (0, 3):
+            self.till.wechat_coupon_release(f"u{number}")
+        self.assertTrue(self.hold("u4", coupons[4])["ok"])
+        self.assert_refused(self.hold("u5", coupons[5]), "use_limit")
+
     def test_released_is_free(self):
         coupons = self.limited(use_limit=1)
         self.hold("u1", coupons[0])

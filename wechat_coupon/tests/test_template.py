@@ -1,6 +1,6 @@
 from datetime import datetime, timedelta
 
-from odoo import fields
+from odoo import Command, fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import Form, tagged
 
@@ -272,6 +272,33 @@ class TestTemplate(CouponCase):
         template = form.save()
         self.assertEqual(template.amount_fen, 880)
         self.assertEqual(template.title, "Form")
+
+    def test_renamed_by_somebody_who_does_not_see_all(self):
+        """Archived shops, and those of others, stay on the coupon."""
+        branch = self.env["res.company"].create(
+            {"name": "Branch", "parent_id": self.company.id}
+        )
+        shops = self.config | self.new_config("Gone") | self.new_config("Far", branch)
+        template = self.new_template(pos_config_ids=[Command.set(shops.ids)])
+        shops[1].active = False
+        self.env.flush_all()
+        self.env.invalidate_all()
+        seen = template.with_user(self.manager)
+        self.assertEqual(seen.pos_config_ids, self.config)
+        seen.name = "Renamed"
+        self.assertEqual(seen.pos_config_ids, self.config)
+        self.env.invalidate_all()
+        program = template.program_id.with_context(active_test=False)
+        self.assertEqual(program.name, "Renamed")
+        self.assertEqual(program.pos_config_ids, shops)
+
+    def test_pause_is_ours(self):
+        """A channel that was not told of the pause does not end it."""
+        self.template.action_pause()
+        self.template._follow_remote("live")
+        self.assertEqual(self.template.state, "paused")
+        self.template._follow_remote("ended")
+        self.assertEqual(self.template.state, "ended")
 
 
 @tagged("post_install", "-at_install")

@@ -13,4 +13,5 @@ class MergePartnerAutomatic(models.TransientModel):
         """
         # sudo: whoever may merge contacts need not read coupons.
         self.env["coupon.issue"].sudo()._before_merge(src_partners, dst_partner)
+        self.env["coupon.redemption"].sudo()._before_merge(src_partners, dst_partner)
         return super()._update_foreign_keys(src_partners, dst_partner)

@@ -146,9 +146,9 @@ class WechatPayController(http.Controller):
         tx_sudo = _transaction(tx_id, access_token)
         # Once only: whoever comes with it again has not been sent by us.
         kept = request.session.pop(_OAUTH, None) or {}
-        if kept.get("tx") != tx_id or not consteq(
-            state, _state(tx_sudo, kept.get("nonce"))
-        ):
+        if kept.get("tx") != tx_id or not state.isascii():
+            raise NotFound()
+        if not consteq(state, _state(tx_sudo, kept.get("nonce"))):
             raise NotFound()
         account_sudo = tx_sudo.provider_id._wechat_service_account()
         try:
@@ -211,7 +211,8 @@ def _transaction(tx_id, access_token):
     # sudo: a customer is no user; the token says whose payment it is.
     tx_sudo = request.env["payment.transaction"].sudo().browse(tx_id).exists()
     if (
-        not tx_sudo
+        not (isinstance(access_token, str) and access_token.isascii())
+        or not tx_sudo
         or tx_sudo.provider_code != "wechat_pay"
         or tx_sudo.operation != "online_redirect"
         or not payment_utils.check_access_token(

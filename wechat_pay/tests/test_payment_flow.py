@@ -388,6 +388,16 @@ class TestInsideWechat(WebCase):
         self.assertEqual(self.url_open(back).status_code, 404)
         self.assertFalse(self.rows(tx))
 
+    def test_odd_states_and_tokens(self):
+        """Letters beyond ASCII cannot be compared; it is none of ours, and no error."""
+        tx = self.make_tx()
+        back = self.visit(tx)
+        self.assertEqual(
+            self.url_open(back.replace("state=", "state=%C3%A9")).status_code, 404
+        )
+        odd = back.replace("access_token=", "access_token=%E5%88%B8")
+        self.assertEqual(self.url_open(odd).status_code, 404)
+
     def test_coming_back_twice(self):
         tx = self.make_tx()
         back = self.visit(tx)
