@@ -388,6 +388,7 @@ class CouponCampaign(models.Model):
         return self.state == "running" and self._covers(self._today())
 
     def _covers(self, day):
+        """Whether the campaign is for what happens on a day."""
         return self.date_from <= day and (not self.date_to or day <= self.date_to)
 
     def _customers(self, domain=Domain.TRUE):
@@ -427,7 +428,7 @@ class CouponCampaign(models.Model):
             lunar.festival(self.festival, year) - ahead
             for year in (today.year, today.year + 1, today.year + 2)
         )
-        return next(found for found in days if found >= today)
+        return next((found for found in days if found >= today), False)
 
     # === WHAT IS DUE === #
 
@@ -588,14 +589,30 @@ class CouponCampaign(models.Model):
         today = self._today()
         first = (self.last_day or today - timedelta(days=1)) + timedelta(days=1)
         day = max(first, today - timedelta(days=CATCH_UP - 1))
+        if first < day:
+            self._log_missed(first, day - timedelta(days=1))
         while day <= today:
-            if self._covers(day):
+            # Who was new on the last day gets the coupon on the next one.
+            happened = day - timedelta(days=self.trigger == "new_customer")
+            if self._covers(happened):
                 self._run_day(day)
             day += timedelta(days=1)
         values = {"last_day": max(today, self.last_day or today), "problem": False}
         if self.date_to and self.date_to < today:
             values["state"] = "ended"
         self.write(values)
+
+    def _log_missed(self, first, last):
+        """Say which days were not made up for."""
+        self._message_log(
+            body=self.env._(
+                "Nothing was handed out for the days from %(first)s to %(last)s: the "
+                "server or its scheduled action did not run for too long. Make a "
+                "hand-out for the customers of these days.",
+                first=format_date(self.env, first),
+                last=format_date(self.env, last),
+            )
+        )
 
     def _run_day(self, day):
         for occasion, domain in self._due(day):

@@ -20,8 +20,10 @@ class CouponTemplate(models.Model):
         """Return what the poster's QR code holds.
 
         :raises UserError: if customers cannot get the coupon now
+        :raises AccessError: if the user may not hand it out: who prints makes a link
         """
         self.ensure_one()
+        self._check_manager()
         url = self.state == "live" and self._channel()._claim_url(self)
         if not url:
             raise UserError(

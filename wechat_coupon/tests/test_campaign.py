@@ -180,6 +180,31 @@ class TestCampaign(CampaignCase):
         self.run_at(now + timedelta(days=2))
         self.assertEqual(len(self.coupons()), 1)
 
+    def test_new_customers_of_the_first_and_the_last_day(self):
+        """Those of the day before the campaign are not meant; of its last day, yes."""
+        now = fields.Datetime.now()
+        campaign = self.new_campaign(trigger="new_customer")
+        today = campaign._today()
+        for days, person in zip((-1, 0, 1, 2, -9), self.people, strict=True):
+            self.env.cr.execute(
+                "UPDATE res_partner SET create_date = %s WHERE id = %s",
+                [now + timedelta(days=days), person.id],
+            )
+        self.env.invalidate_all()
+        campaign.sudo().write({"date_to": today + timedelta(days=1)})
+        for day in range(4):
+            self.run_at(now + timedelta(days=day))
+        self.assertEqual(self.coupons().partner_id, self.people[1:3])
+        self.assertEqual(campaign.state, "ended")
+
+    def test_days_that_were_missed(self):
+        campaign = self.new_campaign(trigger="birthday")
+        now = fields.Datetime.now()
+        self.run_at(now + timedelta(days=7))
+        self.assertFalse(campaign.message_ids.filtered(lambda m: "Nothing" in m.body))
+        self.run_at(now + timedelta(days=20))
+        self.assertIn("Nothing was handed out", campaign.message_ids[0].body)
+
     def test_who_has_not_come_for_a_while(self):
         for person in self.people[:2]:
             self.pay(str(uuid4()), partner_id=person.id)

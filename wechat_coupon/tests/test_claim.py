@@ -207,6 +207,15 @@ class TestClaim(ClaimCase):
         with self.assertRaisesRegex(Exception, "Publish it first"):
             self.html("wechat_coupon.report_poster_a4", draft)
 
+    def test_posters_are_for_who_hands_out(self):
+        """Printing one makes its link."""
+        links = self.env["coupon.claim.link"]
+        count = links.search_count([])
+        template = self.new_template().with_user(self.auditor)
+        with self.assertRaises(AccessError):
+            template._poster_url()
+        self.assertEqual(links.search_count([]), count)
+
     def test_coupons_to_cut_out(self):
         coupons = self.new_coupons(3)
         html = self.html("wechat_coupon.report_cards", coupons)
