@@ -1003,7 +1003,7 @@ class CouponTemplate(models.Model):
         self.ensure_one()
         values = {
             "name": self.name,
-            "pos_config_ids": [Command.set(self.pos_config_ids.ids)],
+            "pos_config_ids": [Command.set(self._all_ids("pos_config_ids"))],
             "company_id": self.company_id.id,
             "currency_id": self.currency_id.id,
         }
@@ -1034,7 +1034,9 @@ class CouponTemplate(models.Model):
         self.ensure_one()
         program = self.program_id.with_context(active_test=False)
         scoped = bool(
-            self.product_ids or self.product_category_id or self.product_tag_id
+            self._all_ids("product_ids")
+            or self.product_category_id
+            or self.product_tag_id
         )
         rule = self._rule_values() if self.threshold_fen or scoped else None
         return {
@@ -1042,10 +1044,28 @@ class CouponTemplate(models.Model):
             "reward_ids": _one_of(program.reward_ids, self._reward_values(scoped)),
         }
 
+    def _all_ids(self, name):
+        """Return what a list of the template holds, whoever asks.
+
+        Without a shop or product that the user does not see, or that was archived,
+        the coupon would be good where it is not meant to be.
+
+        :param str name: a many2many field
+        :rtype: list[int]
+        """
+        self.ensure_one()
+        # What was read before may be what some user sees.
+        self.invalidate_recordset([name])
+        # sudo: see above; none of them is shown.
+        found = self.sudo().with_context(active_test=False)[name].ids
+        # The user goes on seeing his own.
+        self.invalidate_recordset([name])
+        return found
+
     def _rule_values(self):
         self.ensure_one()
         return {
-            "product_ids": [Command.set(self.product_ids.ids)],
+            "product_ids": [Command.set(self._all_ids("product_ids"))],
             "product_category_id": self.product_category_id.id,
             "product_tag_id": self.product_tag_id.id,
             # 0 and not 1: half a kilogram is also a purchase.
@@ -1081,7 +1101,7 @@ class CouponTemplate(models.Model):
             if percent
             else 0,
             "discount_applicability": "specific" if scoped else "order",
-            "discount_product_ids": [Command.set(self.product_ids.ids)],
+            "discount_product_ids": [Command.set(self._all_ids("product_ids"))],
             "discount_product_category_id": self.product_category_id.id,
             "discount_product_tag_id": self.product_tag_id.id,
         }
@@ -1093,6 +1113,8 @@ class CouponTemplate(models.Model):
         """
         for template in self.filtered("program_id"):
             program = as_ledger(template.program_id.with_context(active_test=False))
+            # The lists are compared with what there is, not with what somebody sees.
+            program.invalidate_recordset(["pos_config_ids"])
             values = template._program_values()
             if terms:
                 values.update(template._program_terms())
