@@ -191,8 +191,11 @@ class CouponTemplate(models.Model):
         :rtype: Domain
         """
         self.ensure_one()
-        companies = self.env["res.company"].search(
-            [("id", "child_of", self.company_id.id)]
+        # sudo: the branches need not be those in which the user works at present.
+        companies = (
+            self.env["res.company"]
+            .sudo()
+            .search([("id", "child_of", self.company_id.id)])
         )
         domain = Domain("company_id", "in", [False, *companies.ids])
         if self.audience == "tags":
@@ -250,9 +253,21 @@ class CouponTemplate(models.Model):
         self.ensure_one()
         contacts = partners
         if self.audience == "filter":
-            contacts = partners.with_user(self.audience_user_id or self.create_uid)
+            contacts = self._seen_by(self.audience_user_id or self.create_uid, partners)
         found = contacts.search(self._audience() & Domain("id", "in", partners.ids))
         return partners & partners.browse(found.ids)
+
+    @api.model
+    def _seen_by(self, user, records):
+        """Return records as a user sees them who is not the one that asks.
+
+        In all companies of that user: those chosen by whoever asks are none of his
+        business, and Odoo refuses those that are not his.
+
+        :param user: ``res.users`` record
+        :param records: records of any model
+        """
+        return records.with_user(user).with_context(allowed_company_ids=[])
 
     def _check_source(self, source):
         """Refuse to hand the coupon out in a way that it is not for.

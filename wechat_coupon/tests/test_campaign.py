@@ -272,6 +272,16 @@ class TestCampaign(CampaignCase):
             campaign.filter_user_id = self.env.ref("base.user_admin")
         self.assertEqual(campaign.filter_user_id, self.manager)
 
+    def test_a_filter_is_judged_in_the_companies_of_its_user(self):
+        """Also when a till of a branch asks whether a customer is meant."""
+        branch = self.env["res.company"].create(
+            {"name": "Branch CN", "parent_id": self.company.id}
+        )
+        campaign = self.new_campaign(domain="[('name', 'like', 'Customer _')]")
+        asked = campaign.sudo().with_context(allowed_company_ids=branch.ids)
+        self.assertTrue(asked._is_for(self.people[0].with_env(asked.env)))
+        self.assertFalse(asked._is_for(self.customer.with_env(asked.env)))
+
     def test_another_companys_customers(self):
         other = self.new_company("Other")
         self.people[0].company_id = other

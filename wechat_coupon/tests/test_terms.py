@@ -540,6 +540,39 @@ class TestHandout(TermsCase):
         template.audience = "all"
         self.assertIn(self.customer, template._audience_partners())
 
+    def test_a_filter_is_judged_in_the_companies_of_its_user(self):
+        """Not in those that a cashier of a branch has chosen."""
+        branch, sister = self.env["res.company"].create(
+            [
+                {"name": name, "parent_id": self.company.id}
+                for name in ("Branch CN", "Sister CN")
+            ]
+        )
+        self.env.user.company_ids |= branch + sister
+        self.manager.company_ids |= sister
+        template = self.env["coupon.template"].with_user(self.manager)
+        template = template.browse(self.new_template().id)
+        template.write(
+            {"audience": "filter", "audience_domain": "[('name', '=', 'Filtered')]"}
+        )
+        everywhere = self.customer.copy({"name": "Filtered"})
+        of_sister = self.customer.copy({"name": "Filtered", "company_id": sister.id})
+        stranger = self.customer.copy({"name": "Stranger"})
+        cashier = self.new_user(
+            "cashier2", "point_of_sale.group_pos_user", company=branch
+        )
+        asked = template.with_user(cashier).with_context(allowed_company_ids=branch.ids)
+        partners = (everywhere + of_sister + stranger).with_env(asked.env)
+        for asked_sudo in (asked.sudo(), template.sudo()):
+            found = asked_sudo._allowed(partners.with_env(asked_sudo.env))
+            self.assertEqual(found, everywhere + of_sister)
+        # Those that its user does not see are not found, whoever asks.
+        self.manager.company_ids = self.company
+        both = self.env["coupon.template"].sudo().browse(template.id)
+        both = both.with_context(allowed_company_ids=(self.company + sister).ids)
+        found = both._allowed(partners.with_env(both.env))
+        self.assertEqual(found, everywhere)
+
     def test_bad_filter(self):
         for domain in ("[('no_field', '=', 1)]", "nonsense(", "[1, 2]", "__import__"):
             with self.subTest(domain=domain), self.assertRaises(ValidationError):
