@@ -95,6 +95,7 @@ _GUARDED = {
     "needs_benefit",
     "needs_setup",
     "ordered_at",
+    "paused_there",
     "product_coupon_no",
     "product_pictures",
     "program_id",

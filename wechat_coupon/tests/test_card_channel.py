@@ -112,6 +112,19 @@ class TestPull(SandboxCase):
         self.template_of(review).action_refresh()
         self.assertEqual(self.template_of(review).state, "live")
 
+    def test_a_pause_of_ours_is_not_undone(self):
+        """WeChat knows nothing of it: its cards have no such state."""
+        self.pull()
+        template = self.template_of({"card_id": self.card_id}).with_user(self.manager)
+        template.action_pause()
+        template.action_refresh()
+        self.assertEqual(template.state, "paused")
+        self.pull()
+        self.assertEqual(template.state, "paused")
+        template.action_resume()
+        template.action_refresh()
+        self.assertEqual(template.state, "live")
+
     def test_wizard_offers_accounts_that_can_be_asked(self):
         self.account.environment = "disabled"
         wizard = self.env["coupon.pull.wizard"].with_user(self.manager)
