@@ -449,15 +449,19 @@ class CouponTemplate(models.Model):
 
     def _compute_task(self):
         # sudo: tasks are technical; their outcome concerns whoever reads this.
-        tasks = self.env["coupon.task"].sudo()
+        tasks_sudo = self.env["coupon.task"].sudo()
+        groups = tasks_sudo._read_group(
+            [
+                ("template_id", "in", self.ids),
+                ("kind", "in", const.TEMPLATE_TASKS),
+            ],
+            ["template_id"],
+            ["id:max"],
+        )
+        lasts_sudo = tasks_sudo.browse([last_id for _template, last_id in groups])
+        by_template = {task.template_id.id: task for task in lasts_sudo}
         for template in self:
-            last_sudo = tasks.search(
-                [
-                    ("template_id", "in", template.ids),
-                    ("kind", "in", const.TEMPLATE_TASKS),
-                ],
-                limit=1,
-            )
+            last_sudo = by_template.get(template._origin.id, tasks_sudo)
             template.task_state = last_sudo.remote_state
             template.task_error = last_sudo.remote_error
 

@@ -37,8 +37,6 @@ class CouponTemplate(models.Model):
         help="How many can be handed out in all; for coupons of our own, 0 is any "
         "number.",
     )
-    handed_out = fields.Integer(compute="_compute_handed_out")
-    stock_left = fields.Integer(string="Left", compute="_compute_handed_out")
     attribute = fields.Selection(
         selection=[
             ("ordinary", "Ordinary (普通)"),
@@ -81,18 +79,6 @@ class CouponTemplate(models.Model):
             is_remote = bool(template.channel) and template._channel()._is_remote
             # WeChat wants a number; ours are not limited unless somebody says so.
             template.stock = template.stock or (_WECHAT_STOCK if is_remote else 0)
-
-    @api.depends("stock")
-    def _compute_handed_out(self):
-        # sudo: the counter is technical; its number concerns whoever reads this.
-        rows = self.env["coupon.template.stock"].sudo()
-        taken = {
-            row.template_id.id: row.handed_out
-            for row in rows.search([("template_id", "in", self.ids)])
-        }
-        for template in self:
-            template.handed_out = taken.get(template._origin.id, 0)
-            template.stock_left = max(template.stock - template.handed_out, 0)
 
     # === CONSTRAINTS AND ONCHANGE METHODS === #
 

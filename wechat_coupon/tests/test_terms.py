@@ -484,6 +484,35 @@ class TestHandout(TermsCase):
         template._generate(1)
         self.assertEqual(template.handed_out, 4)
 
+    def test_a_list_of_templates(self):
+        """What it costs does not grow with every template."""
+        templates = self.env["coupon.template"]
+        for stock in (5, 5, 5, 0, 0, 0):
+            template = self.new_template(stock=stock)
+            template._generate(2 if stock else 3)
+            self.env["coupon.task"]._start("update", template)
+            last = self.env["coupon.task"]._start("stock", template)
+            self.env["coupon.task"]._start("void", template)
+            last.remote_error = f"Error {template.id}"
+            templates += template
+
+        def cost(found):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            names = ("handed_out", "stock_left", "task_state", "task_error")
+            found.fetch(["stock"])
+            values = [tuple(one[name] for name in names) for one in found]
+            return self.env.cr.sql_log_count - before, values
+
+        cost(templates)
+        queries, values = cost(templates)
+        self.assertEqual(queries, cost(templates[0] + templates[-1])[0])
+        for template, found in zip(templates, values, strict=True):
+            left = 3 if template.stock else 0
+            error = f"Error {template.id}"
+            self.assertEqual(found, (5 - left if left else 3, left, "pending", error))
+
     def test_the_counter_is_nobodys(self):
         template = self.new_template(stock=5)
         template._generate(1)
