@@ -426,6 +426,32 @@ class TestPublish(SandboxCase):
         template.action_publish()
         self.assertEqual(len(self.tasks(template)), 2)
 
+    def test_what_is_under_way_is_not_tried_again(self):
+        template = self.new_card_template()
+        template.action_publish()
+        first = self.run_task(template).with_user(self.manager)
+        self.assertEqual(first.remote_state, "refused")
+        template.action_publish()
+        second = self.tasks(template)[0].with_user(self.manager)
+        # Two requests, and both would make a card.
+        with self.assertRaisesRegex(UserError, "once more since"):
+            first.action_retry()
+        for state in ("pending", "sending", "unknown"):
+            second.sudo().remote_state = state
+            with self.subTest(state), self.assertRaisesRegex(UserError, "on its way"):
+                second.action_retry()
+            # Of several, the others are tried again.
+            other = self.env["coupon.task"]._start("void", template)
+            other.remote_state = "refused"
+            (second + other.with_env(second.env)).action_retry()
+            self.assertEqual(other.remote_state, "pending")
+            self.assertEqual(second.remote_state, state)
+        # What waits after a failure is hurried.
+        later = fields.Datetime.now() + timedelta(hours=1)
+        second.sudo().remote_next_at = later
+        second.action_retry()
+        self.assertLess(second.sudo().remote_next_at, later)
+
     def test_no_answer_makes_one_card_only(self):
         self.sandbox.post("accounts", **self.sandbox_account(can_create_coupons=True))
         self.addCleanup(self.sandbox.post, "accounts", **self.sandbox_account())
