@@ -931,6 +931,7 @@ class CouponTemplate(models.Model):
                 template._channel()._check_texts(template)
                 self.env["coupon.task"]._start_once("update", template)
             if "stock" in names:
+                template._channel()._check_stock(template)
                 self.env["coupon.task"]._start_once("stock", template)
 
     def _has_coupons(self):

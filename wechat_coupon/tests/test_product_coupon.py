@@ -386,6 +386,12 @@ class TestProductTemplate(ProductCase):
         template.with_user(self.manager).action_refresh()
         self.assertEqual(template.state, "paused")
 
+    def test_no_pieces(self):
+        template = self.make_offer().with_user(self.manager)
+        self.publish(template)
+        with self.assertRaisesRegex(UserError, "from 1 to 100 million"):
+            template.stock = 0
+
     def test_who_has_paused_resumes(self):
         template = self.make_offer().with_user(self.manager)
         self.publish(template)

@@ -445,6 +445,13 @@ class TestHandout(TermsCase):
         template._generate(7)
         self.assertEqual(template.handed_out, 7)
 
+    def test_wechat_wants_a_number(self):
+        """Whoever leaves it empty gets one; coupons of our own have no limit."""
+        form = Form(self.env["coupon.template"].with_user(self.manager))
+        self.assertEqual(form.stock, 0)
+        form.channel = "card"
+        self.assertEqual(form.stock, 1000)
+
     def test_limit_that_is_set_later(self):
         template = self.new_template(stock=5)
         template._generate(3)
