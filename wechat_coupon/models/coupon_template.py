@@ -264,19 +264,23 @@ class CouponTemplate(models.Model):
         help="Goods of at least this amount, taxes included and before this "
         "coupon's discount, have to be on the order; 0 for no threshold.",
     )
+    # What is deleted would leave the coupon good for everything, everywhere.
     gift_product_id = fields.Many2one(
         "product.product",
         string="Product to Give",
+        ondelete="restrict",
         domain="[('type', '!=', 'combo'), ('sale_ok', '=', True)]",
         check_company=True,
         tracking=True,
     )
     gift_qty = fields.Integer(string="Quantity", default=1)
     product_ids = fields.Many2many(
-        "product.product", string="Products", check_company=True
+        "product.product", string="Products", check_company=True, ondelete="restrict"
     )
-    product_category_id = fields.Many2one("product.category", string="Category")
-    product_tag_id = fields.Many2one("product.tag")
+    product_category_id = fields.Many2one(
+        "product.category", string="Category", ondelete="restrict"
+    )
+    product_tag_id = fields.Many2one("product.tag", ondelete="restrict")
     needs_setup = fields.Boolean(compute="_compute_needs_setup", store=True)
     needs_benefit = fields.Boolean(compute="_compute_needs_setup", store=True)
     remote_limits = fields.Json(readonly=True, copy=False)
@@ -291,6 +295,7 @@ class CouponTemplate(models.Model):
     pos_config_ids = fields.Many2many(
         "pos.config",
         string="Shops",
+        ondelete="restrict",
         domain="[('company_id', 'child_of', company_id)]",
         help="Where the coupon can be used; empty for every shop of the company and "
         "of its branches.",

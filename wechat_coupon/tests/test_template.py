@@ -1,8 +1,11 @@
 from datetime import datetime, timedelta
 
+from psycopg2 import IntegrityError
+
 from odoo import Command, fields
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
+from odoo.tools import mute_logger
 
 from .. import uninstall_hook
 from .common import CouponCase
@@ -98,6 +101,38 @@ class TestTemplate(CouponCase):
         with self.assertRaises(UserError):
             # A key that comes over RPC is not the ledger's.
             program.with_context(wechat_coupon_ledger=True).write({"date_to": False})
+        with self.assertRaises(UserError):
+            program.write({"trigger_product_ids": [Command.set(self.tea.ids)]})
+        with self.assertRaises(UserError):
+            program.rule_ids.program_id = program.copy()
+        for vals, error in (
+            ({"amount_fen": 9}, UserError),
+            ({"program_id": False}, AccessError),
+        ):
+            with self.assertRaises(error):
+                command = Command.update(self.template.id, vals)
+                program.write({"wechat_template_ids": [command]})
+
+    def test_what_a_coupon_is_for_is_not_deleted(self):
+        """It would be good for everything, and in every shop."""
+        category = self.env["product.category"].create({"name": "Drinks"})
+        tag = self.env["product.tag"].create({"name": "Drinks"})
+        shop = self.new_config("Shop 2")
+        self.new_template(
+            product_ids=[Command.set(self.rice.ids)],
+            product_category_id=category.id,
+            product_tag_id=tag.id,
+            pos_config_ids=[Command.set(shop.ids)],
+        )
+        self.new_template(coupon_type="gift", gift_product_id=self.book.id)
+        for record in (category, tag, self.rice, self.book, shop):
+            with (
+                self.subTest(record=record),
+                mute_logger("odoo.sql_db"),
+                self.assertRaises(IntegrityError),
+                self.env.cr.savepoint(),
+            ):
+                record.unlink()
 
     def test_what_the_user_does_not_see_stays(self):
         """Who renames a template does not take shops and products off it."""
