@@ -341,6 +341,30 @@ class TestCampaign(CampaignCase):
             with self.assertRaisesRegex(ValidationError, "between"):
                 self.people[0].wechat_birthday = born
 
+    def test_installed_beside_many_contacts(self):
+        """They are not read for a birthday that none of them can have yet."""
+        partners = type(self.env["res.partner"])
+        self.people[0].wechat_birthday = "1990-03-04"
+
+        def install_without(*columns):
+            self.env.flush_all()
+            drop = ", ".join(f"DROP COLUMN {column}" for column in columns)
+            self.env.cr.execute(f"ALTER TABLE res_partner {drop}")
+            self.env.invalidate_all()
+            self.registry.init_models(
+                self.env.cr, ["res.partner"], {"module": "wechat_coupon"}
+            )
+
+        install_without("wechat_birthday_key")
+        self.assertEqual(self.people[0].wechat_birthday_key, "S0304")
+        with patch.object(partners, "_compute_wechat_birthday_key") as compute:
+            install_without("wechat_birthday_key", "wechat_birthday")
+        compute.assert_not_called()
+        self.people[0].wechat_birthday = "1990-03-05"
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertEqual(self.people[0].wechat_birthday_key, "S0305")
+
 
 @tagged("post_install", "-at_install")
 class TestCampaignLink(ClaimCase, CampaignCase):
