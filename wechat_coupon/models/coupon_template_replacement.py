@@ -1,4 +1,4 @@
-from odoo import Command, fields, models
+from odoo import fields, models
 
 from odoo.addons.wechat_base.tools import money
 
@@ -41,10 +41,6 @@ class CouponTemplate(models.Model):
                     "channel": "local",
                     "account_id": False,
                     "merchant_id": False,
-                    **{
-                        name: [Command.set(self._all_ids(name))]
-                        for name in ("pos_config_ids", "product_ids")
-                    },
                 }
             )
             twin._set_state("live")
