@@ -400,8 +400,8 @@ class CouponCampaign(models.Model):
         :rtype: ``res.partner`` records
         """
         self.ensure_one()
-        contacts = self.env["res.partner"]._wechat_seen_by(
-            self.filter_user_id or self.create_uid
+        contacts = self.template_id._seen_by(
+            self.filter_user_id or self.create_uid, self.env["res.partner"]
         )
         chosen = Domain(literal_eval(self.domain or "[]"))
         meant = self.env["coupon.handout"]._customers_domain()

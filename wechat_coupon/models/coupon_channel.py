@@ -42,6 +42,12 @@ class CouponChannel(models.AbstractModel):
         :raises UserError: a sentence that names the field
         """
 
+    def _check_stock(self, template):
+        """Refuse a number of pieces that the channel would not take, also later on.
+
+        :raises UserError: which numbers it takes
+        """
+
     def _publish(self, template, number):
         """Make the template known to the channel; only remote ones are asked.
 

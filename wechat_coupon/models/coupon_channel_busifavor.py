@@ -86,8 +86,7 @@ class CouponChannelBusifavor(models.AbstractModel):
     def _check_publish(self, template):
         """Override of ``coupon.channel.pay``."""
         res = super()._check_publish(template)
-        if not 1 <= template.stock <= 10**9:
-            raise UserError(self.env._("“Pieces” is a number from 1 to 1 billion."))
+        self._check_stock(template)
         if not 1 <= template.get_limit <= 100:
             raise UserError(self.env._("“Per Customer” is a number from 1 to 100."))
         begin, end = self._span(template, _YEAR)
@@ -100,6 +99,11 @@ class CouponChannelBusifavor(models.AbstractModel):
                 self.env._("WeChat wants coupons to start within 30 days of receipt.")
             )
         return res
+
+    def _check_stock(self, template):
+        """Override of ``coupon.channel``."""
+        if not 1 <= template.stock <= 10**9:
+            raise UserError(self.env._("“Pieces” is a number from 1 to 1 billion."))
 
     def _publish(self, template, number):
         """Override of ``coupon.channel``: make the stock.

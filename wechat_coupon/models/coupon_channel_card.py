@@ -185,10 +185,14 @@ class CouponChannelCard(models.AbstractModel):
                         "Off”."
                     )
                 )
-        if not template.own_codes and not 1 <= template.stock <= const.CARD_MAX_STOCK:
-            raise UserError(self.env._("“Pieces” is a number from 1 to 100 million."))
+        self._check_stock(template)
         if not 1 <= template.get_limit <= const.CARD_MAX_GET_LIMIT:
             raise UserError(self.env._("“Per Customer” is a number from 1 to 50."))
+
+    def _check_stock(self, template):
+        """Override of ``coupon.channel``: of codes of our own there are so many."""
+        if not template.own_codes and not 1 <= template.stock <= const.CARD_MAX_STOCK:
+            raise UserError(self.env._("“Pieces” is a number from 1 to 100 million."))
 
     def _label(self, template, name):
         return template._fields[name]._description_string(self.env)

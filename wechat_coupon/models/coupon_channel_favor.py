@@ -65,12 +65,7 @@ class CouponChannelFavor(models.AbstractModel):
                     "WeChat wants “From a Purchase of” to be more than “Amount Off”."
                 )
             )
-        if not 5 <= template.stock <= 10**7:
-            raise UserError(self.env._("“Pieces” is a number from 5 to 10 million."))
-        if template.stock * template.amount_fen > 10**10:
-            raise UserError(
-                self.env._("WeChat wants all coupons of a stock to be ¥100 million.")
-            )
+        self._check_stock(template)
         if not 1 <= template.get_limit <= 60:
             raise UserError(self.env._("“Per Customer” is a number from 1 to 60."))
         if template.date_type != "range":
@@ -83,6 +78,15 @@ class CouponChannelFavor(models.AbstractModel):
                 self.env._("WeChat wants cash coupons to last 90 days at most.")
             )
         return res
+
+    def _check_stock(self, template):
+        """Override of ``coupon.channel``."""
+        if not 5 <= template.stock <= 10**7:
+            raise UserError(self.env._("“Pieces” is a number from 5 to 10 million."))
+        if template.stock * template.amount_fen > 10**10:
+            raise UserError(
+                self.env._("WeChat wants all coupons of a stock to be ¥100 million.")
+            )
 
     def _publish(self, template, number):
         """Override of ``coupon.channel``: make the stock; it is started after that.

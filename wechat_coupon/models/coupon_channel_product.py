@@ -184,12 +184,16 @@ class CouponChannelProduct(models.AbstractModel):
             raise UserError(
                 self.env._("WeChat wants “Title” to have 3 to 15 characters.")
             )
-        if not 1 <= template.stock <= 10**8:
-            raise UserError(self.env._("“Pieces” is a number from 1 to 100 million."))
+        self._check_stock(template)
         if not 1 <= template.get_limit <= 100:
             raise UserError(self.env._("“Per Customer” is a number from 1 to 100."))
         self._check_times(template)
         return result
+
+    def _check_stock(self, template):
+        """Override of ``coupon.channel``."""
+        if not 1 <= template.stock <= 10**8:
+            raise UserError(self.env._("“Pieces” is a number from 1 to 100 million."))
 
     def _check_times(self, template):
         begin, end = self._span(template, _YEAR)

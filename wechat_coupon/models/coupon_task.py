@@ -1,6 +1,9 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+# Kinds that make a coupon at WeChat, or are the step before.
+_PUBLISHING: tuple[str, ...] = ("picture", "publish")
+
 
 class CouponTask(models.Model):
     """Something to be changed at a channel, other than a write-off."""
@@ -89,16 +92,62 @@ class CouponTask(models.Model):
         """Try again what WeChat refused, after its cause is gone."""
         self.env["coupon.template"]._check_manager()
         self.check_access("read")
-        for task in self.filtered(lambda one: one.kind in ("picture", "publish")):
-            if task.template_id.state != "draft" or task.template_id.remote_id:
-                raise UserError(
-                    self.env._(
-                        "“%(template)s” is at WeChat already.",
-                        template=task.template_id.name,
-                    )
-                )
+        tasks = self._check_not_under_way()
+        for task in tasks.filtered(lambda one: one.kind in _PUBLISHING):
+            task._check_publish_again()
         # sudo: only the templates' and coupons' own methods write tasks.
-        return self.sudo().action_operation_retry()
+        return tasks.sudo().action_operation_retry()
+
+    def _check_not_under_way(self):
+        """Return the tasks that no job is about to carry out, or does so now.
+
+        One that waits after a failure may be hurried.
+
+        :raises UserError: if there are none
+        """
+        now = fields.Datetime.now()
+        under_way = self.filtered(
+            lambda one: (
+                one.remote_state == "sending"
+                or one.remote_state in ("pending", "unknown")
+                and (not one.remote_next_at or one.remote_next_at <= now)
+            )
+        )
+        if under_way and under_way == self:
+            raise UserError(
+                self.env._("The coupon is already on its way to WeChat. Please wait.")
+            )
+        return self - under_way
+
+    def _check_publish_again(self):
+        """Refuse to make a coupon at WeChat that is there, or about to be.
+
+        :raises UserError: with what to do instead
+        """
+        template = self.template_id
+        if template.state != "draft" or template.remote_id:
+            raise UserError(
+                self.env._(
+                    "“%(template)s” is at WeChat already.", template=template.name
+                )
+            )
+        # sudo: see _start.
+        later = self.sudo().search_count(
+            [
+                ("template_id", "=", template.id),
+                ("kind", "in", _PUBLISHING),
+                ("id", ">", self.id),
+            ],
+            limit=1,
+        )
+        if later:
+            raise UserError(
+                self.env._(
+                    "“%(template)s” was published once more since. Look at the last "
+                    "request of it.",
+                    template=template.name,
+                )
+            )
 
     def _operation_rate_key(self):
         """Override of ``wechat.operation``: WeChat's limits are per account."""

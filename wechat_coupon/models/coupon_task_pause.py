@@ -1,14 +1,19 @@
 """Pausing a stock at WeChat, where WeChat itself hands the coupons out."""
 
-from odoo import models
+from odoo import fields, models
 
 
 class CouponTemplate(models.Model):
     _inherit = "coupon.template"
 
+    paused_there = fields.Boolean(
+        readonly=True, copy=False, help="WeChat has paused it, and may let it go on."
+    )
+
     def action_pause(self):
         """Extended: a channel that hands out by itself is told."""
         res = super().action_pause()
+        self._write_guarded({"paused_there": False})
         self._tell_pause()
         return res
 
@@ -18,18 +23,32 @@ class CouponTemplate(models.Model):
         self._tell_pause()
         return res
 
-    def _is_resumed(self):
-        """Override of ``coupon.template``: unless the channel is still to be told."""
+    def _follow_remote(self, state):
+        """Extended: a coupon that was paused here is not resumed by WeChat."""
+        if self.state == "paused" and state == "live" and self._is_paused_here():
+            return
+        was = self.state
+        super()._follow_remote(state)
+        if was != "paused" and self.state == "paused":
+            self._write_guarded({"paused_there": True})
+
+    def _is_paused_here(self):
+        """Whether somebody has paused the coupon of whom WeChat does not know.
+
+        Where WeChat was told, whoever resumes the coupon there means to.
+        """
+        self.ensure_one()
         # sudo: tasks are technical.
-        last_sudo = (
+        told_sudo = (
             self.env["coupon.task"]
             .sudo()
-            .search([("template_id", "=", self.id), ("kind", "=", "pause")], limit=1)
+            .search(
+                [("template_id", "=", self.id), ("kind", "=", "pause")],
+                order="id desc",
+                limit=1,
+            )
         )
-        return self._channel()._pauses_there and last_sudo.remote_state in (
-            False,
-            "done",
-        )
+        return not self.paused_there and told_sudo.remote_state != "done"
 
     def _tell_pause(self):
         for template in self:

@@ -95,6 +95,7 @@ _GUARDED = {
     "needs_benefit",
     "needs_setup",
     "ordered_at",
+    "paused_there",
     "product_coupon_no",
     "product_pictures",
     "program_id",
@@ -263,19 +264,23 @@ class CouponTemplate(models.Model):
         help="Goods of at least this amount, taxes included and before this "
         "coupon's discount, have to be on the order; 0 for no threshold.",
     )
+    # What is deleted would leave the coupon good for everything, everywhere.
     gift_product_id = fields.Many2one(
         "product.product",
         string="Product to Give",
+        ondelete="restrict",
         domain="[('type', '!=', 'combo'), ('sale_ok', '=', True)]",
         check_company=True,
         tracking=True,
     )
     gift_qty = fields.Integer(string="Quantity", default=1)
     product_ids = fields.Many2many(
-        "product.product", string="Products", check_company=True
+        "product.product", string="Products", check_company=True, ondelete="restrict"
     )
-    product_category_id = fields.Many2one("product.category", string="Category")
-    product_tag_id = fields.Many2one("product.tag")
+    product_category_id = fields.Many2one(
+        "product.category", string="Category", ondelete="restrict"
+    )
+    product_tag_id = fields.Many2one("product.tag", ondelete="restrict")
     needs_setup = fields.Boolean(compute="_compute_needs_setup", store=True)
     needs_benefit = fields.Boolean(compute="_compute_needs_setup", store=True)
     remote_limits = fields.Json(readonly=True, copy=False)
@@ -290,6 +295,7 @@ class CouponTemplate(models.Model):
     pos_config_ids = fields.Many2many(
         "pos.config",
         string="Shops",
+        ondelete="restrict",
         domain="[('company_id', 'child_of', company_id)]",
         help="Where the coupon can be used; empty for every shop of the company and "
         "of its branches.",
@@ -457,11 +463,12 @@ class CouponTemplate(models.Model):
             ["template_id"],
             ["id:max"],
         )
-        last = {template.id: tasks_sudo.browse(last_id) for template, last_id in groups}
+        lasts_sudo = tasks_sudo.browse([last_id for _template, last_id in groups])
+        by_template = {task.template_id.id: task for task in lasts_sudo}
         for template in self:
-            task_sudo = last.get(template._origin.id, tasks_sudo.browse())
-            template.task_state = task_sudo.remote_state
-            template.task_error = task_sudo.remote_error
+            last_sudo = by_template.get(template._origin.id, tasks_sudo)
+            template.task_state = last_sudo.remote_state
+            template.task_error = last_sudo.remote_error
 
     def _compute_counts(self):
         coupons = dict(
@@ -929,6 +936,7 @@ class CouponTemplate(models.Model):
                 template._channel()._check_texts(template)
                 self.env["coupon.task"]._start_once("update", template)
             if "stock" in names:
+                template._channel()._check_stock(template)
                 self.env["coupon.task"]._start_once("stock", template)
 
     def _has_coupons(self):
@@ -1006,7 +1014,7 @@ class CouponTemplate(models.Model):
         self.ensure_one()
         values = {
             "name": self.name,
-            "pos_config_ids": [Command.set(self._whole_ids("pos_config_ids"))],
+            "pos_config_ids": [Command.set(self._all_ids("pos_config_ids"))],
             "company_id": self.company_id.id,
             "currency_id": self.currency_id.id,
         }
@@ -1028,22 +1036,6 @@ class CouponTemplate(models.Model):
             )
         return values
 
-    def _whole_ids(self, name):
-        """Return the ids in a list of the template, with those that are not shown.
-
-        Who changes a name need not see all shops, and archived ones come back.
-
-        :param str name: of a many2many field
-        :rtype: list[int]
-        """
-        # sudo: record rules hide shops and products. What is in the cache was read
-        # under somebody's rules, and what is read here is not for everybody.
-        whole_sudo = self.sudo().with_context(active_test=False)
-        self.invalidate_recordset([name])
-        ids = whole_sudo[name].ids
-        self.invalidate_recordset([name], flush=False)
-        return ids
-
     def _program_terms(self):
         """Return the rule and the reward of the program, in the currency.
 
@@ -1053,7 +1045,9 @@ class CouponTemplate(models.Model):
         self.ensure_one()
         program = self.program_id.with_context(active_test=False)
         scoped = bool(
-            self.product_ids or self.product_category_id or self.product_tag_id
+            self._all_ids("product_ids")
+            or self.product_category_id
+            or self.product_tag_id
         )
         rule = self._rule_values() if self.threshold_fen or scoped else None
         return {
@@ -1061,10 +1055,28 @@ class CouponTemplate(models.Model):
             "reward_ids": _one_of(program.reward_ids, self._reward_values(scoped)),
         }
 
+    def _all_ids(self, name):
+        """Return what a list of the template holds, whoever asks.
+
+        Without a shop or product that the user does not see, or that was archived,
+        the coupon would be good where it is not meant to be.
+
+        :param str name: a many2many field
+        :rtype: list[int]
+        """
+        self.ensure_one()
+        # What was read before may be what some user sees.
+        self.invalidate_recordset([name])
+        # sudo: see above; none of them is shown.
+        found = self.sudo().with_context(active_test=False)[name].ids
+        # The user goes on seeing his own.
+        self.invalidate_recordset([name])
+        return found
+
     def _rule_values(self):
         self.ensure_one()
         return {
-            "product_ids": [Command.set(self._whole_ids("product_ids"))],
+            "product_ids": [Command.set(self._all_ids("product_ids"))],
             "product_category_id": self.product_category_id.id,
             "product_tag_id": self.product_tag_id.id,
             # 0 and not 1: half a kilogram is also a purchase.
@@ -1100,7 +1112,7 @@ class CouponTemplate(models.Model):
             if percent
             else 0,
             "discount_applicability": "specific" if scoped else "order",
-            "discount_product_ids": [Command.set(self._whole_ids("product_ids"))],
+            "discount_product_ids": [Command.set(self._all_ids("product_ids"))],
             "discount_product_category_id": self.product_category_id.id,
             "discount_product_tag_id": self.product_tag_id.id,
         }
@@ -1112,6 +1124,8 @@ class CouponTemplate(models.Model):
         """
         for template in self.filtered("program_id"):
             program = as_ledger(template.program_id.with_context(active_test=False))
+            # The lists are compared with what there is, not with what somebody sees.
+            program.invalidate_recordset(["pos_config_ids"])
             values = template._program_values()
             if terms:
                 values.update(template._program_terms())
@@ -1231,16 +1245,7 @@ class CouponTemplate(models.Model):
             if self.state == "live" and state == "review":
                 # A changed text is in review; the coupons themselves stay good.
                 return
-            if self.state == "paused" and state == "live" and not self._is_resumed():
-                return
             self._set_state(state)
-
-    def _is_resumed(self):
-        """Whether a paused template goes on because its channel does.
-
-        Where nobody told the channel of the pause, it says nothing about it.
-        """
-        return False
 
     def _notify(self, message, kind="success", sticky=False):
         return {

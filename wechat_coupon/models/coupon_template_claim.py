@@ -19,20 +19,43 @@ class CouponTemplate(models.Model):
     def _poster_url(self):
         """Return what the poster's QR code holds.
 
-        :raises UserError: if customers cannot get the coupon now
-        :raises AccessError: if the user may not hand it out: who prints makes a link
+        Who only reads the template prints the link that it has; to print makes none.
+
+        :raises UserError: if customers cannot get the coupon now, or there is no link
         """
         self.ensure_one()
-        self._check_manager()
-        url = self.state == "live" and self._channel()._claim_url(self)
-        if not url:
+        may_make = self._may_make_link()
+        url = self.state == "live" and (
+            self._channel()._claim_url(self) if may_make else self._claim_url_known()
+        )
+        if url:
+            return url
+        if self.state == "live" and not may_make:
             raise UserError(
                 self.env._(
-                    "“%(template)s” has no link for customers. Publish it first.",
+                    "“%(template)s” has no link for customers yet. Ask a coupon "
+                    "manager of %(company)s to press “Get Link”.",
                     template=self.name,
+                    company=self.company_id.sudo().name,
                 )
             )
-        return url
+        raise UserError(
+            self.env._(
+                "“%(template)s” has no link for customers. Publish it first.",
+                template=self.name,
+            )
+        )
+
+    def _may_make_link(self):
+        """Whether the user may hand the coupon out by a link."""
+        self.ensure_one()
+        manager = self.env.user.has_group("wechat_coupon.coupon_group_manager")
+        return self.env.su or (manager and self.has_access("write"))
+
+    def _claim_url_known(self):
+        """Return the link that the template has, ``None`` if it is good no more."""
+        self.ensure_one()
+        return self._claim_url_kept() if self.claim_url_until else self.claim_url
 
     @api.model
     def _qr_data_uri(self, text):

@@ -37,8 +37,6 @@ class CouponTemplate(models.Model):
         help="How many can be handed out in all; for coupons of our own, 0 is any "
         "number.",
     )
-    handed_out = fields.Integer(compute="_compute_handed_out")
-    stock_left = fields.Integer(string="Left", compute="_compute_handed_out")
     attribute = fields.Selection(
         selection=[
             ("ordinary", "Ordinary (普通)"),
@@ -179,7 +177,7 @@ class CouponTemplate(models.Model):
         :rtype: Domain
         """
         self.ensure_one()
-        # sudo: customers of branches that the user does not see are meant as well.
+        # sudo: the branches need not be those in which the user works at present.
         companies = (
             self.env["res.company"]
             .sudo()
@@ -241,11 +239,21 @@ class CouponTemplate(models.Model):
         self.ensure_one()
         contacts = partners
         if self.audience == "filter":
-            contacts = partners._wechat_seen_by(
-                self.audience_user_id or self.create_uid
-            )
+            contacts = self._seen_by(self.audience_user_id or self.create_uid, partners)
         found = contacts.search(self._audience() & Domain("id", "in", partners.ids))
         return partners & partners.browse(found.ids)
+
+    @api.model
+    def _seen_by(self, user, records):
+        """Return records as a user sees them who is not the one that asks.
+
+        In all companies of that user: those chosen by whoever asks are none of his
+        business, and Odoo refuses those that are not his.
+
+        :param user: ``res.users`` record
+        :param records: records of any model
+        """
+        return records.with_user(user).with_context(allowed_company_ids=[])
 
     def _check_source(self, source):
         """Refuse to hand the coupon out in a way that it is not for.

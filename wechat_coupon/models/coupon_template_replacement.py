@@ -33,12 +33,7 @@ class CouponTemplate(models.Model):
         template = as_ledger(self)
         if not template._channel()._is_remote:
             return template
-        # Who waits here begins again when the other one has written the template.
-        self.env.cr.execute(
-            "SELECT id FROM coupon_template WHERE id = %s FOR NO KEY UPDATE",
-            [self.id],
-            log_exceptions=False,
-        )
+        self._lock_replacement()
         if not template.replacement_template_id:
             twin = template.copy(
                 {
@@ -53,6 +48,18 @@ class CouponTemplate(models.Model):
             twin._set_state("ended")
             template.replacement_template_id = twin
         return template.replacement_template_id
+
+    def _lock_replacement(self):
+        """Let one transaction at a time make the template of the replacements.
+
+        Who waits here begins again when the other one has written the template.
+        """
+        # NO KEY: tills whose ledger rows point to the template do not wait for it.
+        self.env.cr.execute(
+            "SELECT id FROM coupon_template WHERE id = %s FOR NO KEY UPDATE",
+            [self.id],
+            log_exceptions=False,
+        )
 
     def _most_off_fen(self, lines):
         """Return what a coupon may take off some goods at most, in fen.

@@ -102,24 +102,37 @@ class CouponTemplateStock(models.Model):
 class CouponTemplate(models.Model):
     _inherit = "coupon.template"
 
+    handed_out = fields.Integer(compute="_compute_handed_out")
+    stock_left = fields.Integer(string="Left", compute="_compute_handed_out")
+
     @api.depends("stock")
     def _compute_handed_out(self):
-        # sudo: counters are technical; their numbers concern whoever reads this.
-        counters_sudo = self.env["coupon.template.stock"].sudo()
-        limited = self.filtered("stock")
-        counts = {
-            counter.template_id.id: counter.handed_out
-            for counter in counters_sudo.search([("template_id", "in", limited.ids)])
-        }
-        # Where nothing is counted, these are the coupons that exist.
-        others = self.filtered(lambda template: template._origin.id not in counts)
-        cards_sudo = self.env["loyalty.card"].sudo().with_context(active_test=False)
-        groups = cards_sudo._read_group(
-            [("coupon_template_id", "in", others.ids)],
-            ["coupon_template_id"],
-            ["__count"],
+        counts = self._counted()
+        counts |= self._coupons_made(
+            [template_id for template_id in self.ids if template_id not in counts]
         )
-        counts.update({template.id: count for template, count in groups})
         for template in self:
             template.handed_out = counts.get(template._origin.id, 0)
             template.stock_left = max(template.stock - template.handed_out, 0)
+
+    def _counted(self):
+        """Return the counters of templates that have a limit, by id."""
+        # sudo: the counter is technical; its number concerns whoever reads this.
+        rows_sudo = self.env["coupon.template.stock"].sudo()
+        groups = rows_sudo._read_group(
+            [("template_id", "in", self.filtered("stock").ids)],
+            ["template_id"],
+            ["handed_out:sum"],
+        )
+        return {template.id: count for template, count in groups}
+
+    def _coupons_made(self, template_ids):
+        """Return how many coupons of templates there are, by id."""
+        # sudo: as for the counter.
+        cards_sudo = self.env["loyalty.card"].sudo().with_context(active_test=False)
+        groups = cards_sudo._read_group(
+            [("coupon_template_id", "in", template_ids)],
+            ["coupon_template_id"],
+            ["__count"],
+        )
+        return {template.id: count for template, count in groups}

@@ -477,7 +477,8 @@ class LoyaltyCard(models.Model):
         if self.partner_id and order.partner and self.partner_id != order.partner:
             yield "other_owner", {}
         program = self.program_id
-        shops = program.pos_config_ids
+        # Where all shops of a coupon are archived, it is good in none.
+        shops = program.with_context(active_test=False).pos_config_ids
         if order.config and (
             (shops and order.config not in shops)
             or program.currency_id != order.config.currency_id

@@ -37,17 +37,6 @@ class ResPartner(models.Model):
             return match[1]
         return digits if len(digits) >= _MIN_DIGITS else ""
 
-    def _wechat_seen_by(self, user):
-        """Return these contacts for a user to filter, with all companies of his.
-
-        Who asks may be at work in others: a till, a job, a colleague.
-
-        :param user: ``res.users`` record that has chosen the filter
-        """
-        # sudo: nobody else sees all of them.
-        companies = user.sudo().company_ids
-        return self.with_user(user).with_context(allowed_company_ids=companies.ids)
-
     @api.model
     def _wechat_by_contact(self, contacts, company):
         """Find customers by phone number or e-mail address.

@@ -1,5 +1,6 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.tools import sql
 
 from ..tools import lunar
 
@@ -26,6 +27,18 @@ class ResPartner(models.Model):
         groups=_GROUPS,
         help="Calendar, month and day: all who celebrate together have the same.",
     )
+
+    def _auto_init(self):
+        """Extended: no contact has a birthday before there is a column for it.
+
+        Odoo would read all contacts, maybe millions, to compute nothing.
+        """
+        columns = sql.table_columns(self.env.cr, self._table)
+        if not columns.keys() & {"wechat_birthday", "wechat_birthday_key"}:
+            sql.create_column(
+                self.env.cr, self._table, "wechat_birthday_key", "varchar"
+            )
+        return super()._auto_init()
 
     @api.depends("wechat_birthday", "wechat_birthday_lunar")
     def _compute_wechat_birthday_key(self):

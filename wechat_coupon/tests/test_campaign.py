@@ -297,6 +297,16 @@ class TestCampaign(CampaignCase):
             campaign.filter_user_id = self.env.ref("base.user_admin")
         self.assertEqual(campaign.filter_user_id, self.manager)
 
+    def test_a_filter_is_judged_in_the_companies_of_its_user(self):
+        """Also when a till of a branch asks whether a customer is meant."""
+        branch = self.env["res.company"].create(
+            {"name": "Branch CN", "parent_id": self.company.id}
+        )
+        campaign = self.new_campaign(domain="[('name', 'like', 'Customer _')]")
+        asked = campaign.sudo().with_context(allowed_company_ids=branch.ids)
+        self.assertTrue(asked._is_for(self.people[0].with_env(asked.env)))
+        self.assertFalse(asked._is_for(self.customer.with_env(asked.env)))
+
     def test_another_companys_customers(self):
         other = self.new_company("Other")
         self.people[0].company_id = other
@@ -355,6 +365,30 @@ class TestCampaign(CampaignCase):
         for born in ("1800-01-01", datetime.now().date() + timedelta(days=2)):
             with self.assertRaisesRegex(ValidationError, "between"):
                 self.people[0].wechat_birthday = born
+
+    def test_installed_beside_many_contacts(self):
+        """They are not read for a birthday that none of them can have yet."""
+        partners = type(self.env["res.partner"])
+        self.people[0].wechat_birthday = "1990-03-04"
+
+        def install_without(*columns):
+            self.env.flush_all()
+            drop = ", ".join(f"DROP COLUMN {column}" for column in columns)
+            self.env.cr.execute(f"ALTER TABLE res_partner {drop}")
+            self.env.invalidate_all()
+            self.registry.init_models(
+                self.env.cr, ["res.partner"], {"module": "wechat_coupon"}
+            )
+
+        install_without("wechat_birthday_key")
+        self.assertEqual(self.people[0].wechat_birthday_key, "S0304")
+        with patch.object(partners, "_compute_wechat_birthday_key") as compute:
+            install_without("wechat_birthday_key", "wechat_birthday")
+        compute.assert_not_called()
+        self.people[0].wechat_birthday = "1990-03-05"
+        self.env.flush_all()
+        self.env.invalidate_all()
+        self.assertEqual(self.people[0].wechat_birthday_key, "S0305")
 
 
 @tagged("post_install", "-at_install")

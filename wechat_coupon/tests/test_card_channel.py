@@ -112,6 +112,19 @@ class TestPull(SandboxCase):
         self.template_of(review).action_refresh()
         self.assertEqual(self.template_of(review).state, "live")
 
+    def test_a_pause_of_ours_is_not_undone(self):
+        """WeChat knows nothing of it: its cards have no such state."""
+        self.pull()
+        template = self.template_of({"card_id": self.card_id}).with_user(self.manager)
+        template.action_pause()
+        template.action_refresh()
+        self.assertEqual(template.state, "paused")
+        self.pull()
+        self.assertEqual(template.state, "paused")
+        template.action_resume()
+        template.action_refresh()
+        self.assertEqual(template.state, "live")
+
     def test_wizard_offers_accounts_that_can_be_asked(self):
         self.account.environment = "disabled"
         wizard = self.env["coupon.pull.wizard"].with_user(self.manager)
@@ -412,6 +425,32 @@ class TestPublish(SandboxCase):
         # It can be tried again: with a task, and a number, of its own.
         template.action_publish()
         self.assertEqual(len(self.tasks(template)), 2)
+
+    def test_what_is_under_way_is_not_tried_again(self):
+        template = self.new_card_template()
+        template.action_publish()
+        first = self.run_task(template).with_user(self.manager)
+        self.assertEqual(first.remote_state, "refused")
+        template.action_publish()
+        second = self.tasks(template)[0].with_user(self.manager)
+        # Two requests, and both would make a card.
+        with self.assertRaisesRegex(UserError, "once more since"):
+            first.action_retry()
+        for state in ("pending", "sending", "unknown"):
+            second.sudo().remote_state = state
+            with self.subTest(state), self.assertRaisesRegex(UserError, "on its way"):
+                second.action_retry()
+            # Of several, the others are tried again.
+            other = self.env["coupon.task"]._start("void", template)
+            other.remote_state = "refused"
+            (second + other.with_env(second.env)).action_retry()
+            self.assertEqual(other.remote_state, "pending")
+            self.assertEqual(second.remote_state, state)
+        # What waits after a failure is hurried.
+        later = fields.Datetime.now() + timedelta(hours=1)
+        second.sudo().remote_next_at = later
+        second.action_retry()
+        self.assertLess(second.sudo().remote_next_at, later)
 
     def test_no_answer_makes_one_card_only(self):
         self.sandbox.post("accounts", **self.sandbox_account(can_create_coupons=True))

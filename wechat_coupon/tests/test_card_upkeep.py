@@ -123,6 +123,13 @@ class TestStock(UpkeepCase):
                 self.at_wechat()["sku"]["total_quantity"], self.offer.stock
             )
 
+    def test_a_number_that_no_card_has(self):
+        """Said at once: WeChat would refuse it when nobody looks any more."""
+        for stock in (0, 10**8 + 1):
+            with self.assertRaisesRegex(UserError, "from 1 to 100 million"):
+                self.offer.with_user(self.manager).stock = stock
+        self.assertFalse(self.tasks(self.offer).filtered(lambda t: t.kind == "stock"))
+
     def test_less_than_handed_out(self):
         for _time in range(3):
             self.receive(card_id=self.offer.remote_id)

@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 from odoo import fields
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from .channel_kit import ChannelKit, PayChannelCase, PayingCase, ProductKit
@@ -241,6 +242,10 @@ class TestChannelBusifavor(ChannelKit, PayChannelCase):
         self.work_off(self.offer)
         self.assertEqual(coupon.wechat_state, "usable")
         self.assertEqual(self.remote_uses(coupon.code), 0)
+
+    def test_no_pieces(self):
+        with self.assertRaisesRegex(UserError, "from 1 to 1 billion"):
+            self.offer.with_user(self.manager).stock = 0
 
     def test_stock_and_texts(self):
         self.offer.with_user(self.manager).write(

@@ -207,14 +207,31 @@ class TestClaim(ClaimCase):
         with self.assertRaisesRegex(Exception, "Publish it first"):
             self.html("wechat_coupon.report_poster_a4", draft)
 
-    def test_posters_are_for_who_hands_out(self):
-        """Printing one makes its link."""
+    def test_a_poster_makes_no_link_for_readers(self):
         links = self.env["coupon.claim.link"]
-        count = links.search_count([])
-        template = self.new_template().with_user(self.auditor)
-        with self.assertRaises(AccessError):
-            template._poster_url()
-        self.assertEqual(links.search_count([]), count)
+        branch = self.env["res.company"].create(
+            {"name": "Branch CN", "parent_id": self.company.id}
+        )
+        boss = self.new_user(
+            "branch_boss", "wechat_coupon.coupon_group_manager", company=branch
+        )
+        report = "wechat_coupon.report_poster_a4"
+
+        def html(user):
+            context = {"allowed_company_ids": user.company_ids.ids}
+            reports = self.env["ir.actions.report"].with_user(user)
+            reports = reports.with_context(**context)
+            return reports._render_qweb_html(report, self.template.ids)[0].decode()
+
+        for user in (self.auditor, boss):
+            with self.assertRaisesRegex(Exception, "Ask a coupon manager"):
+                html(user)
+        self.assertFalse(links.search([("template_id", "=", self.template.id)]))
+        self.assertFalse(self.template.claim_url)
+        self.assertIn("o_wechat_qr", html(self.manager))
+        self.assertTrue(links.search([("template_id", "=", self.template.id)]))
+        for user in (self.auditor, boss):
+            self.assertIn("o_wechat_qr", html(user))
 
     def test_coupons_to_cut_out(self):
         coupons = self.new_coupons(3)

@@ -227,6 +227,22 @@ class TestChannelFavor(PayCase):
             channel._refresh(self.offer)
             self.assertEqual(self.offer.state, state)
 
+    def test_a_pause_that_wechat_does_not_know_of(self):
+        """It stands until WeChat was told; who resumes it there then means to."""
+        self.publish(self.offer)
+        self.let_it_begin()
+        channel = self.env["coupon.channel.favor"]
+        self.offer.action_pause()
+        self.offer.action_refresh()
+        self.assertEqual(
+            (self.offer.state, self.offer.remote_status), ("paused", "running")
+        )
+        self.publish_tasks(self.offer)
+        self.assertEqual(channel._stock(self.offer)["status"], "paused")
+        channel._stock_verb(self.offer, "restart", uuid4().hex)
+        self.offer.action_refresh()
+        self.assertEqual(self.offer.state, "live")
+
     def used_elsewhere(self):
         """The customer pays somewhere else; the number of the coupon."""
         channel = self.env["coupon.channel.favor"]

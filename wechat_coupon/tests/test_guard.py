@@ -285,6 +285,25 @@ class TestGuard(RaceCase):
 
         self.assertEqual(self.commit(release), "released")
 
+    def test_a_replacement_being_made_holds_up_no_till(self):
+        def lock(env, patience):
+            env.cr.execute("SELECT set_config('lock_timeout', %s, true)", [patience])
+            coupon = env["loyalty.card"].browse(self.coupon_id)
+            coupon.coupon_template_id._lock_replacement()
+            return env
+
+        with self.registry.cursor() as cr:
+            env = lock(api.Environment(cr, SUPERUSER_ID, {}), "5s")
+            with self.assertRaises(psycopg2.errors.LockNotAvailable):
+                self.commit(lambda other: lock(other, "50ms"))
+
+            def reserve(till):
+                till.cr.execute("SET LOCAL lock_timeout = '2s'")
+                return bool(self.reserve(till, "order")[0])
+
+            self.assertTrue(self.commit(reserve))
+            env.cr.rollback()
+
     def test_sets_in_any_order_do_not_deadlock(self):
         ids = self.commit(
             lambda env: (

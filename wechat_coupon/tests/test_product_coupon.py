@@ -4,7 +4,7 @@ from uuid import uuid4
 
 from psycopg2.errors import UniqueViolation
 
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -385,6 +385,35 @@ class TestProductTemplate(ProductCase):
         self.assertEqual(template.state, "live")
         template.with_user(self.manager).action_refresh()
         self.assertEqual(template.state, "paused")
+
+    def test_no_pieces(self):
+        template = self.make_offer().with_user(self.manager)
+        self.publish(template)
+        with self.assertRaisesRegex(UserError, "from 1 to 100 million"):
+            template.stock = 0
+
+    def test_who_has_paused_resumes(self):
+        template = self.make_offer().with_user(self.manager)
+        self.publish(template)
+        self.work_off(template)
+
+        def at_wechat(state):
+            path = f"product/stocks/{template.remote_id}/state"
+            self.sandbox.post(path, state=state)
+            template.action_refresh()
+
+        at_wechat("PAUSED")
+        self.assertEqual(template.state, "paused")
+        at_wechat("SENDING")
+        self.assertEqual(template.state, "live")
+        template.action_pause()
+        at_wechat("SENDING")
+        self.assertEqual(template.state, "paused")
+        with self.assertRaises(AccessError):
+            template.paused_there = True
+        template.action_resume()
+        at_wechat("STOPPED")
+        self.assertEqual(template.state, "ended")
 
     def test_review_rejected(self):
         """The reason is shown; the coupon can be changed and published anew."""

@@ -1,8 +1,11 @@
 from datetime import datetime, timedelta
 
+from psycopg2 import IntegrityError
+
 from odoo import Command, fields
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
+from odoo.tools import mute_logger
 
 from .. import uninstall_hook
 from .common import CouponCase
@@ -98,6 +101,77 @@ class TestTemplate(CouponCase):
         with self.assertRaises(UserError):
             # A key that comes over RPC is not the ledger's.
             program.with_context(wechat_coupon_ledger=True).write({"date_to": False})
+        with self.assertRaises(UserError):
+            program.write({"trigger_product_ids": [Command.set(self.tea.ids)]})
+        with self.assertRaises(UserError):
+            program.rule_ids.program_id = program.copy()
+        for vals, error in (
+            ({"amount_fen": 9}, UserError),
+            ({"program_id": False}, AccessError),
+        ):
+            with self.assertRaises(error):
+                command = Command.update(self.template.id, vals)
+                program.write({"wechat_template_ids": [command]})
+
+    def test_what_a_coupon_is_for_is_not_deleted(self):
+        """It would be good for everything, and in every shop."""
+        category = self.env["product.category"].create({"name": "Drinks"})
+        tag = self.env["product.tag"].create({"name": "Drinks"})
+        shop = self.new_config("Shop 2")
+        self.new_template(
+            product_ids=[Command.set(self.rice.ids)],
+            product_category_id=category.id,
+            product_tag_id=tag.id,
+            pos_config_ids=[Command.set(shop.ids)],
+        )
+        self.new_template(coupon_type="gift", gift_product_id=self.book.id)
+        for record in (category, tag, self.rice, self.book, shop):
+            with (
+                self.subTest(record=record),
+                mute_logger("odoo.sql_db"),
+                self.assertRaises(IntegrityError),
+                self.env.cr.savepoint(),
+            ):
+                record.unlink()
+
+    def test_what_the_user_does_not_see_stays(self):
+        """Who renames a template does not take shops and products off it."""
+        branch = self.env["res.company"].create(
+            {"name": "Branch CN", "parent_id": self.company.id}
+        )
+        self.env.user.company_ids |= branch
+        account = self.env["account.chart.template"].with_company(branch)
+        account.try_loading("generic_coa", company=branch, install_demo=False)
+        shop = self.new_config("Branch shop", branch)
+        goods = self.tea + self.rice
+        vals = {
+            "pos_config_ids": [Command.set(shop.ids)],
+            "product_ids": [Command.set(goods.ids)],
+        }
+        template = self.new_template(**vals)
+        template.action_pause()
+        goods.product_tmpl_id.active = False
+        draft = self.new_template(publish=False, **vals)
+        for one in template + draft:
+            self.env.flush_all()
+            self.env.invalidate_all()
+            seen = one.with_user(self.manager).with_context(
+                allowed_company_ids=self.company.ids
+            )
+            # What he has read is in the cache.
+            self.assertFalse(seen.pos_config_ids)
+            seen.name = "Renamed"
+            self.assertFalse(seen.pos_config_ids)
+            if one == draft:
+                # Its terms are written anew.
+                seen.amount = 7
+            self.env.invalidate_all()
+            program = one.program_id.with_context(active_test=False)
+            self.assertEqual(program.pos_config_ids, shop)
+            self.assertEqual(program.rule_ids.product_ids, goods)
+            reward = program.reward_ids
+            self.assertEqual(reward.discount_product_ids, goods)
+            self.assertEqual(reward.discount_applicability, "specific")
 
     def test_a_program_cannot_be_made_guarded(self):
         vals = {"name": "Own", "program_type": "coupons", "wechat_guarded": True}

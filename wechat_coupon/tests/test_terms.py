@@ -445,6 +445,13 @@ class TestHandout(TermsCase):
         template._generate(7)
         self.assertEqual(template.handed_out, 7)
 
+    def test_wechat_wants_a_number(self):
+        """Whoever leaves it empty gets one; coupons of our own have no limit."""
+        form = Form(self.env["coupon.template"].with_user(self.manager))
+        self.assertEqual(form.stock, 0)
+        form.channel = "card"
+        self.assertEqual(form.stock, 1000)
+
     def test_limit_that_is_set_later(self):
         template = self.new_template(stock=5)
         template._generate(3)
@@ -483,6 +490,35 @@ class TestHandout(TermsCase):
         ).unlink()
         template._generate(1)
         self.assertEqual(template.handed_out, 4)
+
+    def test_a_list_of_templates(self):
+        """What it costs does not grow with every template."""
+        templates = self.env["coupon.template"]
+        for stock in (5, 5, 5, 0, 0, 0):
+            template = self.new_template(stock=stock)
+            template._generate(2 if stock else 3)
+            self.env["coupon.task"]._start("update", template)
+            last = self.env["coupon.task"]._start("stock", template)
+            self.env["coupon.task"]._start("void", template)
+            last.remote_error = f"Error {template.id}"
+            templates += template
+
+        def cost(found):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            names = ("handed_out", "stock_left", "task_state", "task_error")
+            found.fetch(["stock"])
+            values = [tuple(one[name] for name in names) for one in found]
+            return self.env.cr.sql_log_count - before, values
+
+        cost(templates)
+        queries, values = cost(templates)
+        self.assertEqual(queries, cost(templates[0] + templates[-1])[0])
+        for template, found in zip(templates, values, strict=True):
+            left = 3 if template.stock else 0
+            error = f"Error {template.id}"
+            self.assertEqual(found, (5 - left if left else 3, left, "pending", error))
 
     def test_the_counter_is_nobodys(self):
         template = self.new_template(stock=5)
@@ -539,6 +575,39 @@ class TestHandout(TermsCase):
         self.assertEqual(template._audience_partners(), stranger)
         template.audience = "all"
         self.assertIn(self.customer, template._audience_partners())
+
+    def test_a_filter_is_judged_in_the_companies_of_its_user(self):
+        """Not in those that a cashier of a branch has chosen."""
+        branch, sister = self.env["res.company"].create(
+            [
+                {"name": name, "parent_id": self.company.id}
+                for name in ("Branch CN", "Sister CN")
+            ]
+        )
+        self.env.user.company_ids |= branch + sister
+        self.manager.company_ids |= sister
+        template = self.env["coupon.template"].with_user(self.manager)
+        template = template.browse(self.new_template().id)
+        template.write(
+            {"audience": "filter", "audience_domain": "[('name', '=', 'Filtered')]"}
+        )
+        everywhere = self.customer.copy({"name": "Filtered"})
+        of_sister = self.customer.copy({"name": "Filtered", "company_id": sister.id})
+        stranger = self.customer.copy({"name": "Stranger"})
+        cashier = self.new_user(
+            "cashier2", "point_of_sale.group_pos_user", company=branch
+        )
+        asked = template.with_user(cashier).with_context(allowed_company_ids=branch.ids)
+        partners = (everywhere + of_sister + stranger).with_env(asked.env)
+        for asked_sudo in (asked.sudo(), template.sudo()):
+            found = asked_sudo._allowed(partners.with_env(asked_sudo.env))
+            self.assertEqual(found, everywhere + of_sister)
+        # Those that its user does not see are not found, whoever asks.
+        self.manager.company_ids = self.company
+        both = self.env["coupon.template"].sudo().browse(template.id)
+        both = both.with_context(allowed_company_ids=(self.company + sister).ids)
+        found = both._allowed(partners.with_env(both.env))
+        self.assertEqual(found, everywhere)
 
     def test_bad_filter(self):
         for domain in ("[('no_field', '=', 1)]", "nonsense(", "[1, 2]", "__import__"):
