@@ -130,7 +130,11 @@ class CouponCodeBatch(models.Model):
         template = self.template_id
         template._check_codes()
         left = template.stock_left
-        if self.kind == "generate" and template.stock and self.quantity - self.done > left:
+        if (
+            self.kind == "generate"
+            and template.stock
+            and self.quantity - self.done > left
+        ):
             raise UserError(
                 self.env._(
                     "Only %(left)s of “%(template)s” are left. Raise the number of "

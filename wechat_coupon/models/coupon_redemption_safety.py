@@ -17,9 +17,7 @@ class CouponRedemption(models.Model):
         held = coupons.filtered(
             lambda coupon: self._holds(holders.get(coupon.id), order)
         )
-        paid = held.filtered(
-            lambda coupon: holders[coupon.id]["state"] == "redeemed"
-        )
+        paid = held.filtered(lambda coupon: holders[coupon.id]["state"] == "redeemed")
         rules = self.env["coupon.risk.rule"]
         return rules._judge_order(order, coupons - held, cart, held - paid)
 

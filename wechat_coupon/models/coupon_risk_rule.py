@@ -119,8 +119,10 @@ class CouponRiskRule(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_except_noticed(self):
         # sudo: what was noticed elsewhere is evidence, too.
-        if self.env["coupon.risk.event"].sudo().search_count(
-            [("rule_id", "in", self.ids)], limit=1
+        if (
+            self.env["coupon.risk.event"]
+            .sudo()
+            .search_count([("rule_id", "in", self.ids)], limit=1)
         ):
             raise UserError(
                 self.env._(
