@@ -526,9 +526,13 @@ class CouponCampaign(models.Model):
         self.ensure_one()
         # sudo: hand-outs of campaigns are made by campaigns only.
         handouts_sudo = self.env["coupon.handout"].sudo()
-        if not partners or handouts_sudo.search_count(
-            [("campaign_id", "=", self.id), ("occasion", "=", occasion)], limit=1
-        ):
+        # Who got nothing of a hand-out that was cancelled gets it now.
+        made = [
+            ("campaign_id", "=", self.id),
+            ("occasion", "=", occasion),
+            ("state", "!=", "cancelled"),
+        ]
+        if not partners or handouts_sudo.search_count(made, limit=1):
             return handouts_sudo.browse()
         handout_sudo = handouts_sudo.create(
             {

@@ -331,8 +331,9 @@ class CouponChannelBusifavor(models.AbstractModel):
         key = merchant_sudo._secret("apiv2_key")
         if not key:
             raise UserError(
-                self.env._("Enter the APIv2 key of the merchant “%s” first.").replace(
-                    "%s", merchant_sudo.name
+                self.env._(
+                    "Enter the APIv2 key of the merchant “%(merchant)s” first.",
+                    merchant=merchant_sudo.name,
                 )
             )
         values = {

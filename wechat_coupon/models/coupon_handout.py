@@ -72,7 +72,8 @@ class CouponHandout(models.Model):
     issue_ids = fields.One2many("coupon.issue", "handout_id", readonly=True)
 
     _campaign_uniq = models.UniqueIndex(
-        "(campaign_id, occasion) WHERE campaign_id IS NOT NULL",
+        "(campaign_id, occasion) "
+        "WHERE campaign_id IS NOT NULL AND state != 'cancelled'",
         "This has been handed out already.",
     )
 

@@ -325,6 +325,19 @@ class TestCampaign(CampaignCase):
         self.assertEqual(len(self.coupons()), 2)
         self.assertEqual(campaign.handout_ids.state, "cancelled")
 
+    def test_started_again_after_an_end_by_mistake(self):
+        """Who had got nothing yet gets it, and nobody gets two."""
+        campaign = self.new_campaign(trigger="start")
+        with patch.object(coupon_handout, "CHUNK", 2):
+            self.work_off(steps=1)
+            with self.enter_registry_test_mode():
+                campaign.action_end()
+        self.assertEqual(len(self.coupons()), 2)
+        campaign.action_start()
+        self.work_off()
+        owners = self.coupons().partner_id
+        self.assertEqual((len(self.coupons()), owners), (5, self.people))
+
     def test_what_is_promised_stays(self):
         campaign = self.new_campaign(trigger="manual")
         other = self.new_template()
