@@ -370,6 +370,21 @@ class TestLog(CouponCase):
         self.assertEqual(redemption.log_ids[0].changes, {"discount_fen": [1000, 1]})
         self.assertIn("1000", redemption.log_ids[0].description)
 
+    def test_reason_of_a_return_and_the_order(self):
+        """Why a coupon went back, and the order that it belongs to, are in the log."""
+        redemption = self.used()
+        order = self.env["sale.order"].create({"partner_id": self.customer.id})
+        self.env.flush_all()
+        redemption.sudo().write(
+            {"return_reason": "manager", "sale_order_id": order.id}
+        )
+        self.env.flush_all()
+        self.env.invalidate_all()
+        changes = redemption.log_ids.changes
+        self.assertEqual(changes["return_reason"], [None, "manager"])
+        self.assertEqual(changes["sale_order_id"], [None, order.id])
+        self.assertIn(order.name, redemption.log_ids.description)
+
     @mute_logger("odoo.sql_db")
     def test_it_stays(self):
         redemption = self.used()
